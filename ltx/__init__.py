@@ -1,0 +1,65 @@
+"""ltx: find lottery tickets, hold them against honest controls, carry them to other data sets.
+
+How data flows, one way:
+
+    gin, flags -> Task -> Lab -> Finder -> Tickets -> Trials -> Store -> Verdict and table
+
+A Task (data set, model, Recipe) is what is trained. A Lab trains it: states and masks go in,
+states and curves come out, and it alone touches a Keras variable. A Finder is a loop over a lab
+that yields Tickets: a Mask and the State to train from. A Trial is one ticket trained to the end
+and measured. The Store keeps all of it, and a lab wrapped by it (MemoLab) trains nothing twice.
+A Study is tasks x finders x seeds, a Verdict what it is entitled to say.
+
+This module holds what an author of finders needs; importing it loads no TensorFlow. The plugin
+`imp` is the finder to read first.
+"""
+
+from importlib import metadata
+
+from ltx.checks import check_choice, check_count
+from ltx.cost import Cost
+from ltx.duration import Duration
+from ltx.errors import DivergedError, LtxError, UsageError
+from ltx.finder import Finder, inner
+from ltx.history import History, Metrics
+from ltx.lab import Lab, Run
+from ltx.mask import Mask
+from ltx.pruning import Pruning
+from ltx.recipe import Recipe
+from ltx.scores import Magnitude, Random, Score
+from ltx.state import State
+from ltx.store import Store
+from ltx.task import Task
+from ltx.ticket import Ticket
+from ltx.trial import Trial
+from ltx.weight import Weight
+
+__version__ = metadata.version("ltx")
+
+__all__ = [
+    "Cost",
+    "DivergedError",
+    "Duration",
+    "Finder",
+    "History",
+    "Lab",
+    "LtxError",
+    "Magnitude",
+    "Mask",
+    "Metrics",
+    "Pruning",
+    "Random",
+    "Recipe",
+    "Run",
+    "Score",
+    "State",
+    "Store",
+    "Task",
+    "Ticket",
+    "Trial",
+    "UsageError",
+    "Weight",
+    "check_choice",
+    "check_count",
+    "inner",
+]

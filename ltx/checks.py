@@ -1,0 +1,34 @@
+"""Check: a setting outside its range is refused by name, with what was expected and what was got."""
+
+import math
+
+from ltx.errors import UsageError, unknown
+
+
+def check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of `known`."""
+    if value not in known:
+        raise unknown(name, value, known)
+
+
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Refuse what is not a whole number of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+
+
+def check_number(
+    name: str,
+    value: float,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
+) -> None:
+    """Refuse a number outside its range; NaN and infinity are outside every range."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not (good and value > above and value >= least and value < below):
+        bounds = [f"above {above:g}"] * (above > -math.inf)
+        bounds += [f"at least {least:g}"] * (least > -math.inf)
+        bounds += [f"below {below:g}"] * (below < math.inf)
+        raise UsageError(f"{name}: expected a number {' and '.join(bounds)}, got {value!r}")

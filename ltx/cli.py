@@ -1,0 +1,175 @@
+"""Command line: `ltx run`, `tickets`, `plugins`, `data`, `models` and `doctor`."""
+
+import argparse
+import logging
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from absl import flags
+from absl.flags import argparse_flags
+
+from ltx import __version__
+from ltx.errors import LtxError, UsageError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("gin_file", [], "A gin file with the study; may be given more than once.")
+flags.DEFINE_multi_string("gin_param", [], "A gin binding, as in --gin_param=imp.levels=5.")
+flags.DEFINE_string("store", "ltx-store", "The folder that keeps tickets, trials and unfinished work.")
+flags.DEFINE_string("seeds", None, "How many seeds (3), or which ones (0,1,7); overrides Study.seeds.")
+flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data sets; default $TFDS_DATA_DIR.")
+flags.DEFINE_bool("allow_gin_imports", False, "Let gin files import Python modules, which runs their code.")
+
+_CHATTER = ("absl", "tensorflow", "tf_keras", "h5py")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 2 for input that cannot be meant, 1 for a failure."""
+    arguments = list(sys.argv if argv is None else ["ltx", *argv])
+    FLAGS.unparse_flags()
+    try:
+        options = _parser().parse_args(arguments[1:])
+        logging.basicConfig(level=logging.INFO, format="ltx: %(message)s", stream=sys.stderr)
+        for name in _CHATTER:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        return options.command(options)
+    except flags.Error as error:
+        return _fail(UsageError(str(error)))
+    except LtxError as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        print("ltx: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader, a pager perhaps, has seen enough; Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _fail(error: LtxError) -> int:
+    print(f"ltx: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse_flags.ArgumentParser(prog="ltx", description="Find, control and transfer lottery tickets.")
+    parser.add_argument("--version", action="version", version=f"ltx {__version__}")
+    commands = parser.add_subparsers(dest="name", metavar="command", required=True)
+
+    def add(name: str, command: Callable[[Any], int], text: str) -> Any:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    add("run", _run, "Run the study of a gin file and print its table.")
+    tickets = add("tickets", _tickets, "List the tickets of a store, or show one.")
+    tickets.add_argument("action", choices=("list", "show"), nargs="?", default="list")
+    tickets.add_argument("id", nargs="?", help="what the ticket's id begins with")
+    add("plugins", _plugins, "List the installed finders.")
+    data = add("data", _data, "List data sets, download one, or import Debian's Fashion-MNIST.")
+    data.add_argument("action", choices=("list", "prepare", "import"), nargs="?", default="list")
+    data.add_argument("set", nargs="?", help="a TFDS name, as in mnist or cifar10")
+    data.add_argument("--from", dest="source", metavar="DIR", help="where `import` finds the files")
+    add("models", _models, "List the models that come with ltx.")
+    add("doctor", _doctor, "Show versions, devices and combinations known to fail.")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    del options
+    from ltx import config, runner
+
+    if not FLAGS.gin_file and not FLAGS.gin_param:
+        raise UsageError("run: expected --gin_file with a study, as in --gin_file=studies/first_ticket.gin")
+    params = [*FLAGS.gin_param, *_seeds(FLAGS.seeds)]
+    asked = config.load(FLAGS.gin_file, params, FLAGS.allow_gin_imports)
+    command = shlex.join(["ltx", *sys.argv[1:]])
+    return runner.run(asked, FLAGS.store, FLAGS.data_dir, command)
+
+
+def _seeds(text: str | None) -> Iterator[str]:
+    if text is None:
+        return
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise UsageError(f"--seeds: expected a count (3) or a list (0,1,7), got {text!r}")
+    yield f"Study.seeds = {text if ',' not in text else f'({text})'}"
+
+
+def _tickets(options: argparse.Namespace) -> int:
+    import json
+
+    from ltx import table
+    from ltx.store import Store
+
+    store = Store(FLAGS.store, create=False)
+    if options.action == "show":
+        if not options.id:
+            raise UsageError("tickets show: expected the beginning of a ticket's id; see `ltx tickets list`")
+        print(json.dumps(store.manifest(options.id), indent=2))
+        return 0
+    if options.id:
+        raise UsageError(f"tickets list takes no id; did you mean `ltx tickets show {options.id}`?")
+    rows = [
+        [m["id"], m["data"], m["model"], m["finder"], str(m["seed"]), str(m["level"]), f"{m['density']:.2%}"]
+        for m in store.manifests()
+    ]
+    columns = ["ticket", "data", "model", "finder", "seed", "level", "density"]
+    table.console().print(table.plain(columns, rows, right=(4, 5, 6)))
+    return 0
+
+
+def _plugins(options: argparse.Namespace) -> int:
+    del options
+    from ltx import registry, table
+
+    rows = [[p.name, p.distribution, p.version, p.status] for p in registry.plugins()]
+    table.console().print(table.plain(["finder", "distribution", "version", "status"], rows))
+    return 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    from ltx import data, table
+
+    if options.action == "list":
+        table.console().print(table.plain(["data set", "status"], data.available(FLAGS.data_dir)))
+        return 0
+    if not options.set:
+        raise UsageError(f"data {options.action}: expected the name of a data set, as in fashion_mnist")
+    if options.action == "prepare":
+        print(data.prepare(options.set, FLAGS.data_dir))
+        return 0
+    if options.set != "fashion_mnist":
+        raise UsageError(
+            f"data import: knows fashion_mnist only, got {options.set!r}; use `ltx data prepare {options.set}`"
+        )
+    if not options.source:
+        raise UsageError("data import fashion_mnist: expected --from=DIR with the four .gz files")
+    print(data.import_fashion_mnist(options.source, FLAGS.data_dir))
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    del options
+    from ltx import models, table
+
+    table.console().print(table.plain(["model", "what it is"], list(models.names().items())))
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    del options
+    from ltx import doctor, table
+
+    lines = list(doctor.report())
+    rows = [[what, found, problem or "ok"] for what, found, problem in lines]
+    table.console().print(table.plain(["what", "found", "verdict"], rows))
+    return 1 if any(problem for _, _, problem in lines) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Errors that name who failed, what was expected, what was got, and the remedy, in one line."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LtxError(Exception):
+    """Any failure that ltx foresees; its text is one line, fit to be shown without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(LtxError):
+    """Input that cannot be meant; raised before any training, exit code 2."""
+
+    exit_code = 2
+
+
+class DivergedError(LtxError):
+    """Training produced a loss or a weight that is not finite."""
+
+
+class GuardError(LtxError):
+    """A mask was not honoured: an error in ltx or below it, never in the user's input."""
+
+
+class CorruptError(LtxError):
+    """A stored file does not hold what its digest says."""
+
+
+class StoreFullError(LtxError):
+    """The file system refused to hold more; what was stored before is intact."""
+
+
+def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> UsageError:
+    """The error for a name that is not among `known`: close matches first, then everything."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    text = f"unknown {kind} {str(name)!r}"
+    if close:
+        text += f": did you mean {' or '.join(close)}?"
+    text += f" Known: {', '.join(names) or 'none'}."
+    return UsageError(f"{text} {remedy}".strip())

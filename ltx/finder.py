@@ -1,0 +1,46 @@
+"""Finder: a frozen dataclass with one method that yields tickets; the whole contract of a plugin."""
+
+import abc
+import dataclasses
+from collections.abc import Iterator
+from typing import ClassVar
+
+from ltx.errors import UsageError
+from ltx.lab import Lab
+from ltx.ticket import Ticket
+
+
+class Finder(abc.ABC):
+    """Finds tickets with a lab.
+
+    A finder is a frozen dataclass: its fields are its settings, bound by gin. It never sees a
+    Keras variable, a file or the test split, and writes no resume code: every training it asks the
+    lab for is remembered. It yields tickets of falling density, the dense network first where it
+    has trained it. A `control` is a finder that is expected not to win.
+    """
+
+    control: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        """Yield tickets, each as soon as it is known."""
+
+    def check(self, lab: Lab) -> None:  # noqa: B027 (optional: most finders have nothing to check)
+        """Raise UsageError where these settings cannot work on this lab; called before any training."""
+
+
+def inner(of: "Finder | None", owner: str) -> "Finder":
+    """The finder that `owner` builds on, or the error that says how to give it one."""
+    if not isinstance(of, Finder):
+        raise UsageError(f"{owner}.of: expected a finder, as in {owner}.of = @imp(), got {of!r}")
+    return of
+
+
+def is_finder(cls: object) -> bool:
+    """Whether a plugin's object keeps the form of the contract."""
+    return (
+        isinstance(cls, type)
+        and issubclass(cls, Finder)
+        and dataclasses.is_dataclass(cls)
+        and bool(cls.__dataclass_params__.frozen)  # type: ignore[attr-defined]
+    )

@@ -1,0 +1,150 @@
+"""KerasLab: the lab that trains tf_keras models, on a CPU, GPUs or TPUs."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from ltx import data, identity, order
+from ltx.engine import Engine
+from ltx.history import History, Metrics
+from ltx.lab import Lab, Ledger, Run
+from ltx.mask import Mask
+from ltx.program import VERSION, Program
+from ltx.state import State
+from ltx.store import versions
+from ltx.task import Task
+from ltx.weight import Weight
+
+Watch = Callable[[int, int], None]
+_programs: dict[str, Program] = {}
+_PROGRAMS = 6
+
+
+def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
+    """The program of a task, shared by all seeds, finders and levels of this process."""
+    key = identity.identity([task, engine, engine.resident_mb, data_dir])
+    if key not in _programs:
+        if len(_programs) == _PROGRAMS:
+            del _programs[next(iter(_programs))]
+        loaded = data.load(
+            task.data,
+            image=task.image,
+            fit=task.fit,
+            validation=task.validation,
+            split_seed=task.split_seed,
+            data_dir=data_dir,
+        )
+        _programs[key] = Program(task, engine, loaded)
+    return _programs[key]
+
+
+class KerasLab(Lab):
+    """Trains one task with one seed; many labs may share one compiled program.
+
+    `watch(step, stop)` is called as training proceeds.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        seed: int,
+        *,
+        engine: Engine = Engine(),  # noqa: B008 (frozen)
+        data_dir: str | None = None,
+        sealed: bool = True,
+        ledger: Ledger | None = None,
+        watch: Watch = lambda step, stop: None,
+    ) -> None:
+        self.task, self.seed, self.sealed = task, seed, sealed
+        self.ledger = ledger or Ledger()
+        self._engine, self._data_dir, self._watch = engine, data_dir, watch
+        self._program = program(task, engine, data_dir)
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]:
+        return self._program.masked.prunable
+
+    @functools.cached_property
+    def head(self) -> tuple[str, ...]:
+        layers = {w.name.rpartition("/")[0] for w in self.prunable if w.is_output}
+        return tuple(name for name in self._program.weights if name.rpartition("/")[0] in layers)
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        return self._program.data.image
+
+    @property
+    def epoch(self) -> int:
+        return order.steps_per_epoch(len(self._program.data.train), self.task.recipe.batch_size)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        inner = self._program
+        return identity.identity(
+            {
+                "task": self.task,
+                "data": inner.data.fingerprint,
+                "model": inner.architecture,
+                "engine": self._engine,
+                "mode": inner.mode,
+                "device": inner.device,
+                "replicas": inner.replicas,
+                "program": VERSION,
+                "tensorflow": versions()["tensorflow"],
+            }
+        )
+
+    @property
+    def coverage(self) -> str:
+        """One sentence on what of the model can be pruned and what was left unwrapped."""
+        return self._program.masked.coverage()
+
+    def init(self, stream: str = "init") -> State:
+        drawn = int(self.rng("weights", stream).integers(2**31))
+        return self._program.fresh(drawn)
+
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        recipe, inner, whole = self.task.recipe, self._program, self.steps()
+        every = max(1, self.steps(recipe.eval_every))
+        examples, step, points = len(inner.data.train), state.step, []
+        inner.load(state, mask)
+        while step < stop:
+            until = min(stop, step - step % every + every)
+            table = order.batches(self.seed, stream, examples, recipe.batch_size, step, until)
+            rates = recipe.learning_rates(step, until, self.epoch)
+            inner.run(table, rates, step, self._noise(stream), every)
+            step = until
+            if step % every == 0 or step == whole:
+                points.append((step, *inner.evaluate("validation")))
+            self._watch(step, stop)
+        return Run(inner.read(step), History(*map(tuple, zip(*points, strict=True))))
+
+    def _gradients(
+        self, state: State, mask: Mask, batches: int, stream: str
+    ) -> dict[str, np.ndarray]:
+        inner = self._program
+        table = order.batches(
+            self.seed, stream, len(inner.data.train), self.task.recipe.batch_size, 0, batches
+        )
+        inner.load(state, mask)
+        return inner.gradients(table, self._noise(stream))
+
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+        self._program.load(state, mask)
+        return Metrics(*self._program.evaluate(split))
+
+    def _sibling(self, task: Task) -> Lab:
+        return KerasLab(
+            task,
+            self.seed,
+            engine=self._engine,
+            data_dir=self._data_dir,
+            sealed=self.sealed,
+            ledger=self.ledger,
+            watch=self._watch,
+        )
+
+    def _noise(self, stream: str) -> np.ndarray:
+        """The seed of augmentation and dropout: their draws are a function of it and the step."""
+        return self.rng("noise", stream).integers(2**31, size=2, dtype=np.int32)

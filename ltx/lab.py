@@ -1,0 +1,169 @@
+"""Lab: the one thing that trains, made for one task and one seed; values in, values out."""
+
+import abc
+import dataclasses
+
+import numpy as np
+
+from ltx import identity
+from ltx.cost import Cost
+from ltx.duration import Duration
+from ltx.errors import UsageError
+from ltx.history import History, Metrics
+from ltx.mask import Mask
+from ltx.state import State
+from ltx.task import Task
+from ltx.weight import Weight
+
+TRAINING_FLOPS = 6  # a multiply-add is 2, and the backward pass costs twice the forward pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a training ended in, and its validation curve since the state it started from."""
+
+    state: State
+    history: History
+
+
+class Ledger:
+    """The running total of a lab and of the labs it opened."""
+
+    def __init__(self) -> None:
+        self.total = Cost()
+
+    def add(self, cost: Cost) -> None:
+        self.total += cost
+
+
+class Lab(abc.ABC):
+    """Trains one task with one seed; every answer is a function of the arguments, the task and the seed.
+
+    Finders get a lab whose test split is sealed. What a lab spent counts all that was asked of it,
+    whether it was trained now or remembered.
+    """
+
+    task: Task
+    seed: int
+    ledger: Ledger
+    sealed: bool = True
+
+    @property
+    @abc.abstractmethod
+    def prunable(self) -> tuple[Weight, ...]:
+        """The weights that a mask covers, in the model's order."""
+
+    @property
+    @abc.abstractmethod
+    def head(self) -> tuple[str, ...]:
+        """The names of all variables of the layer that makes the logits."""
+
+    @property
+    @abc.abstractmethod
+    def image(self) -> tuple[int, int, int]:
+        """Height, width and channels of what the model sees."""
+
+    @property
+    @abc.abstractmethod
+    def epoch(self) -> int:
+        """The steps of one pass over the training split."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """The hash of all that a result depends on besides arguments and seed: task, data, model, engine."""
+
+    @abc.abstractmethod
+    def init(self, stream: str = "init") -> State:
+        """A fresh state at step 0; same seed and stream, same bytes."""
+
+    @abc.abstractmethod
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run: ...
+
+    @abc.abstractmethod
+    def _gradients(
+        self, state: State, mask: Mask, batches: int, stream: str
+    ) -> dict[str, np.ndarray]: ...
+
+    @abc.abstractmethod
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics: ...
+
+    @abc.abstractmethod
+    def _sibling(self, task: Task) -> "Lab":
+        """A lab for another task, with the same seed, engine, store and ledger."""
+
+    def dense(self) -> Mask:
+        """The mask that prunes nothing."""
+        return Mask.ones(self.prunable)
+
+    def steps(self, until: str | Duration | None = None) -> int:
+        """A duration counted from step 0, in steps; None stands for the recipe's end."""
+        whole = self.task.recipe.steps(self.epoch)
+        if until is None:
+            return whole
+        return Duration.parse(until).steps(epoch=self.epoch, whole=whole)
+
+    def train(
+        self, state: State, mask: Mask, until: str | Duration | None = None, stream: str = "order"
+    ) -> Run:
+        """Train the masked network from `state.step` to `until`, counted from step 0.
+
+        Pruned weights are exactly zero from start to end. Training to 100 and on to 300 gives the
+        same bytes as training to 300. Another `stream` gives another order of the data.
+        """
+        stop = self.steps(until)
+        if stop < state.step:
+            raise UsageError(
+                f"train until step {stop}: the state has reached step {state.step} already"
+            )
+        run = self._train(state, mask.check(self.prunable), stop, stream)
+        self.ledger.add(self.cost(stop - state.step, mask))
+        return run
+
+    def gradients(
+        self, state: State, mask: Mask, batches: int = 1, stream: str = "gradients"
+    ) -> dict[str, np.ndarray]:
+        """The mean loss gradient of every prunable weight over `batches` training batches, unmasked.
+
+        The forward pass is masked; BatchNorm uses its moving statistics and changes none.
+        """
+        if batches < 1:
+            raise UsageError(f"gradients: expected at least 1 batch, got {batches}")
+        arrays = self._gradients(state, mask.check(self.prunable), batches, stream)
+        self.ledger.add(self.cost(batches, mask))
+        return arrays
+
+    def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
+        """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
+        if split not in ("train", "validation", "test"):
+            raise UsageError(f"evaluate: expected split train, validation or test, got {split!r}")
+        if split == "test" and self.sealed:
+            raise UsageError(
+                "evaluate: a finder may not read the test split; use split='validation'"
+            )
+        return self._evaluate(state, mask.check(self.prunable), split)
+
+    def on(self, **changes: object) -> "Lab":
+        """A sibling lab: another data set (`data=`), recipe or any other field of the task, same seed."""
+        known = {field.name for field in dataclasses.fields(Task)}
+        if wrong := sorted(changes.keys() - known):
+            raise UsageError(
+                f"lab.on: a task has no {wrong[0]!r}; it has {', '.join(sorted(known))}"
+            )
+        return self._sibling(dataclasses.replace(self.task, **changes))  # type: ignore[arg-type]
+
+    def rng(self, *stream: object) -> np.random.Generator:
+        """A numpy generator for this seed and stream; the only randomness that a finder needs."""
+        return identity.generator(self.seed, *stream)
+
+    def cost(self, steps: int, mask: Mask) -> Cost:
+        """What `steps` training steps under this mask cost."""
+        examples = steps * self.task.recipe.batch_size
+        dense = sum(weight.size * weight.uses for weight in self.prunable)
+        kept = sum(int(mask[weight.name].sum()) * weight.uses for weight in self.prunable)
+        per_example = TRAINING_FLOPS * examples
+        return Cost(steps, examples, dense * per_example, kept * per_example)
+
+    @property
+    def spent(self) -> Cost:
+        return self.ledger.total

@@ -1,0 +1,382 @@
+"""MaskedModel: a tf_keras model whose prunable weights are held to masks by TF-MOT's wrappers."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ltx.errors import UsageError
+from ltx.weight import Weight
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import PruneRegistry
+from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
+    PruneLowMagnitude,
+)
+
+layers = tf_keras.layers
+
+# TF-MOT prunes no depthwise kernels and refuses EinsumDense. Its registry is private, but only an
+# entry there survives saving and loading: an attribute of the layer object does not.
+PruneRegistry._LAYERS_WEIGHTS_MAP.update(
+    {
+        layers.DepthwiseConv1D: ["depthwise_kernel"],
+        layers.DepthwiseConv2D: ["depthwise_kernel"],
+        layers.SeparableConv1D: ["depthwise_kernel", "pointwise_kernel"],
+        layers.SeparableConv2D: ["depthwise_kernel", "pointwise_kernel"],
+        layers.EinsumDense: ["kernel"],
+    }
+)
+
+TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+CONVOLUTIONS = (
+    layers.Conv1D,
+    layers.Conv2D,
+    layers.Conv3D,
+    layers.DepthwiseConv1D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv1D,
+    layers.SeparableConv2D,
+    layers.ConvLSTM1D,
+    layers.ConvLSTM2D,
+    layers.ConvLSTM3D,
+    *TRANSPOSED,
+)
+
+
+# A random layer whose rates are all 0 draws nothing.
+RATES = ("rate", "dropout", "recurrent_dropout", "stddev")
+
+
+@tf_keras.saving.register_keras_serializable("ltx")
+class FixedMask(tfmot.sparsity.keras.PruningSchedule):
+    """A TF-MOT schedule that never updates a mask: it stays what it was set to."""
+
+    def __call__(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.constant(False), tf.constant(0.0)
+
+    def get_config(self) -> dict[str, object]:
+        # Under any other class name TF-MOT silently loads a str in the place of the schedule.
+        return {"class_name": tf_keras.saving.get_registered_name(type(self)), "config": {}}
+
+
+def step_callback() -> tf_keras.callbacks.Callback:
+    """TF-MOT's UpdatePruningStep, which `model.fit` needs to train a `wrapped()` model."""
+    return tfmot.sparsity.keras.UpdatePruningStep()
+
+
+class _Owned(NamedTuple):
+    """A variable, its unique name, the innermost layer that owns it, and that layer's repeats."""
+
+    name: str
+    variable: tf.Variable
+    layer: tf_keras.layers.Layer
+    times: int
+
+
+class MaskedModel:
+    """A built, uncompiled tf_keras model of any style, seen as named variables and masks.
+
+    `model` is the bare model; it shares its variables with the wrappers, and calling it applies
+    no mask: that is what `apply` does. `weights` are the trainable variables, `statistics` the
+    others that belong to the model's state, `generators` the random states of its Dropout-like
+    layers. `masks` (float32, 1 keeps) and `prunable` are in model order. `unprunable` are the
+    sizes of the weights of rank 2 or more in layers that TF-MOT cannot wrap. `has_convolution`
+    covers custom layers and frozen ones too.
+    """
+
+    def __init__(self, model: tf_keras.Model) -> None:
+        if not isinstance(model, tf_keras.Model) or not model.built:
+            raise UsageError(
+                f"MaskedModel expects a built tf_keras model, got {type(model).__name__} "
+                f"(built: {getattr(model, 'built', None)}); call its build(input_shape) first."
+            )
+        self.model = model
+        self._strategy = model.distribute_strategy
+        owned = _owned(model)
+        by_ref = {entry.variable.ref(): entry for entry in owned}
+        trainable = [by_ref[v.ref()] for v in model.trainable_variables]
+        learned = {entry.variable.ref() for entry in trainable}
+        self.weights: dict[str, tf.Variable] = {e.name: e.variable for e in trainable}
+        self.statistics: dict[str, tf.Variable] = {
+            e.name: e.variable for e in owned if e.variable.ref() not in learned
+        }
+        self.has_convolution: bool = _has_convolution(model, owned)
+        self.generators: list[tf.random.Generator] = _generators(model)
+        self._wrappers: dict[int, tf_keras.layers.Layer] = {}
+        masks: dict[object, tf.Variable] = {}
+        taken: set[object] = set()
+        with self._scope():
+            self._wrap(model, learned, masks, taken)
+        pruned = [entry for entry in trainable if entry.variable.ref() in masks]
+        self.masks: dict[str, tf.Variable] = {e.name: masks[e.variable.ref()] for e in pruned}
+        self.prunable: tuple[Weight, ...] = tuple(
+            _weight(entry, entry.layer is pruned[-1].layer) for entry in pruned
+        )
+        self.unprunable: dict[str, int] = {
+            e.name: math.prod(e.variable.shape)
+            for e in trainable
+            if len(e.variable.shape) > 1 and e.variable.ref() not in taken
+        }
+
+    def _wrap(
+        self,
+        layer: tf_keras.layers.Layer,
+        learned: set[object],
+        masks: dict[object, tf.Variable],
+        taken: set[object],
+    ) -> None:
+        if id(layer) in self._wrappers:
+            return
+        new = {
+            weight.ref()
+            for weight in _candidates(layer)
+            if len(weight.shape) > 1 and weight.ref() in learned
+        }
+        if not new:
+            for child in _children(layer):
+                self._wrap(child, learned, masks, taken)
+            return
+        # The layer's own policy: a float32 head in a half-precision model fails under the global.
+        wrapper = PruneLowMagnitude(layer, FixedMask(), dtype=layer.dtype_policy)
+        wrapper.build(None)
+        self._wrappers[id(layer)] = wrapper
+        masks |= {w.ref(): mask for w, mask, _ in wrapper.pruning_vars if w.ref() in new}
+        taken |= {variable.ref() for variable in layer.trainable_variables}
+
+    def coverage(self) -> str:
+        """One sentence: the share of the parameters that can be pruned, and what cannot."""
+        total = sum(math.prod(variable.shape) for variable in self.weights.values())
+        prunable = sum(weight.size for weight in self.prunable)
+        text = f"{_share(prunable, total)} of {total:,} trainable parameters can be pruned"
+        if not self.unprunable:
+            return f"{text}; every weight of rank 2 or more is among them or in a wrapped layer."
+        left = [f"{name} ({_share(size, total)})" for name, size in self.unprunable.items()]
+        return (
+            f"{text}; TF-MOT cannot wrap the layers of {', '.join(left)}: give them a "
+            "get_prunable_weights method."
+        )
+
+    def set_masks(self, masks: Mapping[str, np.ndarray]) -> None:
+        """Set every mask; the weights stay as they are until `apply`.
+
+        Raises UsageError unless names and shapes are exactly those of `prunable` and all
+        entries are 0 or 1.
+        """
+        missing, extra = self.masks.keys() - masks.keys(), masks.keys() - self.masks.keys()
+        if missing or extra:
+            raise UsageError(
+                f"masks do not fit model {self.model.name!r}: "
+                f"missing {', '.join(sorted(missing)) or 'none'}; "
+                f"not prunable here {', '.join(sorted(extra)) or 'none'}."
+            )
+        arrays = {name: np.asarray(masks[name]) for name in self.masks}
+        for name, array in arrays.items():
+            expected = tuple(self.masks[name].shape)
+            if array.shape != expected:
+                raise UsageError(f"mask of {name!r}: expected shape {expected}, got {array.shape}.")
+            if array.dtype != bool and not np.isin(array, (0, 1)).all():
+                raise UsageError(f"mask of {name!r}: expected only 0 and 1, got other values.")
+        with self._scope():
+            for name, array in arrays.items():
+                self.masks[name].assign(array.astype(self.masks[name].dtype.as_numpy_dtype))
+
+    def get_masks(self) -> dict[str, np.ndarray]:
+        """The masks as bool arrays, True where the weight survives."""
+        return {name: mask.numpy() != 0 for name, mask in self.masks.items()}
+
+    def apply(self) -> None:
+        """Multiply every weight by its mask, eagerly or inside any tf.function."""
+        with self._scope():
+            for wrapper in self._wrappers.values():
+                wrapper.pruning_obj.weight_mask_op()
+
+    def wrapped(self) -> tf_keras.Model:
+        """A functional or Sequential model around the same variables that masks in every call.
+
+        Train it with `step_callback`. TF-MOT's wrapper drops Keras' sequence masks
+        (mask_zero) and activity regularizers. Raises UsageError where clone_model cannot put
+        the wrappers in place.
+        """
+        reached = {id(layer) for layer in _graph_layers(self.model)}
+        lost = [w.layer.name for key, w in self._wrappers.items() if key not in reached]
+        if lost or not _is_graph(self.model):
+            raise UsageError(
+                f"model {self.model.name!r} cannot be cloned around TF-MOT's wrappers: expected "
+                "a functional or Sequential model with its prunable layers in the graph, got "
+                f"{type(self.model).__name__} with inner layers {', '.join(lost) or 'none'}; "
+                "use apply() after each update instead."
+            )
+        with self._scope():
+            for wrapper in self._wrappers.values():
+                wrapper.pruning_step.assign(0)
+            return self._clone(self.model)
+
+    def _clone(self, model: tf_keras.Model) -> tf_keras.Model:
+        clone = tf_keras.models.clone_model(model, clone_function=self._cloned_layer)
+        if not clone.built:
+            clone.build(model.input_shape)
+        return clone
+
+    def _cloned_layer(self, layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
+        if id(layer) in self._wrappers:
+            return self._wrappers[id(layer)]
+        if any(id(inner) in self._wrappers for inner in _graph_layers(layer)):
+            return self._clone(layer)
+        return layer
+
+    def _scope(self) -> contextlib.AbstractContextManager[object]:
+        # Entering a scope from inside its own replica context is an error.
+        if tf.distribute.get_strategy() is self._strategy:
+            return contextlib.nullcontext()
+        return self._strategy.scope()
+
+
+def _share(part: int, total: int) -> str:
+    return f"{part / max(total, 1):.1%}"
+
+
+def _is_graph(layer: tf_keras.layers.Layer) -> bool:
+    return isinstance(layer, tf_keras.Model) and layer._is_graph_network
+
+
+def _graph_layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Layer]:
+    if _is_graph(layer):
+        for inner in layer.layers:
+            yield inner
+            yield from _graph_layers(inner)
+
+
+def _children(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Layer]:
+    # Private, but the only walk in creation order: tf.Module.submodules sorts by attribute name.
+    return list(layer._flatten_layers(recursive=False, include_self=False))
+
+
+def _candidates(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
+    if not hasattr(layer, "get_prunable_weights"):
+        if not PruneRegistry.supports(layer):
+            return []
+        PruneRegistry.make_prunable(layer)
+    return [weight for weight in layer.get_prunable_weights() if hasattr(weight, "assign")]
+
+
+def _owned(model: tf_keras.Model) -> list[_Owned]:
+    found: dict[object, _Owned] = {}
+    used: set[str] = set()
+    metrics = {
+        variable.ref()
+        for module in model.submodules
+        if isinstance(module, tf_keras.metrics.Metric)
+        for variable in module.variables
+    }
+
+    def visit(layer: tf_keras.layers.Layer, path: str, times: int) -> None:
+        inner = times * _repeats(layer)
+        for child in _children(layer):
+            visit(child, f"{path}{child.name}/", inner)
+        for variable in layer.variables:
+            if variable.ref() in found or variable.ref() in metrics:
+                continue
+            name = _unique(path + variable.name.split(":")[0].split("/")[-1], used)
+            found[variable.ref()] = _Owned(name, variable, layer, times)
+
+    visit(model, "", 1)
+    return [found[v.ref()] for v in model.variables if v.ref() in found]
+
+
+def _unique(name: str, used: set[str]) -> str:
+    candidate, number = name, 1
+    while candidate in used:
+        candidate, number = f"{name}_{number}", number + 1
+    used.add(candidate)
+    return candidate
+
+
+def _generators(model: tf_keras.Model) -> list[tf.random.Generator]:
+    found: dict[int, tf.random.Generator] = {}
+    for layer in model._flatten_layers():
+        rates = [getattr(layer, name) for name in RATES if hasattr(layer, name)]
+        if rates and not any(rates):
+            continue
+        for value in vars(layer).values():
+            if hasattr(value, "_maybe_init"):
+                # Else it is made in the first traced call: too late to be seeded by anyone.
+                value._maybe_init()
+            generator = getattr(value, "_generator", value)
+            if isinstance(generator, tf.random.Generator):
+                found[id(generator)] = generator
+    return list(found.values())
+
+
+# ---- geometry: what a Weight says about multiplications --------------------------------------
+
+
+def _weight(entry: _Owned, is_output: bool) -> Weight:
+    shape = tuple(entry.variable.shape)
+    kind = _kind(entry.layer, shape)
+    uses = max(1, entry.times * _positions(entry.layer, shape, kind))
+    return Weight(entry.name, shape, kind, uses, is_output)
+
+
+def _kind(layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> str:
+    if isinstance(layer, CONVOLUTIONS):
+        return "conv"
+    # A custom layer with a kernel like a convolution's, on inputs like a convolution's.
+    own = type(layer).__module__.split(".")[0] != "tf_keras"
+    return "conv" if own and len(shape) > 3 and len(_input(layer)) == len(shape) else "dense"
+
+
+def _has_convolution(model: tf_keras.Model, owned: list[_Owned]) -> bool:
+    known = any(isinstance(layer, CONVOLUTIONS) for layer in model._flatten_layers())
+    return known or any(_kind(e.layer, tuple(e.variable.shape)) == "conv" for e in owned)
+
+
+def _positions(layer: tf_keras.layers.Layer, shape: tuple[int, ...], kind: str) -> int:
+    inputs = _input(layer)
+    if kind == "conv":
+        reached = inputs if isinstance(layer, TRANSPOSED) else _output(layer)
+        first = getattr(layer, "data_format", None) == "channels_first"
+        return math.prod(reached[2:] if first else reached[1:-1])
+    if isinstance(layer, layers.EinsumDense):
+        taken, kernel = layer.equation.split("->")[0].split(",")
+        summed = [size for label, size in zip(kernel, shape, strict=True) if label in taken]
+        return math.prod(inputs[1:]) // math.prod(summed)
+    if len(shape) == 2 and inputs[-1:] == shape[:1]:
+        return math.prod(inputs[1:-1])
+    return 1
+
+
+def _repeats(layer: tf_keras.layers.Layer) -> int:
+    """How often one call of the layer calls its sublayers: once for each step of a sequence."""
+    steps = _input(layer)[1:2] if isinstance(layer, (layers.RNN, layers.TimeDistributed)) else ()
+    return math.prod(steps)
+
+
+def _input(layer: tf_keras.layers.Layer) -> tuple[int, ...]:
+    # Inside subclassed models and composite layers this is the only record of a shape.
+    return _dims(getattr(layer, "_build_input_shape", None))
+
+
+def _output(layer: tf_keras.layers.Layer) -> tuple[int, ...]:
+    try:
+        return _dims(layer.compute_output_shape(layer._build_input_shape))
+    except NotImplementedError:
+        return ()
+
+
+def _dims(shape: object) -> tuple[int, ...]:
+    """The sizes, unknown ones as 1; empty where the layer has no input, or several."""
+    if isinstance(shape, tf.TensorShape):
+        shape = shape.as_list() if shape.rank is not None else ()
+    if not isinstance(shape, (tuple, list)):
+        return ()
+    if not all(size is None or isinstance(size, int) for size in shape):
+        return ()
+    return tuple(1 if size is None else size for size in shape)

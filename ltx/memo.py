@@ -1,0 +1,147 @@
+"""Memo: a lab that remembers every training in a store, and goes on where a killed one stopped."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ltx import identity, sealed
+from ltx.errors import CorruptError
+from ltx.history import History, Metrics
+from ltx.lab import Lab, Run
+from ltx.mask import Mask
+from ltx.state import State
+from ltx.store import Store
+from ltx.task import Task
+from ltx.weight import Weight
+
+CHECKPOINT_SECONDS = 10.0
+MEMO_BYTES = 8 << 30
+
+
+class MemoLab(Lab):
+    """Wraps any lab. An entry is a cache: always safe to delete.
+
+    All trainings from the same state, mask and data order share one folder of states by step, so
+    a longer training starts from the longest one known. A checkpoint is such a state that nobody
+    asked for; the next one replaces it.
+    """
+
+    def __init__(self, lab: Lab, store: Store, limit: int = MEMO_BYTES) -> None:
+        self.inner, self.store, self.limit = lab, store, limit
+        self.task, self.seed, self.ledger, self.sealed = lab.task, lab.seed, lab.ledger, lab.sealed
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]:
+        return self.inner.prunable
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        return self.inner.head
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        return self.inner.image
+
+    @property
+    def epoch(self) -> int:
+        return self.inner.epoch
+
+    @property
+    def fingerprint(self) -> str:
+        return self.inner.fingerprint
+
+    def init(self, stream: str = "init") -> State:
+        return self.inner.init(stream)
+
+    def _gradients(
+        self, state: State, mask: Mask, batches: int, stream: str
+    ) -> dict[str, np.ndarray]:
+        return self.inner._gradients(state, mask, batches, stream)
+
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+        return self.inner._evaluate(state, mask, split)
+
+    def _sibling(self, task: Task) -> Lab:
+        return MemoLab(self.inner._sibling(task), self.store, self.limit)
+
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        key = identity.identity([self.fingerprint, self.seed, state.id, mask.id, stream])
+        known = self._longest(key, stop)
+        if known and known.state.step == stop:
+            return known
+        with self.store.lock(key):
+            # Another process may have finished it while this one waited.
+            known = self._longest(key, stop) or Run(state, History())
+            if known.state.step < stop:
+                known = self._extend(key, known, mask, stop, stream)
+        return known
+
+    def _extend(self, key: str, known: Run, mask: Mask, stop: int, stream: str) -> Run:
+        """Train on to `stop`, leaving a checkpoint about every CHECKPOINT_SECONDS."""
+        state, history = known.state, known.history
+        stride = min(20, self.inner.steps(self.task.recipe.eval_every))
+        while state.step < stop:
+            target, begun = min(stop, state.step + stride), time.monotonic()
+            run = self.inner._train(state, mask, target, stream)
+            seconds = max(time.monotonic() - begun, 1e-6)
+            self.store.record(
+                {"trained": key, "from": state.step, "to": target, "seconds": round(seconds, 3)}
+            )
+            state, history = run.state, history + run.history
+            if target == stop:
+                break
+            if seconds > CHECKPOINT_SECONDS / 4:
+                self._put(key, Run(state, history), checkpoint=True)
+            stride = max(1, int(stride * min(10.0, CHECKPOINT_SECONDS / seconds)))
+        run = Run(state, history)
+        self._put(key, run, checkpoint=False)
+        return run
+
+    # Entries
+
+    def _folder(self, key: str) -> Path:
+        return self.store.path / "memo" / key
+
+    def _longest(self, key: str, stop: int) -> Run | None:
+        steps = {int(p.name.split(".")[0]): p for p in self._folder(key).glob("[0-9]*.safetensors")}
+        for step in sorted((s for s in steps if s <= stop), reverse=True):
+            path = steps[step]
+            try:
+                arrays, header = sealed.read_arrays(path)
+            except FileNotFoundError:
+                continue
+            except CorruptError:
+                self.store.discard(path, "training that part again")
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)
+            curve = {name: tuple(points) for name, points in header["history"].items()}
+            return Run(State.from_arrays(arrays), History(**curve))
+        return None
+
+    def _put(self, key: str, run: Run, checkpoint: bool) -> None:
+        folder, step = self._folder(key), run.state.step
+        older = list(folder.glob("*.checkpoint.safetensors"))
+        suffix = ".checkpoint.safetensors" if checkpoint else ".safetensors"
+        header = {"kind": "memo", "history": vars(run.history)}
+        sealed.write_arrays(folder / f"{step}{suffix}", run.state.arrays(), header)
+        for path in older:
+            path.unlink(missing_ok=True)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Delete the entries least recently used until the memo fits its limit."""
+        entries = []
+        for path in (self.store.path / "memo").glob("*/*.safetensors"):
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                entries.append((stat.st_mtime_ns, stat.st_size, path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self.limit:
+                return
+            path.unlink(missing_ok=True)
+            total -= size

@@ -1,0 +1,435 @@
+"""Program: the Keras model and optimizer of one task with their compiled loops; the one thing that mutates."""
+
+import functools
+import hashlib
+import json
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from ltx import models, optimizer
+from ltx.data import Dataset, Split
+from ltx.engine import Engine
+from ltx.errors import DivergedError, GuardError, UsageError
+from ltx.mask import Mask
+from ltx.masking import MaskedModel
+from ltx.state import State
+from ltx.task import Task
+
+VERSION = 1  # part of every fingerprint: raise it when the same inputs may give other bytes
+EVAL_BATCH = 1000
+
+Tensor = tf.Tensor
+
+
+class Program:
+    """Runs segments of training, evaluation and gradients for one task on one engine.
+
+    Masks, data order and learning rates are inputs, so one compilation serves every level, finder
+    and seed. The bare model computes; TF-MOT's wrappers, which share its variables, hold the masks
+    and apply them at the ends of a segment. In between masked gradients keep the zeros.
+    """
+
+    def __init__(self, task: Task, engine: Engine, data: Dataset) -> None:
+        self.task, self.engine, self.data = task, engine, data
+        self.strategy = _strategy(engine)
+        self.replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
+        if task.recipe.batch_size % self.replicas:
+            raise UsageError(
+                f"Recipe.batch_size {task.recipe.batch_size}: expected a multiple of the"
+                f" {self.replicas} replicas of the engine"
+            )
+        with self._scope():
+            self.model = self.build(0)
+            self.masked = MaskedModel(self.model)
+            self.weights, self.masks = self.masked.weights, self.masked.masks
+            self.optimizer = optimizer.make(
+                task.recipe, self.weights, set(self.masks), engine.precision
+            )
+        self.slots = optimizer.slots(self.optimizer, self.weights)
+        self.fresh_slots = {name: slot.numpy() for name, slot in self.slots.items()}
+        self.softmax = _ends_in_softmax(self.model)
+        size = sum(split.nbytes for split in (data.train, data.validation, data.test))
+        self.resident = size <= engine.resident_mb << 20
+        self.xla = _use_xla(engine, self.model, self.masked)
+        self._mean = tf.constant(data.mean, tf.float32)
+        self._inverse_std = tf.constant(1 / data.std, tf.float32)
+        if engine.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        self._compile()
+
+    def _compile(self) -> None:
+        xla = self.xla or None
+        self._evaluate = tf.function(self._evaluate_loop, jit_compile=xla)
+        self._score = tf.function(self._score_batch, jit_compile=xla)
+        self._gradient = tf.function(self._gradient_batch, jit_compile=xla)
+        if self.resident:
+            self._segment = tf.function(self._resident_loop, jit_compile=xla)
+        else:
+            # A loop that waits for the host cannot be one XLA program, but each of its steps can.
+            self._one_step = tf.function(self._step, jit_compile=xla)
+            self._segment = tf.function(self._streamed_loop)
+
+    def build(self, seed: int) -> tf_keras.Model:
+        """The task's model with the initial weights of this seed."""
+        task, data = self.task, self.data
+        return models.build(
+            task.model, data.image, data.classes, task.model_args, seed, self.engine.precision
+        )
+
+    def fresh(self, seed: int) -> State:
+        """The initial state of this seed, from a model that is built and thrown away."""
+        drawn = MaskedModel(self.build(seed))
+        return State(
+            *({n: v.numpy() for n, v in g.items()} for g in (drawn.weights, drawn.statistics))
+        )
+
+    @property
+    def device(self) -> str:
+        """The kind of device, CPU, GPU or TPU."""
+        return "TPU" if self.engine.strategy == "tpu" else _device(self.engine)
+
+    @property
+    def mode(self) -> str:
+        """How segments run, for manifests: xla or graph, loop or stream."""
+        return f"{'xla' if self.xla else 'graph'}-{'loop' if self.resident else 'stream'}"
+
+    @functools.cached_property
+    def architecture(self) -> str:
+        """The hash of the model's configuration and weight shapes."""
+        try:
+            config = json.dumps(self.model.get_config(), sort_keys=True, default=str)
+        except NotImplementedError:  # a subclassed model need not have one
+            config = ""
+        shapes = {name: tuple(variable.shape) for name, variable in self.weights.items()}
+        return hashlib.sha256(f"{config}{shapes}".encode()).hexdigest()[:16]
+
+    # State in, state out
+
+    def load(self, state: State, mask: Mask) -> None:
+        """Put a state and a mask into the model; what the mask prunes becomes zero, slots too."""
+        state = state.masked(mask)
+        self.masked.set_masks(mask)
+        self._kept = {name: int(keep.sum()) for name, keep in mask.items()}
+        for group, values in (
+            (self.weights, state.weights),
+            (self.masked.statistics, state.statistics),
+            (self.slots, state.slots or self.fresh_slots),
+        ):
+            if wrong := sorted(group.keys() ^ values.keys()):
+                raise UsageError(
+                    f"state {state.id}: {wrong[0]} is not in both the state and {self.task.label};"
+                    " the state comes from another model or optimizer"
+                )
+            for name, variable in group.items():
+                if tuple(variable.shape) != values[name].shape:
+                    raise UsageError(
+                        f"state {state.id}: {name} has shape {values[name].shape}, expected"
+                        f" {tuple(variable.shape)} for {self.task.label}"
+                    )
+                variable.assign(values[name])
+        optimizer.plain(self.optimizer).iterations.assign(state.step)
+
+    def read(self, step: int) -> State:
+        """The state that the last segment left; the masks must be those that were loaded."""
+        for name, keep in self.masked.get_masks().items():
+            if int(keep.sum()) != self._kept[name]:
+                raise GuardError(
+                    f"{self.task.label}: the mask of {name} changed; please report this"
+                )
+        groups = (self.weights, self.masked.statistics, self.slots)
+        return State(
+            *({name: v.numpy() for name, v in group.items()} for group in groups), step=step
+        )
+
+    # Training
+
+    def run(
+        self, table: np.ndarray, rates: np.ndarray, start: int, seed: np.ndarray, window: int
+    ) -> None:
+        """Train on the batches of `table`, int32 [steps, batch], with these learning rates.
+
+        At most `window` steps; the tables are padded to it, so that nothing is compiled twice.
+        """
+        count = len(rates)
+        padded = np.zeros(window, np.float32)
+        padded[:count] = rates
+        inputs = [tf.constant(x) for x in (padded, np.int32(count), np.int32(start), seed)]
+        if self.resident:
+            rows = np.zeros((window, table.shape[1]), np.int32)
+            rows[:count] = table
+            report = self._segment(tf.constant(rows), *self._tensors("train"), *inputs)
+        else:
+            report = self._segment(iter(_stream(self.data.train, table)), *inputs)
+        self._guard(report, start + count)
+
+    def _resident_loop(  # type: ignore[no-untyped-def]
+        self, table, images, labels, rates, count, start, seed
+    ):
+        for i in tf.range(count):
+            batch = tf.gather(images, table[i]), tf.gather(labels, table[i])
+            if self.strategy is None:
+                self._step(*batch, rates[i], start + i, seed)
+            else:
+                self.strategy.run(self._step, args=(*batch, rates[i], start + i, seed))
+        return self._report()
+
+    def _streamed_loop(self, batches, rates, count, start, seed):  # type: ignore[no-untyped-def]
+        for i in tf.range(count):
+            batch = next(batches)
+            if self.strategy is None:
+                self._one_step(*batch, rates[i], start + i, seed)
+            else:
+                self.strategy.run(self._step, args=(*batch, rates[i], start + i, seed))
+        return self._report()
+
+    def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
+        """One step of one replica: gradients summed over replicas, then masked, clipped and applied."""
+        batch, recipe = int(images.shape[0]), self.task.recipe
+        seed = tf.random.experimental.stateless_fold_in(seed, step)
+        replica = tf.distribute.get_replica_context()
+        if self.replicas > 1:
+            number = replica.replica_id_in_sync_group
+            images, labels = (_share(x, self.replicas, number) for x in (images, labels))
+            seed = tf.random.experimental.stateless_fold_in(seed, number)
+        self._seed_layers(seed)
+        images = _augment(self._scaled(images), recipe.augment, seed)
+        variables = list(self.weights.values())
+        with tf.GradientTape() as tape:
+            losses = self._losses(images, labels, recipe.label_smoothing)
+            loss = tf.reduce_sum(losses) / batch + sum(self.model.losses) / self.replicas
+            scaled = self.optimizer.get_scaled_loss(loss) if self._scales_loss else loss
+        gradients = tape.gradient(scaled, variables, unconnected_gradients="zero")
+        if self._scales_loss:
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        if self.replicas > 1:
+            gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        gradients = self._decayed_and_masked(gradients)
+        if recipe.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, recipe.clip_norm)
+        optimizer.plain(self.optimizer).learning_rate.assign(rate)
+        self.optimizer.apply_gradients(
+            zip(gradients, variables, strict=True), skip_gradients_aggregation=True
+        )
+
+    @property
+    def _scales_loss(self) -> bool:
+        return self.engine.precision == "float16"
+
+    def _decayed_and_masked(self, gradients: list[Tensor]) -> list[Tensor]:
+        # Before the optimizer, so that norms, clipping and slots see only what exists.
+        recipe = self.task.recipe
+        decay = 0.0 if recipe.optimizer == "adamw" else recipe.weight_decay
+        result = []
+        for (name, weight), gradient in zip(self.weights.items(), gradients, strict=True):
+            mask = self.masks.get(name)
+            if mask is not None:
+                gradient = (gradient + decay * weight if decay else gradient) * mask
+            result.append(gradient)
+        return result
+
+    def _seed_layers(self, seed: Tensor) -> None:
+        """Make the noise of Dropout and its like a function of the step, so that segments equal one run."""
+        for number, generator in enumerate(self.masked.generators):
+            key = tf.random.experimental.stateless_fold_in(seed, number)
+            state = tf.concat([tf.zeros(1, tf.int64), tf.cast(key, tf.int64)], 0)
+            generator.state.assign(state)
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        return (tf.cast(images, tf.float32) - self._mean) * self._inverse_std
+
+    def _log_probabilities(self, images: Tensor, training: bool) -> Tensor:
+        """Of scaled images, [batch, classes], in float32 whatever the precision of the model."""
+        outputs = tf.cast(self.model(images, training=training), tf.float32)
+        if self.softmax:
+            return tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
+        return tf.nn.log_softmax(outputs)
+
+    def _losses(self, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        low = smoothing / self.data.classes
+        targets = tf.one_hot(labels, self.data.classes, 1 - smoothing + low, low)
+        return -tf.reduce_sum(targets * self._log_probabilities(images, training=True), axis=-1)
+
+    def _report(self) -> tuple[Tensor, ...]:
+        """What the guard needs, taken before TF-MOT zeroes once more what the masks prune."""
+        finite = [tf.reduce_all(tf.math.is_finite(v)) for v in self.weights.values()]
+        leaks, sizes = [tf.zeros((), tf.int32)], [tf.zeros((), tf.int32)]
+        for name, mask in self.masks.items():
+            leaks.append(tf.math.count_nonzero(self.weights[name] * (1 - mask), dtype=tf.int32))
+            sizes.append(tf.math.count_nonzero(mask, dtype=tf.int32))
+        report = (tf.stack(finite), tf.stack(leaks[1:] or leaks), tf.stack(sizes[1:] or sizes))
+        with tf.control_dependencies(report):
+            self.masked.apply()
+        return report
+
+    def _guard(self, report: tuple[Tensor, ...], step: int) -> None:
+        """Fail loudly where a weight is not finite, a pruned one is not zero or a mask has changed."""
+        finite, leaks, sizes = (part.numpy() for part in report)
+        if not finite.all():
+            name = list(self.weights)[int(np.argmin(finite))]
+            raise DivergedError(
+                f"{self.task.label}: training diverged before step {step}, {name} is not finite; lower"
+                f" Recipe.learning_rate ({self.task.recipe.learning_rate:g}) or set Recipe.clip_norm"
+            )
+        for name, leak, size in zip(self.masks, leaks, sizes, strict=False):
+            if leak or size != self._kept[name]:
+                raise GuardError(
+                    f"{self.task.label}, step {step}: {name} has {leak} pruned weights that are not zero,"
+                    f" its mask keeps {size} and should keep {self._kept[name]}; please report this"
+                )
+
+    # Measuring
+
+    def evaluate(self, split: str) -> tuple[float, float]:
+        """Mean loss and accuracy over a split, summed in float64."""
+        part: Split = getattr(self.data, split)
+        size = min(EVAL_BATCH, len(part))
+        count = -(-len(part) // size)
+        rows = np.resize(np.arange(len(part), dtype=np.int32), (count, size))
+        real = (np.arange(count * size) < len(part)).astype(np.float32).reshape(count, size)
+        if self.resident:
+            inputs = (*self._tensors(split), tf.constant(rows), tf.constant(real))
+            sums = self._evaluate(*inputs).numpy()
+        else:
+            batches = _stream(part, rows)
+            sums = [
+                self._score(*b, tf.constant(w)).numpy() for b, w in zip(batches, real, strict=True)
+            ]
+        loss, right = np.asarray(sums, np.float64).sum(0) / len(part)
+        return float(loss), float(right)
+
+    def _evaluate_loop(self, images, labels, rows, real):  # type: ignore[no-untyped-def]
+        sums = tf.TensorArray(tf.float32, size=rows.shape[0], element_shape=[2])
+        for i in tf.range(rows.shape[0]):
+            batch = tf.gather(images, rows[i]), tf.gather(labels, rows[i])
+            sums = sums.write(i, self._score_batch(*batch, real[i]))
+        return sums.stack()
+
+    def _score_batch(self, images: Tensor, labels: Tensor, real: Tensor) -> Tensor:
+        """The sums of loss and of hits over the examples that are real and not padding."""
+        logs = self._log_probabilities(self._scaled(images), training=False)
+        losses = -tf.reduce_sum(tf.one_hot(labels, self.data.classes) * logs, axis=-1)
+        right = tf.cast(tf.argmax(logs, -1, tf.int32) == labels, tf.float32)
+        return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(right * real)])
+
+    def gradients(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
+        """The mean gradient of the prunable weights over the batches of `table`; changes nothing."""
+        total = {name: np.zeros(mask.shape, np.float32) for name, mask in self.masks.items()}
+        for number, rows in enumerate(table):
+            images, labels = self.data.train.take(rows)
+            batch = tf.constant(images), tf.constant(labels), tf.constant(number)
+            gradients = self._gradient(*batch, tf.constant(seed))
+            for name, gradient in zip(total, gradients, strict=True):
+                total[name] += gradient.numpy() / len(table)
+        return total
+
+    def _gradient_batch(self, images, labels, number, seed):  # type: ignore[no-untyped-def]
+        self._seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
+        weights = [self.weights[name] for name in self.masks]
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self._losses(self._scaled(images), labels, 0.0))
+        return tape.gradient(loss, weights, unconnected_gradients="zero")
+
+    def _tensors(self, split: str) -> tuple[Tensor, Tensor]:
+        """A split on the device, put there when it is first asked for."""
+        part: Split = getattr(self.data, split)
+        if split not in self._on_device:
+            self._on_device[split] = (tf.constant(part.images), tf.constant(part.labels, tf.int32))
+        return self._on_device[split]
+
+    @functools.cached_property
+    def _on_device(self) -> dict[str, tuple[Tensor, Tensor]]:
+        return {}
+
+    def _scope(self):  # type: ignore[no-untyped-def]
+        return self.strategy.scope() if self.strategy else tf.device(_device(self.engine))
+
+
+def _device(engine: Engine) -> str:
+    """The kind of device that programs run on, CPU or GPU."""
+    if engine.device == "auto":
+        return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    kind = engine.device.upper()
+    if not tf.config.list_logical_devices(kind):
+        raise UsageError(
+            f"Engine.device: no {engine.device} is here; `ltx doctor` lists what TensorFlow sees"
+        )
+    return kind
+
+
+def _strategy(engine: Engine) -> tf.distribute.Strategy | None:
+    if engine.strategy == "mirrored":
+        devices = tf.config.list_logical_devices(_device(engine))
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if engine.strategy == "tpu":
+        try:
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect("")
+        except ValueError as error:
+            raise UsageError(f"Engine.strategy: no TPU can be reached: {error}") from error
+        return tf.distribute.TPUStrategy(resolver)
+    return None
+
+
+def _use_xla(engine: Engine, model: tf_keras.Model, masked: MaskedModel) -> bool:
+    """Whether whole loops are compiled by XLA."""
+    pools = any("MaxPool" in type(layer).__name__ for layer in model._flatten_layers())
+    clash = pools and engine.deterministic
+    if engine.compile == "xla":
+        if clash:
+            raise UsageError(
+                "Engine.compile: XLA has no deterministic gradient of max pooling; set"
+                " Engine.deterministic = False or Engine.compile = 'graph'"
+            )
+        if engine.strategy == "mirrored":
+            raise UsageError("Engine.compile: XLA cannot compile mirrored replicas; use 'graph'")
+        return True
+    if engine.compile == "graph" or engine.strategy != "one" or clash:
+        return False
+    # XLA compiles convolutions inside a loop on a CPU to code a hundred times slower than the graph's.
+    return not (masked.has_convolution and _device(engine) == "CPU")
+
+
+def _ends_in_softmax(model: tf_keras.Model) -> bool:
+    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, tf_keras.Model)]
+    if not layers:
+        return False
+    activation = getattr(layers[-1], "activation", None)
+    softmax = activation is tf_keras.activations.softmax
+    return softmax or isinstance(layers[-1], tf_keras.layers.Softmax)
+
+
+def _share(batch: Tensor, replicas: int, number: Tensor) -> Tensor:
+    return tf.reshape(batch, [replicas, batch.shape[0] // replicas, *batch.shape[1:]])[number]
+
+
+def _augment(images: Tensor, how: str, seed: Tensor) -> Tensor:
+    """Pad by 4, crop and mirror each image by its own draw, with static shapes throughout."""
+    if how == "none":
+        return images
+    count, height, width, _ = images.shape
+    draws = tf.random.stateless_uniform([count, 2], seed, 0, 9, tf.int32, alg="philox")
+    padded = tf.pad(images, [[0, 0], [4, 4], [4, 4], [0, 0]])
+    rows = draws[:, :1] + tf.range(height)
+    columns = draws[:, 1:] + tf.range(width)
+    cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
+    cropped = tf.gather(cropped, columns, axis=2, batch_dims=1)
+    flip = tf.random.stateless_uniform([count, 1, 1, 1], seed + 1, alg="philox") < 0.5
+    return tf.where(flip, tf.reverse(cropped, [2]), cropped)
+
+
+def _stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
+    """The batches of `table` from host memory or disk, read ahead while the device works."""
+    images, labels = split.take(table[0])
+    shapes = (images.shape, labels.shape)
+
+    def read(rows: Tensor) -> tuple[Tensor, Tensor]:
+        batch = tf.numpy_function(split.take, [rows], (tf.uint8, tf.int32))
+        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(batch, shapes, strict=True))
+
+    rows = tf.data.Dataset.from_tensor_slices(table)
+    return rows.map(read, num_parallel_calls=2, deterministic=True).prefetch(4)

@@ -1,0 +1,134 @@
+"""Pruning: how many of the surviving weights go, and from where; exact counts, ties broken the same everywhere."""
+
+import dataclasses
+import fnmatch
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ltx.checks import check_choice
+from ltx.errors import UsageError, unknown
+from ltx.mask import Mask
+from ltx.weight import Weight
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruning:
+    """One round of pruning: `rate` is the share of the surviving weights that it removes.
+
+    Scope "layer" prunes each tensor by itself, convolutions at `conv_rate`, others at
+    `dense_rate` (both `rate` when not given) and the layer that makes the logits at
+    `output_rate` (half the rate its kind has, as the papers do). Scope "global" compares the
+    scores of all tensors. `keep` names weights to leave alone, by patterns such as `conv_1/*`.
+    """
+
+    rate: float = 0.2
+    scope: str = "layer"
+    conv_rate: float | None = None
+    dense_rate: float | None = None
+    output_rate: float | None = None
+    keep: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "keep", (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
+        )
+        check_choice("Pruning.scope", self.scope, ("layer", "global"))
+        for name in ("rate", "conv_rate", "dense_rate", "output_rate"):
+            rate = getattr(self, name)
+            if rate is None and name != "rate":
+                continue
+            if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < 1:
+                raise UsageError(
+                    f"Pruning.{name}: expected a share strictly between 0 and 1, got {rate!r}"
+                )
+            if self.scope == "global" and name != "rate":
+                raise UsageError(
+                    f"Pruning.{name}: the global scope has one rate; use scope 'layer'"
+                )
+
+    def check(self, weights: Sequence[Weight]) -> "Pruning":
+        """This pruning, if every `keep` pattern matches a weight and something is left to prune."""
+        names = [weight.name for weight in weights]
+        for pattern in self.keep:
+            if not fnmatch.filter(names, pattern):
+                raise unknown("weight pattern", pattern, names, "See Pruning.keep.")
+        if names and all(self._is_kept(name) for name in names):
+            raise UsageError(f"Pruning.keep: {', '.join(self.keep)} leaves no weight to prune")
+        return self
+
+    def __call__(
+        self, weights: Sequence[Weight], mask: Mask, scores: Mapping[str, np.ndarray]
+    ) -> Mask:
+        """The mask without its lowest-scored weights: exactly round(rate * surviving) of them go."""
+        self.check(weights)
+        for weight in weights:
+            _check_scores(weight, scores)
+        pruned = [weight for weight in weights if not self._is_kept(weight.name)]
+        kept = dict(mask)
+        if self.scope == "global":
+            names = [weight.name for weight in pruned]
+            kept.update(
+                drop_lowest({n: scores[n] for n in names}, {n: mask[n] for n in names}, self.rate)
+            )
+        else:
+            for weight in pruned:
+                name = weight.name
+                kept.update(
+                    drop_lowest({name: scores[name]}, {name: mask[name]}, self.rate_of(weight))
+                )
+        return Mask(kept)
+
+    def rate_of(self, weight: Weight) -> float:
+        """The share of this tensor's survivors that a layer-wise round removes."""
+        own = self.conv_rate if weight.kind == "conv" else self.dense_rate
+        rate = self.rate if own is None else own
+        if not weight.is_output:
+            return rate
+        return rate / 2 if self.output_rate is None else self.output_rate
+
+    def _is_kept(self, name: str) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.keep)
+
+
+def drop_lowest(
+    scores: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray], rate: float
+) -> dict[str, np.ndarray]:
+    """The masks without the round(rate * survivors) lowest-scored survivors of all tensors together.
+
+    Among equal scores the order is a fixed pseudo-random one, so that ties favour no layer and no
+    corner of a layer, and fall alike on every machine.
+    """
+    alive = {name: np.flatnonzero(keep) for name, keep in mask.items()}
+    values = np.concatenate([scores[name].reshape(-1)[index] for name, index in alive.items()])
+    count = round(rate * values.size)
+    if count == 0:
+        return dict(mask)
+    threshold = np.partition(values, count - 1)[count - 1]
+    drop = values < threshold
+    ties = np.flatnonzero(values == threshold)
+    missing = count - int(drop.sum())
+    if missing < ties.size:
+        ties = np.random.default_rng(ties.size).permutation(ties)[:missing]
+    drop[ties] = True
+    result, start = {}, 0
+    for name, index in alive.items():
+        flat = mask[name].reshape(-1).copy()
+        flat[index[drop[start : start + index.size]]] = False
+        result[name] = flat.reshape(mask[name].shape)
+        start += index.size
+    return result
+
+
+def _check_scores(weight: Weight, scores: Mapping[str, np.ndarray]) -> None:
+    if weight.name not in scores:
+        raise UsageError(
+            f"score: no values for {weight.name}; a score covers every prunable weight"
+        )
+    array = scores[weight.name]
+    if array.shape != weight.shape:
+        raise UsageError(
+            f"score of {weight.name}: expected shape {weight.shape}, got {array.shape}"
+        )
+    if np.isnan(array).any():
+        raise UsageError(f"score of {weight.name}: {int(np.isnan(array).sum())} values are NaN")

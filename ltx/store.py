@@ -1,0 +1,262 @@
+"""Store: the folder where tickets, states, trials and studies live, addressed by content, shared by processes."""
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TypeVar
+
+import filelock
+import numpy as np
+
+from ltx import identity, sealed
+from ltx.cost import Cost
+from ltx.errors import CorruptError, UsageError
+from ltx.mask import Mask
+from ltx.recipe import Recipe
+from ltx.state import State
+from ltx.task import Task
+from ltx.ticket import Ticket
+from ltx.trial import Trial
+
+FORMAT = 1
+_PACKAGES = ("ltx", "tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
+_log = logging.getLogger("ltx")
+_T = TypeVar("_T")
+
+
+def versions() -> dict[str, str]:
+    """The installed versions that a result depends on, without importing any of them."""
+    found = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+class Store:
+    """A folder of sealed files; every write is atomic, every read is verified."""
+
+    def __init__(self, path: str | os.PathLike[str], create: bool = True) -> None:
+        self.path = Path(path).expanduser()
+        mark = self.path / "ltx-store.json"
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(
+                f"store {self.path}: expected a folder, got a file; choose another --store"
+            )
+        if not mark.exists():
+            if not create:
+                raise UsageError(
+                    f"store {self.path}: no store there; `ltx run --store={self.path}` makes one"
+                )
+            if self.path.is_dir() and any(p.name != "locks" for p in self.path.iterdir()):
+                raise UsageError(
+                    f"store {self.path}: the folder holds other things; choose an empty one"
+                )
+            with self.lock("store"):
+                if not mark.exists():
+                    sealed.write_json(mark, {"format": FORMAT})
+        found = self._format(mark)
+        if found != FORMAT:
+            raise UsageError(
+                f"store {self.path}: has format {found}, this ltx reads {FORMAT}; upgrade ltx"
+            )
+        sealed.sweep(self.path)
+
+    def _format(self, mark: Path) -> int:
+        try:
+            return int(sealed.read_json(mark)["format"])
+        except CorruptError:
+            # It says nothing that is not known: all files of this format carry their own digests.
+            self.discard(mark, "writing it anew")
+            sealed.write_json(mark, {"format": FORMAT})
+            return FORMAT
+
+    # Tickets
+
+    def put_ticket(self, ticket: Ticket, task: Task, finder: object, finder_name: str) -> str:
+        """Store a ticket and its state; what is there already and sound is left alone."""
+        path = self._file("tickets", ticket.id)
+        self._put_state(ticket.state)
+        header = {
+            "kind": "ticket",
+            "id": ticket.id,
+            "level": ticket.level,
+            "density": ticket.density,
+            "data": task.data,
+            "model": task.model,
+            "task": identity.describe(task),
+            "task_id": ticket.task,
+            "seed": ticket.seed,
+            "finder": finder_name,
+            "finder_settings": identity.describe(finder),
+            "parent": ticket.parent,
+            "recipe": None if ticket.recipe is None else identity.describe(ticket.recipe),
+            "cost": vars(ticket.cost),
+            "note": ticket.note,
+            "state": ticket.state.id,
+            "step": ticket.state.step,
+            "shapes": {name: keep.shape for name, keep in ticket.mask.items()},
+            "versions": versions(),
+        }
+        packed = {name: np.packbits(keep.reshape(-1)) for name, keep in ticket.mask.items()}
+        if self._sound(path, sealed.read_header) is None:
+            sealed.write_arrays(path, packed, header)
+        return ticket.id
+
+    def ticket(self, id: str) -> Ticket:
+        """The ticket whose id is, or alone begins with, `id`."""
+        packed, header = sealed.read_arrays(self._find("tickets", id))
+        return self._ticket(packed, header)
+
+    def manifest(self, id: str) -> dict:
+        """All that is known of a ticket but its arrays."""
+        return sealed.read_header(self._find("tickets", id))
+
+    def manifests(self) -> list[dict]:
+        """Those of all sound tickets, by data set, finder, seed and level; damaged ones are named in the log."""
+        found = []
+        for path in self._files("tickets"):
+            try:
+                found.append(sealed.read_header(path))
+            except CorruptError as error:
+                _log.error("%s", error)
+        order = ("data", "model", "finder", "seed", "level", "id")
+        return sorted(found, key=lambda manifest: tuple(manifest[key] for key in order))
+
+    def tickets(self, **wanted: object) -> list[Ticket]:
+        """The tickets whose manifest has these values, as in `tickets(data="digits", seed=0)`."""
+        return [
+            self.ticket(manifest["id"])
+            for manifest in self.manifests()
+            if all(manifest.get(key) == value for key, value in wanted.items())
+        ]
+
+    def _ticket(self, packed: Mapping[str, np.ndarray], header: dict) -> Ticket:
+        arrays = {}
+        for name, shape in header["shapes"].items():
+            bits = np.unpackbits(packed[name], count=int(np.prod(shape)))
+            arrays[name] = bits.reshape(shape).astype(np.bool_)
+        recipe = header["recipe"]
+        if recipe is not None:
+            recipe = Recipe(**{key: value for key, value in recipe.items() if key != "is"})
+        return Ticket(
+            mask=Mask(arrays),
+            state=self._state(header["state"]),
+            level=header["level"],
+            task=header["task_id"],
+            seed=header["seed"],
+            cost=Cost(**header["cost"]),
+            recipe=recipe,
+            parent=header["parent"],
+            note=header["note"],
+        )
+
+    def _put_state(self, state: State) -> None:
+        path = self._file("states", state.id)
+        if self._sound(path, sealed.read_header) is None:
+            sealed.write_arrays(path, state.arrays(), {"kind": "state", "id": state.id})
+
+    def _state(self, id: str) -> State:
+        path = self._file("states", id)
+        try:
+            return State.from_arrays(sealed.read_arrays(path)[0])
+        except FileNotFoundError:
+            raise CorruptError(
+                f"{path}: a ticket's state is missing; run its study again"
+            ) from None
+
+    # Trials and studies
+
+    def put_trial(self, trial: Trial) -> None:
+        sealed.write_json(self._file("trials", trial.id, "json"), trial.document())
+
+    def trial(self, id: str) -> Trial | None:
+        """The trial of exactly this id, if it is there and sound."""
+        document = self._sound(self._file("trials", id, "json"), sealed.read_json)
+        return None if document is None else Trial.from_document(document)
+
+    def trials(self) -> list[Trial]:
+        """All sound trials; damaged ones are named in the log."""
+        found = []
+        for path in self._files("trials"):
+            try:
+                found.append(Trial.from_document(sealed.read_json(path)))
+            except CorruptError as error:
+                _log.error("%s", error)
+        return found
+
+    def put_study(self, id: str, document: Mapping[str, object]) -> Path:
+        """Record a study's provenance and results; the newest record replaces the older."""
+        path = self._file("studies", id, "json")
+        sealed.write_json(path, document)
+        return path
+
+    # Files
+
+    def lock(self, key: str) -> filelock.BaseFileLock:
+        """A lock between processes, freed by the system when its holder dies."""
+        folder = self.path / "locks"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"store {self.path}: {error.strerror}; choose another --store"
+            ) from error
+        return filelock.FileLock(folder / f"{key}.lock")
+
+    def discard(self, path: Path, consequence: str) -> None:
+        """Put a damaged file aside, say so, and say what follows."""
+        aside = self.path / "damaged"
+        aside.mkdir(exist_ok=True)
+        _log.warning("%s is damaged: put aside in %s, %s", path, aside, consequence)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, aside / f"{path.name}.{time.time_ns()}")
+
+    def record(self, event: Mapping[str, object]) -> None:
+        """Append to the log of work done; it is for people and tests, no result depends on it."""
+        line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), **event}) + "\n"
+        with contextlib.suppress(OSError), open(self.path / "log.jsonl", "a") as file:
+            file.write(line)
+
+    def events(self) -> Iterator[dict]:
+        """What `record` appended; lines that a crash cut short are passed over."""
+        with contextlib.suppress(FileNotFoundError), open(self.path / "log.jsonl") as file:
+            for line in file:
+                with contextlib.suppress(json.JSONDecodeError):
+                    yield json.loads(line)
+
+    def _file(self, kind: str, id: str, suffix: str = "safetensors") -> Path:
+        return self.path / kind / f"{id}.{suffix}"
+
+    def _files(self, kind: str) -> list[Path]:
+        folder = self.path / kind
+        return (
+            sorted(p for p in folder.glob("*") if not p.name.startswith("."))
+            if folder.is_dir()
+            else []
+        )
+
+    def _find(self, kind: str, id: str) -> Path:
+        matches = [path for path in self._files(kind) if id and path.stem.startswith(id)]
+        if len(matches) != 1:
+            what = "no" if not matches else f"{len(matches)}"
+            raise UsageError(
+                f"{kind[:-1]} {id!r}: {what} {kind} in {self.path} have an id that begins so; `ltx"
+                f" {kind} list --store={self.path}` lists them"
+            )
+        return matches[0]
+
+    def _sound(self, path: Path, read: Callable[[Path], _T]) -> _T | None:
+        """What the file holds; None where there is none or it was damaged and put aside."""
+        try:
+            return read(path)
+        except FileNotFoundError:
+            return None
+        except CorruptError:
+            self.discard(path, "making it anew")
+            return None

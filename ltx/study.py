@@ -1,0 +1,111 @@
+"""Study: tasks x finders x seeds, run cell by cell; one that fails loses none of the others."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ltx import identity
+from ltx.checks import check_count
+from ltx.errors import LtxError, StoreFullError, UsageError
+from ltx.finder import Finder
+from ltx.lab import Lab
+from ltx.store import Store
+from ltx.task import Task
+from ltx.ticket import Ticket
+from ltx.trial import Trial
+
+OpenLab = Callable[[Task, int, bool], Lab]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Which finders, under the labels that tables show, on which tasks, with how many seeds.
+
+    `seeds` is a count, or the seeds themselves.
+    """
+
+    finders: Mapping[str, Finder] = dataclasses.field(default_factory=dict)
+    tasks: Sequence[Task] = (Task(),)
+    seeds: int | Sequence[int] = 3
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.finders, Mapping) or not self.finders:
+            raise UsageError(
+                f"Study.finders: expected finders by label, as in {{'imp': @imp()}}, got {self.finders!r}"
+            )
+        for label, finder in self.finders.items():
+            if not isinstance(finder, Finder):
+                raise UsageError(f"Study.finders[{label!r}]: expected a finder, as in @imp(), got {finder!r}")
+        tasks = (self.tasks,) if isinstance(self.tasks, Task) else tuple(self.tasks)
+        if not tasks or not all(isinstance(task, Task) for task in tasks):
+            raise UsageError(f"Study.tasks: expected at least one @Task(), got {self.tasks!r}")
+        object.__setattr__(self, "tasks", tasks)
+        seeds = range(self.seeds) if isinstance(self.seeds, int) else tuple(self.seeds)
+        check_count("number of Study.seeds", len(seeds))
+        for seed in seeds:
+            check_count("Study.seeds", seed, least=0)
+        if len(set(seeds)) != len(seeds):
+            raise UsageError(f"Study.seeds: expected different seeds, got {list(seeds)}")
+        object.__setattr__(self, "seeds", tuple(seeds))
+
+    @property
+    def id(self) -> str:
+        return identity.identity(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One trial and where it belongs in the study."""
+
+    task: str
+    finder: str
+    control: bool
+    seed: int
+    trial: Trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A cell that stopped early; the tickets that it had found by then are kept."""
+
+    task: str
+    finder: str
+    seed: int
+    error: str
+
+
+def check(study: Study, open_lab: OpenLab) -> None:
+    """Raise UsageError for whatever can be known to be wrong before anything trains."""
+    for task in study.tasks:
+        lab = open_lab(task, study.seeds[0], True)
+        lab.steps(task.recipe.warmup)
+        for finder in study.finders.values():
+            finder.check(lab)
+
+
+def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure]:
+    """Run every cell and yield its trials as they finish.
+
+    All seeds of a level are wanted together, but the finders of one seed share trainings, so seeds
+    go in the outer loop. Whatever was done before is read from the store.
+    """
+    for task in study.tasks:
+        for seed in study.seeds:
+            for label, finder in study.finders.items():
+                try:
+                    for ticket in finder.find(open_lab(task, seed, True)):
+                        store.put_ticket(ticket, task, finder, label)
+                        trial = _trial(open_lab(task, seed, False), ticket, store)
+                        yield Row(task.label, label, finder.control, seed, trial)
+                except StoreFullError:
+                    raise
+                except LtxError as error:
+                    yield Failure(task.label, label, seed, str(error))
+
+
+def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
+    key = Trial.key(lab, ticket)
+    known = store.trial(key)
+    if known is None:
+        known = Trial.of(lab, ticket)
+        store.put_trial(known)
+    return known

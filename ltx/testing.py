@@ -1,0 +1,153 @@
+"""FakeLab: the lab of a network small enough for numpy, for testing finders in milliseconds."""
+
+import functools
+
+import numpy as np
+
+from ltx import identity, order
+from ltx.history import History, Metrics
+from ltx.lab import Lab, Ledger, Run
+from ltx.mask import Mask
+from ltx.recipe import Recipe
+from ltx.state import State
+from ltx.task import Task
+from ltx.weight import Weight
+
+HIDDEN = 12
+RECIPE = Recipe(
+    optimizer="momentum", learning_rate=0.1, batch_size=20, length="60it", eval_every="10it"
+)
+_SPLITS = {"train": 200, "validation": 100, "test": 100}
+
+
+class FakeLab(Lab):
+    """A network with one hidden layer of 12 units on made-up images, trained by momentum in numpy.
+
+    It keeps the whole contract of `Lab` without TensorFlow. The data depend on the task's `data`
+    name, so that transfer between two names is transfer between two problems; `image` defaults to
+    4x4x1 and the number of classes is 4, or N for a name that ends in `/N`.
+    """
+
+    def __init__(
+        self,
+        task: Task | None = None,
+        seed: int = 0,
+        *,
+        sealed: bool = True,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.task = task or Task(data="fake", model="fake", recipe=RECIPE)
+        self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        return self.task.image or (4, 4, 1)
+
+    @property
+    def classes(self) -> int:
+        return int(self.task.data.partition("/")[2] or 4)
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]:
+        inputs = int(np.prod(self.image))
+        return (
+            Weight("hidden/kernel", (inputs, HIDDEN)),
+            Weight("output/kernel", (HIDDEN, self.classes), is_output=True),
+        )
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        return ("output/kernel", "output/bias")
+
+    @property
+    def epoch(self) -> int:
+        return order.steps_per_epoch(_SPLITS["train"], self.task.recipe.batch_size)
+
+    @property
+    def fingerprint(self) -> str:
+        return identity.identity({"fake": self.task})
+
+    def init(self, stream: str = "init") -> State:
+        rng = self.rng("weights", stream)
+        weights = {"hidden/bias": np.zeros(HIDDEN), "output/bias": np.zeros(self.classes)}
+        for weight in self.prunable:
+            scale = np.sqrt(2 / sum(weight.shape))
+            weights[weight.name] = rng.normal(0, scale, weight.shape)
+        return State({name: array.astype(np.float32) for name, array in weights.items()})
+
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        recipe, whole, every = self.task.recipe, self.steps(), self.steps(self.task.recipe.eval_every)
+        state = state.masked(mask)
+        weights = {name: array.copy() for name, array in state.weights.items()}
+        speed = {name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()}
+        images, labels = self._data["train"]
+        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
+        rates = recipe.learning_rates(state.step, stop, self.epoch)
+        points = []
+        for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
+            gradients = mask.apply(_gradients(weights, images[rows], labels[rows]))
+            for name, gradient in gradients.items():
+                speed[name] = np.float32(recipe.momentum) * speed[name] - rate * gradient
+                weights[name] = weights[name] + speed[name]
+            if step % every == 0 or step == whole:
+                metrics = _measure(weights, *self._data["validation"])
+                points.append((step, metrics.loss, metrics.accuracy))
+        slots = {f"momentum:{name}": array for name, array in speed.items()}
+        return Run(
+            State(weights, slots=slots, step=stop), History(*map(tuple, zip(*points, strict=True)))
+        )
+
+    def _gradients(
+        self, state: State, mask: Mask, batches: int, stream: str
+    ) -> dict[str, np.ndarray]:
+        images, labels = self._data["train"]
+        size = self.task.recipe.batch_size
+        table = order.batches(self.seed, stream, len(labels), size, 0, batches)
+        weights = mask.apply(state.weights)
+        each = [_gradients(weights, images[rows], labels[rows]) for rows in table]
+        return {name: np.mean([g[name] for g in each], axis=0) for name in mask}
+
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+        return _measure(mask.apply(state.weights), *self._data[split])
+
+    def _sibling(self, task: Task) -> Lab:
+        return FakeLab(task, self.seed, sealed=self.sealed, ledger=self.ledger)
+
+    @functools.cached_property
+    def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        rng = identity.generator(0, "fake data", self.task.data)
+        inputs = int(np.prod(self.image))
+        centres = rng.normal(0, 1, (self.classes, inputs))
+        made = {}
+        for split, count in _SPLITS.items():
+            labels = rng.integers(self.classes, size=count)
+            images = centres[labels] + rng.normal(0, 1.5, (count, inputs))
+            made[split] = (images.astype(np.float32), labels)
+        return made
+
+
+def _forward(weights: dict, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    hidden = np.maximum(images @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
+    logits = hidden @ weights["output/kernel"] + weights["output/bias"]
+    logits -= logits.max(axis=1, keepdims=True)
+    return hidden, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def _gradients(weights: dict, images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    hidden, logs = _forward(weights, images)
+    error = np.exp(logs)
+    error[np.arange(len(labels)), labels] -= 1
+    error /= np.float32(len(labels))
+    back = (error @ weights["output/kernel"].T) * (hidden > 0)
+    return {
+        "hidden/kernel": images.T @ back,
+        "hidden/bias": back.sum(axis=0),
+        "output/kernel": hidden.T @ error,
+        "output/bias": error.sum(axis=0),
+    }
+
+
+def _measure(weights: dict, images: np.ndarray, labels: np.ndarray) -> Metrics:
+    logs = _forward(weights, images)[1]
+    loss = -logs[np.arange(len(labels)), labels].mean()
+    return Metrics(float(loss), float((logs.argmax(axis=1) == labels).mean()))

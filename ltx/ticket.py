@@ -1,0 +1,89 @@
+"""Ticket: a mask, the state to train it from, where both come from, and what finding them cost."""
+
+import dataclasses
+import functools
+
+from ltx import identity
+from ltx.cost import Cost
+from ltx.errors import UsageError
+from ltx.lab import Lab
+from ltx.mask import Mask
+from ltx.recipe import Recipe
+from ltx.state import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Ticket:
+    """A subnetwork to be put to work.
+
+    `level` counts the rounds of pruning behind it. `recipe` is the training it wants where that
+    is not its task's. `parent` is the id of the ticket it was made from. `note` is free text, JSON
+    values by name, that a finder wants kept. The id covers what a training would see, and the
+    parent; cost and note are kept beside it.
+    """
+
+    mask: Mask
+    state: State
+    level: int
+    task: str
+    seed: int
+    cost: Cost = Cost()
+    recipe: Recipe | None = None
+    parent: str | None = None
+    note: dict[str, object] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        lab: Lab,
+        mask: Mask,
+        state: State,
+        *,
+        level: int = 0,
+        parent: "Ticket | None" = None,
+        recipe: Recipe | None = None,
+        **note: object,
+    ) -> "Ticket":
+        """The ticket with the lab's task and seed, and all that the lab has spent so far."""
+        mask.check(lab.prunable)
+        return cls(
+            mask=mask,
+            state=state,
+            level=level,
+            task=lab.task.id,
+            seed=lab.seed,
+            cost=lab.spent,
+            recipe=recipe,
+            parent=parent.id if parent else None,
+            note=note,
+        )
+
+    def child(self, lab: Lab, mask: Mask, **changes: object) -> "Ticket":
+        """The next level's ticket: this one's state under a sparser mask."""
+        if self.mask == mask:
+            raise UsageError(
+                f"pruning at level {self.level} removed nothing: {self.mask.kept} weights are left and"
+                " the rate rounds to none of them; ask for fewer levels or a higher rate"
+            )
+        made = Ticket.of(
+            lab, mask, self.state, level=self.level + 1, parent=self, recipe=self.recipe
+        )
+        return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+    @functools.cached_property
+    def id(self) -> str:
+        return identity.identity(
+            {
+                "mask": self.mask.id,
+                "state": self.state.id,
+                "level": self.level,
+                "task": self.task,
+                "seed": self.seed,
+                "recipe": self.recipe,
+                "parent": self.parent,
+            }
+        )
+
+    @property
+    def density(self) -> float:
+        return self.mask.density

@@ -1,0 +1,557 @@
+"""Masking: TF-MOT's wrappers on every kind of layer, honoured, shared and reported honestly."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ltx import masking, models
+from ltx.errors import UsageError
+from ltx.masking import MaskedModel
+
+import tensorflow as tf  # isort: skip
+import tf_keras  # isort: skip
+
+L = tf_keras.layers
+IMAGE, SEQUENCE = (8, 8, 4), (6, 5)
+
+
+class Scaled(L.Layer):
+    """A custom layer that TF-MOT knows nothing about."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight("kernel", (shape[-1], 3))
+        self.scale = self.add_weight("scale", (3,))
+
+    def call(self, x):
+        return x @ self.kernel * self.scale
+
+
+class Prunable(Scaled):
+    """The same, telling TF-MOT what may be pruned."""
+
+    def get_prunable_weights(self):
+        return [self.kernel, self.scale]
+
+
+class Filtered(L.Layer):
+    """A custom convolution that TF-MOT knows nothing about."""
+
+    def build(self, shape):
+        self.filters = self.add_weight("filters", (3, 3, shape[-1], 2))
+
+    def call(self, x):
+        return tf.nn.conv2d(x, self.filters, 1, "SAME")
+
+
+class Block(L.Layer):
+    """A composite layer: its sublayers are pruned, though it cannot be wrapped itself."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = [L.Dense(4, name="a"), L.Dense(4, name="b")]
+
+    def call(self, x):
+        return self.inner[1](self.inner[0](x))
+
+
+class Subclassed(tf_keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.convs = [L.Conv2D(3, 3, 2, padding="same", name="c"), L.DepthwiseConv2D(3, name="d")]
+        self.norm = L.BatchNormalization(name="norm")
+        self.total = tf_keras.metrics.Mean()
+        self.shift = tf.Variable(tf.zeros((2,)), name="shift")
+        self.head = L.Dense(2, name="head")
+
+    def call(self, x, training=None):
+        for conv in self.convs:
+            x = conv(x)
+        return self.head(tf.reduce_mean(self.norm(x, training=training), (1, 2))) + self.shift
+
+
+def around(layer, shape, calls=lambda layer, x: layer(x)):
+    """A functional model: the layer, flattened, and a dense head of two classes."""
+    x = tf_keras.Input(shape)
+    y = calls(layer, x)
+    y = L.Dense(2, name="logits")(L.Flatten()(y))
+    return tf_keras.Model(x, y)
+
+
+def tokens(layer):
+    x = tf_keras.Input((6,), dtype="int32")
+    return tf_keras.Model(x, L.Dense(2, name="logits")(L.Flatten()(layer(x))))
+
+
+def lstm():
+    return L.LSTM(3, return_sequences=True, name="x")
+
+
+def times():
+    return L.TimeDistributed(L.Conv1D(2, 3, padding="same"), name="x")
+
+
+# kind of layer: model, the weights it adds to the prunable ones with their uses, kind
+KINDS = {
+    "dense": (lambda: around(L.Dense(3, name="x"), (5,)), {"x/kernel": 1}, "dense"),
+    "dense on a sequence": (
+        lambda: around(L.Dense(3, name="x"), SEQUENCE),
+        {"x/kernel": 6},
+        "dense",
+    ),
+    "conv1d": (lambda: around(L.Conv1D(3, 3, name="x"), SEQUENCE), {"x/kernel": 4}, "conv"),
+    "conv2d": (lambda: around(L.Conv2D(3, 3, name="x"), IMAGE), {"x/kernel": 36}, "conv"),
+    "grouped": (
+        lambda: around(L.Conv2D(4, 3, groups=2, name="x"), IMAGE),
+        {"x/kernel": 36},
+        "conv",
+    ),
+    "transpose": (
+        lambda: around(L.Conv2DTranspose(3, 3, 2, name="x"), IMAGE),
+        {"x/kernel": 64},
+        "conv",
+    ),
+    "depthwise": (
+        lambda: around(L.DepthwiseConv2D(3, name="x"), IMAGE),
+        {"x/depthwise_kernel": 36},
+        "conv",
+    ),
+    "separable": (
+        lambda: around(L.SeparableConv2D(3, 3, 2, name="x"), IMAGE),
+        {"x/depthwise_kernel": 9, "x/pointwise_kernel": 9},
+        "conv",
+    ),
+    "einsum": (
+        lambda: around(
+            L.EinsumDense("abc,cde->abde", (6, 2, 3), bias_axes="de", name="x"), SEQUENCE
+        ),
+        {"x/kernel": 6},
+        "dense",
+    ),
+    "attention": (
+        lambda: around(L.MultiHeadAttention(2, 3, name="x"), SEQUENCE, lambda f, x: f(x, x)),
+        {f"x/{part}/kernel": 6 for part in ("query", "key", "value", "attention_output")},
+        "dense",
+    ),
+    "lstm": (
+        lambda: around(lstm(), SEQUENCE),
+        {"x/lstm_cell/kernel": 6, "x/lstm_cell/recurrent_kernel": 6},
+        "dense",
+    ),
+    "bidirectional": (
+        lambda: around(L.Bidirectional(L.GRU(3), name="x"), SEQUENCE),
+        {
+            f"x/{way}_gru/gru_cell/{kernel}": 6
+            for way in ("forward", "backward")
+            for kernel in ("kernel", "recurrent_kernel")
+        },
+        "dense",
+    ),
+    "embedding": (lambda: tokens(L.Embedding(9, 3, name="x")), {"x/embeddings": 1}, "dense"),
+    "time distributed": (
+        lambda: around(times(), (3, *SEQUENCE)),
+        {"x/conv1d/kernel": 18},
+        "conv",
+    ),
+    "batch norm": (lambda: around(L.BatchNormalization(name="x"), IMAGE), {}, "dense"),
+    "group norm": (lambda: around(L.GroupNormalization(2, name="x"), IMAGE), {}, "dense"),
+    "frozen": (lambda: around(L.Dense(3, trainable=False, name="x"), (5,)), {}, "dense"),
+    "custom, prunable": (lambda: around(Prunable(name="x"), (5,)), {"x/kernel": 1}, "dense"),
+    "composite": (
+        lambda: around(Block(name="x"), (5,)),
+        {"x/a/kernel": 1, "x/b/kernel": 1},
+        "dense",
+    ),
+    "nested model": (
+        lambda: around(
+            tf_keras.Sequential([L.Conv2D(2, 3, name="c", input_shape=IMAGE)], name="x"), IMAGE
+        ),
+        {"x/c/kernel": 36},
+        "conv",
+    ),
+    "shared": (
+        lambda: around(L.Dense(5, name="x"), (5,), lambda f, x: f(f(x))),
+        {"x/kernel": 1},
+        "dense",
+    ),
+}
+GRAPH = [kind for kind in KINDS if kind not in ("bidirectional", "time distributed", "composite")]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_names():
+    tf_keras.backend.reset_uids()
+
+
+def random_masks(masked, seed=0, density=0.5):
+    rng = np.random.default_rng(seed)
+    return {weight.name: rng.random(weight.shape) < density for weight in masked.prunable}
+
+
+def inputs(model, count=4):
+    shape = [size or count for size in model.input_shape]
+    values = np.random.default_rng(1).random(shape).astype("float32")
+    return (values * 9).astype("int32") if model.inputs[0].dtype == tf.int32 else values
+
+
+def assert_masked(masked, masks):
+    for name, mask in masks.items():
+        values = masked.weights[name].numpy()
+        assert not values[~mask].any(), name
+        assert mask.size == 0 or values[mask].any() or not mask.any(), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_layer(kind):
+    make, expected, category = KINDS[kind]
+    masked = MaskedModel(make())
+    found = {weight.name: weight for weight in masked.prunable}
+    assert {name: found[name].uses for name in expected} == expected
+    assert {found[name].kind for name in expected} <= {category}
+    assert set(found) == {*expected, "logits/kernel"}
+    assert [weight.name for weight in masked.prunable if weight.is_output] == ["logits/kernel"]
+    assert masked.has_convolution is (category == "conv")
+    assert masked.unprunable == {}
+    for weight in masked.prunable:
+        assert tuple(masked.masks[weight.name].shape) == weight.shape
+        assert masked.masks[weight.name].dtype == tf.float32
+    assert len(masked.weights) == len(masked.model.trainable_variables)
+    assert len(masked.statistics) == len(masked.model.non_trainable_variables)
+
+    masks = random_masks(masked)
+    masked.set_masks(masks)
+    masked.apply()
+    assert_masked(masked, masks)
+    assert all(np.array_equal(masked.get_masks()[name], masks[name]) for name in masks)
+
+
+@pytest.mark.parametrize("kind", GRAPH)
+def test_wrapped_model_computes_what_the_bare_one_does(kind):
+    model = KINDS[kind][0]()
+    masked = MaskedModel(model)
+    masked.set_masks(random_masks(masked))
+    x = inputs(model)
+    # The wrapped model masks the shared variables itself: no apply() before it.
+    wrapped = masked.wrapped()
+    got = wrapped(x, training=False).numpy()
+    assert np.array_equal(got, model(x, training=False).numpy())
+    assert_masked(masked, random_masks(masked))
+    # TF-MOT's own assertion on the step count must not need a callback.
+    assert np.isfinite(wrapped(x, training=True).numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["lenet_300_100", "conv_2", pytest.param("resnet_20", marks=pytest.mark.slow)]
+)
+def test_fit_on_the_wrapped_model_keeps_masks_and_zeros(name):
+    model = models.build(name, (8, 8, 3), 3)
+    masked = MaskedModel(model)
+    masks = random_masks(masked)
+    masked.set_masks(masks)
+    before = {key: variable.numpy() for key, variable in masked.weights.items()}
+    wrapped = masked.wrapped()
+    wrapped.compile("adam", tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = np.random.default_rng(0).random((16, 8, 8, 3)), np.arange(16) % 3
+    callbacks = [masking.step_callback()]
+    wrapped.fit(x, y, batch_size=8, epochs=2, callbacks=callbacks, verbose=0)
+    assert all(np.array_equal(masked.get_masks()[key], masks[key]) for key in masks)
+    assert_masked(masked, masks)
+    assert all((masked.weights[key].numpy() != before[key]).any() for key in masks)
+
+
+@pytest.mark.parametrize("kind", ["bidirectional", "time distributed", "composite"])
+def test_wrapped_refuses_what_clone_model_cannot_reach(kind):
+    with pytest.raises(UsageError, match=r"inner layers .+; use apply\(\)"):
+        MaskedModel(KINDS[kind][0]()).wrapped()
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_apply_inside_a_compiled_loop(jit):
+    masked = MaskedModel(models.build("lenet_300_100", (4, 4, 1), 3))
+    masks = random_masks(masked)
+    masked.set_masks(masks)
+
+    @tf.function(jit_compile=jit)
+    def loop():
+        for _ in tf.range(2):
+            for variable in masked.weights.values():
+                variable.assign_add(tf.ones(variable.shape))
+        masked.apply()
+
+    loop()
+    assert_masked(masked, masks)
+    # Masks are read when the program runs: one compilation serves every mask.
+    other = random_masks(masked, seed=1)
+    masked.set_masks(other)
+    loop()
+    assert_masked(masked, other)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999), density=st.floats(0, 1))
+def test_masks_come_back_as_set_and_apply_changes_nothing_else(seed, density):
+    masked = small()
+    for variable in masked.weights.values():
+        variable.assign(tf.ones(variable.shape) * 3)
+    masks = random_masks(masked, seed, density)
+    masked.set_masks(masks)
+    masked.apply()
+    assert all(np.array_equal(masked.get_masks()[name], masks[name]) for name in masks)
+    for name, variable in masked.weights.items():
+        assert np.array_equal(variable.numpy(), 3 * masks.get(name, np.ones(variable.shape)))
+
+
+SMALL: list[MaskedModel] = []
+
+
+def small():
+    if not SMALL:
+        SMALL.append(MaskedModel(models.build("lenet_300_100", (2, 2, 1), 3)))
+    return SMALL[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda m: m.pop("logits/kernel"), "missing logits/kernel; not prunable here none"),
+        (lambda m: m.update({"logits/bias": np.ones(3)}), "not prunable here logits/bias"),
+        (lambda m: m.update({"logits/kernel": np.ones((3, 100))}), "expected shape (100, 3)"),
+        (lambda m: m.update({"logits/kernel": np.full((100, 3), 0.5)}), "expected only 0 and 1"),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused_whole(change, text):
+    masked = small()
+    masked.set_masks(random_masks(masked))
+    before = masked.get_masks()
+    masks = {name: ~mask for name, mask in before.items()}
+    change(masks)
+    with pytest.raises(UsageError) as caught:
+        masked.set_masks(masks)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert all(np.array_equal(masked.get_masks()[name], before[name]) for name in before)
+
+
+def test_variables_are_the_models_own_in_model_order():
+    model = models.build("resnet_20", (8, 8, 3), 10)
+    masked = MaskedModel(model)
+    assert all(
+        a is b for a, b in zip(masked.weights.values(), model.trainable_variables, strict=True)
+    )
+    assert list(masked.masks) == [name for name in masked.weights if name in masked.masks]
+    assert next(iter(masked.masks)) == "conv/kernel"
+    assert list(masked.masks)[-1] == "logits/kernel"
+    assert set(masked.statistics) == {
+        name.replace("gamma", statistic)
+        for name in masked.weights
+        if name.endswith("gamma")
+        for statistic in ("moving_mean", "moving_variance")
+    }
+    assert sum(weight.size for weight in masked.prunable) == 270_896
+    assert masked.coverage().startswith("99.4% of 272,")
+    assert all(variable.trainable is False for variable in masked.masks.values())
+
+
+def test_uses_of_a_residual_network_count_its_multiplications():
+    masked = MaskedModel(models.build("resnet_20", (32, 32, 3), 10))
+    # He et al. 2015: 41 million multiply-adds at 32x32, projections included.
+    macs = sum(weight.size * weight.uses for weight in masked.prunable)
+    assert macs == pytest.approx(41e6, rel=0.02)
+
+
+def test_subclassed_model():
+    model = Subclassed()
+    model.build((None, 8, 8, 1))
+    masked = MaskedModel(model)
+    assert {w.name: (w.uses, w.kind) for w in masked.prunable} == {
+        "c/kernel": (16, "conv"),
+        "d/depthwise_kernel": (4, "conv"),
+        "head/kernel": (1, "dense"),
+    }
+    assert [w.name for w in masked.prunable if w.is_output] == ["head/kernel"]
+    assert set(masked.statistics) == {"norm/moving_mean", "norm/moving_variance"}
+    assert "shift" in masked.weights
+    masked.set_masks(random_masks(masked))
+    masked.apply()
+    assert_masked(masked, random_masks(masked))
+    with pytest.raises(UsageError, match="functional or Sequential"):
+        masked.wrapped()
+
+
+def test_what_no_wrapper_takes_is_reported_with_its_share():
+    masked = MaskedModel(around(Scaled(name="x"), (5,)))
+    assert masked.unprunable == {"x/kernel": 15}
+    total = 15 + 3 + 6 + 2
+    assert [weight.name for weight in masked.prunable] == ["logits/kernel"]
+    assert f"{6 / total:.1%} of {total} trainable" in masked.coverage()
+    assert f"x/kernel ({15 / total:.1%})" in masked.coverage()
+    assert masked.coverage().count("\n") == 0
+
+
+def test_a_custom_convolution_counts_as_one():
+    masked = MaskedModel(around(Filtered(name="x"), IMAGE))
+    assert masked.unprunable == {"x/filters": 3 * 3 * 4 * 2}
+    assert masked.has_convolution
+    model = around(Filtered(name="x", trainable=False), IMAGE)
+    assert MaskedModel(model).has_convolution
+
+
+def test_a_tied_weight_has_one_name_and_one_mask():
+    class Tied(Prunable):
+        def build(self, shape):
+            self.kernel, self.scale = first.kernel, first.scale
+
+    first = Prunable(name="first")
+    first.build((None, 3))
+    x = tf_keras.Input((3,))
+    model = tf_keras.Model(x, Tied(name="second")(first(first(x))))
+    masked = MaskedModel(model)
+    assert len(masked.prunable) == len(masked.masks) == 1
+    masked.set_masks(random_masks(masked))
+    masked.apply()
+    assert_masked(masked, random_masks(masked))
+
+
+def test_equal_layer_names_in_a_subclassed_model_stay_apart():
+    class Twins(tf_keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = L.Dense(3, name="same"), L.Dense(3, name="same")
+
+        def call(self, x):
+            return self.b(self.a(x))
+
+    model = Twins()
+    model.build((None, 3))
+    masked = MaskedModel(model)
+    assert len(masked.weights) == 4
+    assert list(masked.masks) == ["same/kernel", "same/kernel_1"]
+
+
+def test_generators_are_those_that_draw():
+    tf_keras.backend.experimental.enable_tf_random_generator()
+    assert small().generators == []
+    inp = tf_keras.Input(SEQUENCE)
+    y = L.Dropout(0.3, name="on")(L.Dropout(0.0, name="off")(inp))
+    y = L.LSTM(3, dropout=0.5, name="lstm")(L.RandomFlip(name="flip")(y[..., None])[..., 0])
+    dropping = tf_keras.Model(inp, L.Dense(2)(y))
+    masked = MaskedModel(dropping)
+    assert len(set(map(id, masked.generators))) == len(masked.generators)
+    # The active dropout, the flip, the LSTM and its cell; not the dropout of rate 0.
+    assert len(masked.generators) == 4
+    states = {v.ref() for g in masked.generators for v in [g.state]}
+    assert not states & {v.ref() for v in [*masked.weights.values(), *masked.statistics.values()]}
+
+    def drawn(reset=True):
+        for number, generator in enumerate(masked.generators if reset else ()):
+            generator.reset_from_seed(number)
+        return dropping(np.ones((2, *SEQUENCE), "float32"), training=True).numpy()
+
+    assert np.array_equal(drawn(), drawn())
+    assert not np.array_equal(drawn(), drawn(reset=False))
+
+
+def test_a_generator_made_lazily_is_found_before_the_first_training_step():
+    class Noise(L.Dropout):
+        def build(self, shape):
+            self.built = True
+
+    class Noisy(tf_keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.noise, self.head = Noise(0.5), L.Dense(2)
+
+        def call(self, x, training=None):
+            return self.head(self.noise(x, training=training))
+
+    tf_keras.backend.experimental.enable_tf_random_generator()
+    model = Noisy()
+    model.build((None, 3))
+    assert len(MaskedModel(model).generators) == 1
+
+
+def test_the_schedule_survives_a_round_trip_through_its_config():
+    masked = MaskedModel(models.build("lenet_300_100", (2, 2, 1), 3))
+    for layer in masked.wrapped().layers:
+        if isinstance(layer, masking.PruneLowMagnitude):
+            copy = masking.PruneLowMagnitude.from_config(layer.get_config())
+            assert isinstance(copy.pruning_schedule, masking.FixedMask)
+            return
+    pytest.fail("no layer was wrapped")
+
+
+def test_mixed_precision_masks_are_float32_and_honoured():
+    model = models.build("conv_2", (4, 4, 1), 3, precision="bfloat16")
+    masked = MaskedModel(model)
+    assert {mask.dtype for mask in masked.masks.values()} == {tf.float32}
+    masked.set_masks(random_masks(masked))
+    x = inputs(model)
+    got = masked.wrapped()(x, training=False)
+    assert got.dtype == tf.float32
+    assert np.array_equal(got, model(x, training=False))
+    assert_masked(masked, random_masks(masked))
+
+
+def test_an_unbuilt_or_foreign_model_is_refused():
+    with pytest.raises(UsageError, match=r"got Sequential \(built: False\)"):
+        MaskedModel(tf_keras.Sequential([L.Dense(2)]))
+    with pytest.raises(UsageError, match="expects a built tf_keras model, got Dense"):
+        MaskedModel(L.Dense(2))
+
+
+MIRRORED = """
+import numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from ltx import models
+from ltx.masking import MaskedModel
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    model = models.build("resnet_20", (8, 8, 1), 3)
+masked = MaskedModel(model)
+masks = {w.name: np.random.default_rng(0).random(w.shape) < 0.5 for w in masked.prunable}
+masked.set_masks(masks)
+
+def bump():
+    for variable in model.trainable_variables:
+        variable.assign_add(tf.ones(variable.shape))
+
+def check():
+    for name, mask in masks.items():
+        for copy in strategy.experimental_local_results(masked.weights[name]):
+            assert not copy.numpy()[~mask].any() and copy.numpy()[mask].any(), name
+        assert len(strategy.experimental_local_results(masked.masks[name])) == 2
+
+@tf.function
+def step():
+    def replica():
+        bump()
+        masked.apply()
+    strategy.run(replica)
+
+step()
+check()
+with strategy.scope():
+    bump()
+masked.apply()
+check()
+assert all((masked.get_masks()[name] == masks[name]).all() for name in masks)
+print("honoured")
+"""
+
+
+@pytest.mark.slow
+def test_under_a_mirrored_strategy_on_two_devices():
+    command = [sys.executable, "-c", MIRRORED]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.stdout.split()[-1:] == ["honoured"], run.stderr[-2000:]
+
+
+def test_sizes_agree_with_the_variables():
+    masked = small()
+    for weight in masked.prunable:
+        assert weight.size == math.prod(masked.weights[weight.name].shape)
