@@ -1,4 +1,4 @@
-"""Check: a setting outside its range is refused by name, with what was expected and what was got."""
+"""Check: a setting out of its range is refused by name, with what was expected and what came."""
 
 import math
 

@@ -1,13 +1,14 @@
 """Command line: `ltx run`, `tickets`, `plugins`, `data`, `models` and `doctor`."""
 
 import argparse
+import difflib
 import logging
 import os
 import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import flags
 from absl.flags import argparse_flags
@@ -20,16 +21,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "A gin file with the study; may be given more than once.")
 flags.DEFINE_multi_string("gin_param", [], "A gin binding, as in --gin_param=imp.levels=5.")
-flags.DEFINE_string("store", "ltx-store", "The folder that keeps tickets, trials and unfinished work.")
-flags.DEFINE_string("seeds", None, "How many seeds (3), or which ones (0,1,7); overrides Study.seeds.")
+flags.DEFINE_string(
+    "store", "ltx-store", "The folder that keeps tickets, trials and unfinished work."
+)
+flags.DEFINE_string(
+    "seeds", None, "How many seeds (3), or which ones (0,1,7); overrides Study.seeds."
+)
 flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data sets; default $TFDS_DATA_DIR.")
-flags.DEFINE_bool("allow_gin_imports", False, "Let gin files import Python modules, which runs their code.")
+flags.DEFINE_float("checkpoint_seconds", 10.0, "How much training a killed run may lose.", 0.0)
+flags.DEFINE_float("memo_gb", 8.0, "How much finished training the store remembers.", 0.0)
+flags.DEFINE_bool(
+    "allow_gin_imports", False, "Let gin files import Python modules, which runs their code."
+)
 
 _CHATTER = ("absl", "tensorflow", "tf_keras", "h5py")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 2 for input that cannot be meant, 1 for a failure."""
+    """Run one command; return 0, 2 for input that cannot be meant, or 1 for another failure."""
     arguments = list(sys.argv if argv is None else ["ltx", *argv])
     FLAGS.unparse_flags()
     try:
@@ -56,8 +65,19 @@ def _fail(error: LtxError) -> int:
     return error.exit_code
 
 
+class _Parser(argparse_flags.ArgumentParser):
+    """Tells a mistyped flag which ones it is close to."""
+
+    def error(self, message: str) -> NoReturn:
+        flag = re.search(r"unrecognized arguments:.*?--?(\w+)", message)
+        if flag and (close := difflib.get_close_matches(flag[1], list(FLAGS))):
+            message += f"; did you mean {' or '.join(f'--{name}' for name in close)}?"
+        super().error(message)
+        raise AssertionError("argparse exits after an error")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse_flags.ArgumentParser(prog="ltx", description="Find, control and transfer lottery tickets.")
+    parser = _Parser(prog="ltx", description="Find, control and transfer lottery tickets.")
     parser.add_argument("--version", action="version", version=f"ltx {__version__}")
     commands = parser.add_subparsers(dest="name", metavar="command", required=True)
 
@@ -83,13 +103,23 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     del options
     from ltx import config, runner
+    from ltx.store import Store
 
     if not FLAGS.gin_file and not FLAGS.gin_param:
-        raise UsageError("run: expected --gin_file with a study, as in --gin_file=studies/first_ticket.gin")
+        raise UsageError(
+            "run: expected --gin_file with a study, as in --gin_file=studies/first_ticket.gin"
+        )
     params = [*FLAGS.gin_param, *_seeds(FLAGS.seeds)]
     asked = config.load(FLAGS.gin_file, params, FLAGS.allow_gin_imports)
     command = shlex.join(["ltx", *sys.argv[1:]])
-    return runner.run(asked, FLAGS.store, FLAGS.data_dir, command)
+    return runner.run(
+        asked,
+        Store(FLAGS.store),
+        command=command,
+        data_dir=FLAGS.data_dir,
+        memo_bytes=int(FLAGS.memo_gb * 2**30),
+        checkpoint_seconds=FLAGS.checkpoint_seconds,
+    )
 
 
 def _seeds(text: str | None) -> Iterator[str]:
@@ -109,13 +139,23 @@ def _tickets(options: argparse.Namespace) -> int:
     store = Store(FLAGS.store, create=False)
     if options.action == "show":
         if not options.id:
-            raise UsageError("tickets show: expected the beginning of a ticket's id; see `ltx tickets list`")
+            raise UsageError(
+                "tickets show: expected the beginning of a ticket's id; see `ltx tickets list`"
+            )
         print(json.dumps(store.manifest(options.id), indent=2))
         return 0
     if options.id:
         raise UsageError(f"tickets list takes no id; did you mean `ltx tickets show {options.id}`?")
     rows = [
-        [m["id"], m["data"], m["model"], m["finder"], str(m["seed"]), str(m["level"]), f"{m['density']:.2%}"]
+        [
+            m["id"],
+            m["data"],
+            m["model"],
+            m["finder"],
+            str(m["seed"]),
+            str(m["level"]),
+            f"{m['density']:.2%}",
+        ]
         for m in store.manifests()
     ]
     columns = ["ticket", "data", "model", "finder", "seed", "level", "density"]
@@ -139,13 +179,16 @@ def _data(options: argparse.Namespace) -> int:
         table.console().print(table.plain(["data set", "status"], data.available(FLAGS.data_dir)))
         return 0
     if not options.set:
-        raise UsageError(f"data {options.action}: expected the name of a data set, as in fashion_mnist")
+        raise UsageError(
+            f"data {options.action}: expected the name of a data set, as in fashion_mnist"
+        )
     if options.action == "prepare":
         print(data.prepare(options.set, FLAGS.data_dir))
         return 0
     if options.set != "fashion_mnist":
         raise UsageError(
-            f"data import: knows fashion_mnist only, got {options.set!r}; use `ltx data prepare {options.set}`"
+            f"data import: knows fashion_mnist only, got {options.set!r};"
+            f" use `ltx data prepare {options.set}`"
         )
     if not options.source:
         raise UsageError("data import fashion_mnist: expected --from=DIR with the four .gz files")
@@ -155,7 +198,10 @@ def _data(options: argparse.Namespace) -> int:
 
 def _models(options: argparse.Namespace) -> int:
     del options
-    from ltx import models, table
+    from ltx import quiet, table
+
+    with quiet.stderr():
+        from ltx import models
 
     table.console().print(table.plain(["model", "what it is"], list(models.names().items())))
     return 0

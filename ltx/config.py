@@ -1,8 +1,9 @@
-"""Config: gin files and bindings, turned into one Study and one Engine; the files may run no code."""
+"""Config: gin files and bindings, which may run no code, made into one Study and one Engine."""
 
 import contextlib
 import dataclasses
 import importlib.util
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,9 +50,13 @@ def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool =
     for folder in _shipped():
         gin.add_config_file_search_path(str(folder))
     with _translated():
-        gin.parse_config_files_and_bindings([str(path) for path in paths], list(params), finalize_config=True)
+        gin.parse_config_files_and_bindings(
+            [str(path) for path in paths], list(params), finalize_config=True
+        )
         return Config(
-            gin.get_configurable("ltx.Study")(), gin.get_configurable("ltx.Engine")(), gin.config_str()
+            gin.get_configurable("ltx.Study")(),
+            gin.get_configurable("ltx.Engine")(),
+            gin.config_str(),
         )
 
 
@@ -87,7 +92,8 @@ def _check(text: str, where: str, allow_imports: bool) -> None:
     if not allow_imports and (code := _CODE.search(text)):
         line = text[code.start() :].strip().splitlines()[0]
         raise UsageError(
-            f"{where}: {line!r} would run code from a configuration; if you trust it, pass --allow_gin_imports"
+            f"{where}: {line!r} would run code from a configuration; if you trust it,"
+            " pass --allow_gin_imports"
         )
     names = [name.split(".")[-1] for name in _REFERENCE.findall(text)]
     for name, field in _BINDING.findall(text):
@@ -118,10 +124,23 @@ def _check_field(name: str, field: str, where: str, allow_imports: bool) -> None
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
     """Turn gin's many-line errors into one line."""
+    logging.disable(logging.ERROR)  # gin reports every folder in which it does not find a file
     try:
         yield
     except LtxError as error:
         raise type(error).__mro__[1](str(error).split("\n", maxsplit=1)[0]) from None
-    except (ValueError, KeyError, TypeError, SyntaxError, OSError, RuntimeError, AttributeError) as error:
-        text = " ".join(str(error).split())
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        SyntaxError,
+        OSError,
+        RuntimeError,
+        AttributeError,
+    ) as error:
+        # Python's own complaint about a token names objects in memory; gin's, behind it, the token.
+        text = re.sub(r"malformed node or string.*?(?=Failed to parse)", "", str(error))
+        text = " ".join(text.split())
         raise UsageError(f"configuration: {text}") from error
+    finally:
+        logging.disable(logging.NOTSET)

@@ -4,7 +4,9 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from importlib import metadata, util
+from importlib import metadata
+
+from ltx import quiet
 
 PACKAGES = (
     "ltx",
@@ -24,7 +26,11 @@ def report() -> Iterator[tuple[str, str, str]]:
     """Lines of (what, found, problem); the problem is empty where all is well."""
     version = platform.python_version()
     good = sys.version_info[:2] == (3, 11)
-    yield "python", version, "" if good else "ltx is made for Python 3.11: TF-MOT 0.8 needs distutils"
+    yield (
+        "python",
+        version,
+        "" if good else "ltx is made for Python 3.11: TF-MOT 0.8 needs distutils",
+    )
     found = {}
     for package in PACKAGES:
         try:
@@ -44,24 +50,26 @@ def _clashes(found: dict[str, str]) -> Iterator[tuple[str, str, str]]:
         yield "tf_keras", tf_keras, f"its version must be tensorflow's: pip install tf_keras~={tf}"
     if found.get("absl-py", "1").split(".")[0] != "1":
         yield "absl-py", found["absl-py"], "TF-MOT 0.8 needs absl-py 1: pip install 'absl-py<2'"
-    if util.find_spec("tensorflow") and any(
-        dist.metadata["Name"] == "tensorflow-cpu" for dist in metadata.distributions()
-    ):
+    if any(dist.metadata["Name"] == "tensorflow-cpu" for dist in metadata.distributions()):
         yield "tensorflow-cpu", "present", "it holds tensorflow's files a second time: uninstall it"
     if os.environ.get("TF_USE_LEGACY_KERAS", "1") != "1":
-        yield "TF_USE_LEGACY_KERAS", os.environ["TF_USE_LEGACY_KERAS"], "unset it: TF-MOT speaks tf_keras only"
+        yield (
+            "TF_USE_LEGACY_KERAS",
+            os.environ["TF_USE_LEGACY_KERAS"],
+            "unset it: TF-MOT speaks tf_keras only",
+        )
     flags = os.environ.get("XLA_FLAGS", "")
     if flags:
         yield "XLA_FLAGS", flags, "results may differ from those without it in the last bits"
 
 
 def _devices() -> Iterator[tuple[str, str, str]]:
-    import tensorflow as tf
+    with quiet.stderr():
+        from ltx.device import devices
 
-    for device in tf.config.list_physical_devices():
-        details = tf.config.experimental.get_device_details(device)
-        yield device.device_type, details.get("device_name", device.name), ""
-    if not tf.config.list_physical_devices("GPU"):
-        built = tf.test.is_built_with_cuda()
-        yield "GPU", "none", "" if not built else "none found; with an NVIDIA GPU: pip install 'ltx[gpu]'"
-    yield "threads", f"{os.cpu_count()} processors", ""
+        found = devices()
+    for kind, name in found:
+        yield kind, name, ""
+    if not any(kind == "GPU" for kind, _ in found):
+        yield "GPU", "none; for NVIDIA's: pip install 'ltx[gpu]'", ""
+    yield "processors", str(os.cpu_count()), ""

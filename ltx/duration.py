@@ -1,4 +1,4 @@
-"""Duration: a length of training in steps, epochs or a share of the whole; the only place where epochs become steps."""
+"""Duration: a length of training in steps, epochs or percent; only here do epochs become steps."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Engine: on what and how the arithmetic runs; settings that change speed and last bits, not the science."""
+"""Engine: where and how the arithmetic runs, which changes speed and last bits, not the science."""
 
 import dataclasses
 

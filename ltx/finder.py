@@ -1,4 +1,4 @@
-"""Finder: a frozen dataclass with one method that yields tickets; the whole contract of a plugin."""
+"""Finder: a frozen dataclass with one method that yields tickets, and all that a plugin must be."""
 
 import abc
 import dataclasses
@@ -26,7 +26,7 @@ class Finder(abc.ABC):
         """Yield tickets, each as soon as it is known."""
 
     def check(self, lab: Lab) -> None:  # noqa: B027 (optional: most finders have nothing to check)
-        """Raise UsageError where these settings cannot work on this lab; called before any training."""
+        """Raise UsageError, before any training, where these settings cannot work on this lab."""
 
 
 def inner(of: "Finder | None", owner: str) -> "Finder":
@@ -42,5 +42,5 @@ def is_finder(cls: object) -> bool:
         isinstance(cls, type)
         and issubclass(cls, Finder)
         and dataclasses.is_dataclass(cls)
-        and bool(cls.__dataclass_params__.frozen)  # type: ignore[attr-defined]
+        and bool(cls.__dataclass_params__.frozen)
     )

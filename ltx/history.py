@@ -13,7 +13,7 @@ class Metrics:
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """Validation loss and accuracy after each of `steps`, which are those of `Recipe.eval_every` and the last."""
+    """Validation loss and accuracy after each of `steps`: every `Recipe.eval_every` and the end."""
 
     steps: tuple[int, ...] = ()
     loss: tuple[float, ...] = ()

@@ -52,7 +52,7 @@ def identity(value: object) -> str:
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """Thirty-two hex digits over names, dtypes, shapes and bytes, whatever the order of the names."""
+    """Thirty-two hex digits over names, dtypes, shapes and bytes, in whatever order they come."""
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

@@ -88,12 +88,17 @@ class KerasLab(Lab):
                 "model": inner.architecture,
                 "engine": self._engine,
                 "mode": inner.mode,
-                "device": inner.device,
+                "device": inner.kind,
                 "replicas": inner.replicas,
                 "program": VERSION,
                 "tensorflow": versions()["tensorflow"],
             }
         )
+
+    @property
+    def unprunable(self) -> dict[str, int]:
+        """The sizes of the weights that could be pruned, had TF-MOT been able to wrap them."""
+        return self._program.masked.unprunable
 
     @property
     def coverage(self) -> str:

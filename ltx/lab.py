@@ -37,7 +37,7 @@ class Ledger:
 
 
 class Lab(abc.ABC):
-    """Trains one task with one seed; every answer is a function of the arguments, the task and the seed.
+    """Trains one task with one seed; every answer is a function of these and the arguments.
 
     Finders get a lab whose test split is sealed. What a lab spent counts all that was asked of it,
     whether it was trained now or remembered.
@@ -71,7 +71,7 @@ class Lab(abc.ABC):
     @property
     @abc.abstractmethod
     def fingerprint(self) -> str:
-        """The hash of all that a result depends on besides arguments and seed: task, data, model, engine."""
+        """The hash of what results depend on besides arguments and seed: task, data, engine."""
 
     @abc.abstractmethod
     def init(self, stream: str = "init") -> State:
@@ -123,9 +123,9 @@ class Lab(abc.ABC):
     def gradients(
         self, state: State, mask: Mask, batches: int = 1, stream: str = "gradients"
     ) -> dict[str, np.ndarray]:
-        """The mean loss gradient of every prunable weight over `batches` training batches, unmasked.
+        """The mean gradient of every prunable weight over `batches` training batches, unmasked.
 
-        The forward pass is masked; BatchNorm uses its moving statistics and changes none.
+        The forward pass is masked; BatchNorm normalises by the batch; no state changes.
         """
         if batches < 1:
             raise UsageError(f"gradients: expected at least 1 batch, got {batches}")
@@ -144,7 +144,7 @@ class Lab(abc.ABC):
         return self._evaluate(state, mask.check(self.prunable), split)
 
     def on(self, **changes: object) -> "Lab":
-        """A sibling lab: another data set (`data=`), recipe or any other field of the task, same seed."""
+        """A sibling with the same seed: another `data`, `recipe` or any other field of the task."""
         known = {field.name for field in dataclasses.fields(Task)}
         if wrong := sorted(changes.keys() - known):
             raise UsageError(

@@ -4,11 +4,12 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 import numpy as np
 
+from ltx import geometry
 from ltx.errors import UsageError
+from ltx.variables import children, generators, owned
 from ltx.weight import Weight
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -35,25 +36,6 @@ PruneRegistry._LAYERS_WEIGHTS_MAP.update(
     }
 )
 
-TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-CONVOLUTIONS = (
-    layers.Conv1D,
-    layers.Conv2D,
-    layers.Conv3D,
-    layers.DepthwiseConv1D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv1D,
-    layers.SeparableConv2D,
-    layers.ConvLSTM1D,
-    layers.ConvLSTM2D,
-    layers.ConvLSTM3D,
-    *TRANSPOSED,
-)
-
-
-# A random layer whose rates are all 0 draws nothing.
-RATES = ("rate", "dropout", "recurrent_dropout", "stddev")
-
 
 @tf_keras.saving.register_keras_serializable("ltx")
 class FixedMask(tfmot.sparsity.keras.PruningSchedule):
@@ -70,15 +52,6 @@ class FixedMask(tfmot.sparsity.keras.PruningSchedule):
 def step_callback() -> tf_keras.callbacks.Callback:
     """TF-MOT's UpdatePruningStep, which `model.fit` needs to train a `wrapped()` model."""
     return tfmot.sparsity.keras.UpdatePruningStep()
-
-
-class _Owned(NamedTuple):
-    """A variable, its unique name, the innermost layer that owns it, and that layer's repeats."""
-
-    name: str
-    variable: tf.Variable
-    layer: tf_keras.layers.Layer
-    times: int
 
 
 class MaskedModel:
@@ -100,16 +73,17 @@ class MaskedModel:
             )
         self.model = model
         self._strategy = model.distribute_strategy
-        owned = _owned(model)
-        by_ref = {entry.variable.ref(): entry for entry in owned}
+        entries = owned(model)
+        by_ref = {entry.variable.ref(): entry for entry in entries}
         trainable = [by_ref[v.ref()] for v in model.trainable_variables]
         learned = {entry.variable.ref() for entry in trainable}
         self.weights: dict[str, tf.Variable] = {e.name: e.variable for e in trainable}
         self.statistics: dict[str, tf.Variable] = {
-            e.name: e.variable for e in owned if e.variable.ref() not in learned
+            e.name: e.variable for e in entries if e.variable.ref() not in learned
         }
-        self.has_convolution: bool = _has_convolution(model, owned)
-        self.generators: list[tf.random.Generator] = _generators(model)
+        owners = [(e.layer, e.shape) for e in entries]
+        self.has_convolution: bool = geometry.has_convolution(model, owners)
+        self.generators: list[tf.random.Generator] = generators(model)
         self._wrappers: dict[int, tf_keras.layers.Layer] = {}
         masks: dict[object, tf.Variable] = {}
         taken: set[object] = set()
@@ -118,12 +92,13 @@ class MaskedModel:
         pruned = [entry for entry in trainable if entry.variable.ref() in masks]
         self.masks: dict[str, tf.Variable] = {e.name: masks[e.variable.ref()] for e in pruned}
         self.prunable: tuple[Weight, ...] = tuple(
-            _weight(entry, entry.layer is pruned[-1].layer) for entry in pruned
+            geometry.weight(e.name, e.layer, e.shape, e.times, e.layer is pruned[-1].layer)
+            for e in pruned
         )
         self.unprunable: dict[str, int] = {
-            e.name: math.prod(e.variable.shape)
+            e.name: math.prod(e.shape)
             for e in trainable
-            if len(e.variable.shape) > 1 and e.variable.ref() not in taken
+            if len(e.shape) > 1 and e.variable.ref() not in taken
         }
 
     def _wrap(
@@ -141,7 +116,7 @@ class MaskedModel:
             if len(weight.shape) > 1 and weight.ref() in learned
         }
         if not new:
-            for child in _children(layer):
+            for child in children(layer):
                 self._wrap(child, learned, masks, taken)
             return
         # The layer's own policy: a float32 head in a half-precision model fails under the global.
@@ -254,129 +229,9 @@ def _graph_layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Laye
             yield from _graph_layers(inner)
 
 
-def _children(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Layer]:
-    # Private, but the only walk in creation order: tf.Module.submodules sorts by attribute name.
-    return list(layer._flatten_layers(recursive=False, include_self=False))
-
-
 def _candidates(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
     if not hasattr(layer, "get_prunable_weights"):
         if not PruneRegistry.supports(layer):
             return []
         PruneRegistry.make_prunable(layer)
     return [weight for weight in layer.get_prunable_weights() if hasattr(weight, "assign")]
-
-
-def _owned(model: tf_keras.Model) -> list[_Owned]:
-    found: dict[object, _Owned] = {}
-    used: set[str] = set()
-    metrics = {
-        variable.ref()
-        for module in model.submodules
-        if isinstance(module, tf_keras.metrics.Metric)
-        for variable in module.variables
-    }
-
-    def visit(layer: tf_keras.layers.Layer, path: str, times: int) -> None:
-        inner = times * _repeats(layer)
-        for child in _children(layer):
-            visit(child, f"{path}{child.name}/", inner)
-        for variable in layer.variables:
-            if variable.ref() in found or variable.ref() in metrics:
-                continue
-            name = _unique(path + variable.name.split(":")[0].split("/")[-1], used)
-            found[variable.ref()] = _Owned(name, variable, layer, times)
-
-    visit(model, "", 1)
-    return [found[v.ref()] for v in model.variables if v.ref() in found]
-
-
-def _unique(name: str, used: set[str]) -> str:
-    candidate, number = name, 1
-    while candidate in used:
-        candidate, number = f"{name}_{number}", number + 1
-    used.add(candidate)
-    return candidate
-
-
-def _generators(model: tf_keras.Model) -> list[tf.random.Generator]:
-    found: dict[int, tf.random.Generator] = {}
-    for layer in model._flatten_layers():
-        rates = [getattr(layer, name) for name in RATES if hasattr(layer, name)]
-        if rates and not any(rates):
-            continue
-        for value in vars(layer).values():
-            if hasattr(value, "_maybe_init"):
-                # Else it is made in the first traced call: too late to be seeded by anyone.
-                value._maybe_init()
-            generator = getattr(value, "_generator", value)
-            if isinstance(generator, tf.random.Generator):
-                found[id(generator)] = generator
-    return list(found.values())
-
-
-# ---- geometry: what a Weight says about multiplications --------------------------------------
-
-
-def _weight(entry: _Owned, is_output: bool) -> Weight:
-    shape = tuple(entry.variable.shape)
-    kind = _kind(entry.layer, shape)
-    uses = max(1, entry.times * _positions(entry.layer, shape, kind))
-    return Weight(entry.name, shape, kind, uses, is_output)
-
-
-def _kind(layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> str:
-    if isinstance(layer, CONVOLUTIONS):
-        return "conv"
-    # A custom layer with a kernel like a convolution's, on inputs like a convolution's.
-    own = type(layer).__module__.split(".")[0] != "tf_keras"
-    return "conv" if own and len(shape) > 3 and len(_input(layer)) == len(shape) else "dense"
-
-
-def _has_convolution(model: tf_keras.Model, owned: list[_Owned]) -> bool:
-    known = any(isinstance(layer, CONVOLUTIONS) for layer in model._flatten_layers())
-    return known or any(_kind(e.layer, tuple(e.variable.shape)) == "conv" for e in owned)
-
-
-def _positions(layer: tf_keras.layers.Layer, shape: tuple[int, ...], kind: str) -> int:
-    inputs = _input(layer)
-    if kind == "conv":
-        reached = inputs if isinstance(layer, TRANSPOSED) else _output(layer)
-        first = getattr(layer, "data_format", None) == "channels_first"
-        return math.prod(reached[2:] if first else reached[1:-1])
-    if isinstance(layer, layers.EinsumDense):
-        taken, kernel = layer.equation.split("->")[0].split(",")
-        summed = [size for label, size in zip(kernel, shape, strict=True) if label in taken]
-        return math.prod(inputs[1:]) // math.prod(summed)
-    if len(shape) == 2 and inputs[-1:] == shape[:1]:
-        return math.prod(inputs[1:-1])
-    return 1
-
-
-def _repeats(layer: tf_keras.layers.Layer) -> int:
-    """How often one call of the layer calls its sublayers: once for each step of a sequence."""
-    steps = _input(layer)[1:2] if isinstance(layer, (layers.RNN, layers.TimeDistributed)) else ()
-    return math.prod(steps)
-
-
-def _input(layer: tf_keras.layers.Layer) -> tuple[int, ...]:
-    # Inside subclassed models and composite layers this is the only record of a shape.
-    return _dims(getattr(layer, "_build_input_shape", None))
-
-
-def _output(layer: tf_keras.layers.Layer) -> tuple[int, ...]:
-    try:
-        return _dims(layer.compute_output_shape(layer._build_input_shape))
-    except NotImplementedError:
-        return ()
-
-
-def _dims(shape: object) -> tuple[int, ...]:
-    """The sizes, unknown ones as 1; empty where the layer has no input, or several."""
-    if isinstance(shape, tf.TensorShape):
-        shape = shape.as_list() if shape.rank is not None else ()
-    if not isinstance(shape, (tuple, list)):
-        return ()
-    if not all(size is None or isinstance(size, int) for size in shape):
-        return ()
-    return tuple(1 if size is None else size for size in shape)

@@ -26,11 +26,15 @@ class MemoLab(Lab):
 
     All trainings from the same state, mask and data order share one folder of states by step, so
     a longer training starts from the longest one known. A checkpoint is such a state that nobody
-    asked for; the next one replaces it.
+    asked for, left about every `seconds`; the next one replaces it. Entries of more than `limit`
+    bytes together are deleted, those least recently used first.
     """
 
-    def __init__(self, lab: Lab, store: Store, limit: int = MEMO_BYTES) -> None:
+    def __init__(
+        self, lab: Lab, store: Store, limit: int = MEMO_BYTES, seconds: float | None = None
+    ) -> None:
         self.inner, self.store, self.limit = lab, store, limit
+        self.seconds = CHECKPOINT_SECONDS if seconds is None else seconds
         self.task, self.seed, self.ledger, self.sealed = lab.task, lab.seed, lab.ledger, lab.sealed
 
     @property
@@ -65,7 +69,7 @@ class MemoLab(Lab):
         return self.inner._evaluate(state, mask, split)
 
     def _sibling(self, task: Task) -> Lab:
-        return MemoLab(self.inner._sibling(task), self.store, self.limit)
+        return MemoLab(self.inner._sibling(task), self.store, self.limit, self.seconds)
 
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         key = identity.identity([self.fingerprint, self.seed, state.id, mask.id, stream])
@@ -80,7 +84,7 @@ class MemoLab(Lab):
         return known
 
     def _extend(self, key: str, known: Run, mask: Mask, stop: int, stream: str) -> Run:
-        """Train on to `stop`, leaving a checkpoint about every CHECKPOINT_SECONDS."""
+        """Train on to `stop`, leaving a checkpoint about every `seconds`."""
         state, history = known.state, known.history
         stride = min(20, self.inner.steps(self.task.recipe.eval_every))
         while state.step < stop:
@@ -93,9 +97,9 @@ class MemoLab(Lab):
             state, history = run.state, history + run.history
             if target == stop:
                 break
-            if seconds > CHECKPOINT_SECONDS / 4:
+            if seconds > self.seconds / 4:
                 self._put(key, Run(state, history), checkpoint=True)
-            stride = max(1, int(stride * min(10.0, CHECKPOINT_SECONDS / seconds)))
+            stride = max(1, int(stride * min(10.0, self.seconds / seconds)))
         run = Run(state, history)
         self._put(key, run, checkpoint=False)
         return run

@@ -9,12 +9,10 @@ import tf_keras
 
 from ltx.recipe import Recipe
 
-Optimizer = tf_keras.optimizers.Optimizer
-
 
 def make(
     recipe: Recipe, variables: dict[str, tf.Variable], decayed: set[str], precision: str
-) -> Optimizer:
+) -> tf_keras.optimizers.Optimizer:
     """A built optimizer for these variables; with float16 it scales the loss."""
     rate = recipe.learning_rate
     kinds = {
@@ -37,24 +35,26 @@ def make(
     return optimizer
 
 
-def plain(optimizer: Optimizer) -> Optimizer:
+def plain(optimizer: tf_keras.optimizers.Optimizer) -> tf_keras.optimizers.Optimizer:
     """The optimizer inside the one that scales the loss, if there is one."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def slots(optimizer: Optimizer, variables: dict[str, tf.Variable]) -> dict[str, tf.Variable]:
-    """Every variable that the optimizer carries from step to step, but the step and the rate.
+def slots(
+    optimizer: tf_keras.optimizers.Optimizer, variables: dict[str, tf.Variable]
+) -> dict[str, tf.Variable]:
+    """Every variable that the optimizer carries from step to step, but the rate.
 
-    Named `slot:weight`, or `slot:` where it belongs to no weight.
+    Named `slot:weight`, or `slot:` where it belongs to no weight. Among them is its own count of
+    steps, by which Adam corrects its bias: a fresh optimizer counts from 0 wherever training stands.
     """
     inner = plain(optimizer)
     named: dict[str, tf.Variable] = {}
     for attribute in ("momentums", "_momentums", "_velocities"):
         for name, slot in zip(variables, getattr(inner, attribute, ()), strict=False):
             named[f"{attribute.strip('_')}:{name}"] = slot
-    known = {slot.ref() for slot in named.values()}
-    known |= {inner.iterations.ref(), inner._learning_rate.ref()}
-    for variable in optimizer.variables if inner is optimizer else optimizer.variables():
-        if variable.ref() not in known:
-            named[f"{variable.name.split(':')[0].rpartition('/')[2]}:"] = variable
+    named["iterations:"] = inner.iterations
+    if inner is not optimizer:
+        named["loss_scale:"] = optimizer._loss_scale.current_loss_scale
+        named["good_steps:"] = optimizer.dynamic_counter
     return named

@@ -1,4 +1,4 @@
-"""Program: the Keras model and optimizer of one task with their compiled loops; the one thing that mutates."""
+"""Program: one task's Keras model, optimizer and compiled loops; the one thing that mutates."""
 
 import functools
 import hashlib
@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ltx import models, optimizer
-from ltx.data import Dataset, Split
+from ltx import device, feed, models, optimizer
+from ltx.dataset import Dataset, Split
 from ltx.engine import Engine
 from ltx.errors import DivergedError, GuardError, UsageError
 from ltx.mask import Mask
@@ -23,8 +23,6 @@ from ltx.task import Task
 
 VERSION = 1  # part of every fingerprint: raise it when the same inputs may give other bytes
 EVAL_BATCH = 1000
-
-Tensor = tf.Tensor
 
 
 class Program:
@@ -37,7 +35,7 @@ class Program:
 
     def __init__(self, task: Task, engine: Engine, data: Dataset) -> None:
         self.task, self.engine, self.data = task, engine, data
-        self.strategy = _strategy(engine)
+        self.strategy = device.strategy(engine)
         self.replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
         if task.recipe.batch_size % self.replicas:
             raise UsageError(
@@ -85,14 +83,12 @@ class Program:
     def fresh(self, seed: int) -> State:
         """The initial state of this seed, from a model that is built and thrown away."""
         drawn = MaskedModel(self.build(seed))
-        return State(
-            *({n: v.numpy() for n, v in g.items()} for g in (drawn.weights, drawn.statistics))
-        )
+        return State(_arrays(drawn.weights), _arrays(drawn.statistics))
 
     @property
-    def device(self) -> str:
+    def kind(self) -> str:
         """The kind of device, CPU, GPU or TPU."""
-        return "TPU" if self.engine.strategy == "tpu" else _device(self.engine)
+        return "TPU" if self.engine.strategy == "tpu" else device.kind(self.engine)
 
     @property
     def mode(self) -> str:
@@ -133,7 +129,6 @@ class Program:
                         f" {tuple(variable.shape)} for {self.task.label}"
                     )
                 variable.assign(values[name])
-        optimizer.plain(self.optimizer).iterations.assign(state.step)
 
     def read(self, step: int) -> State:
         """The state that the last segment left; the masks must be those that were loaded."""
@@ -142,10 +137,8 @@ class Program:
                 raise GuardError(
                     f"{self.task.label}: the mask of {name} changed; please report this"
                 )
-        groups = (self.weights, self.masked.statistics, self.slots)
-        return State(
-            *({name: v.numpy() for name, v in group.items()} for group in groups), step=step
-        )
+        weights, slots = _arrays(self.weights), _arrays(self.slots)
+        return State(weights, _arrays(self.masked.statistics), slots, step)
 
     # Training
 
@@ -165,7 +158,7 @@ class Program:
             rows[:count] = table
             report = self._segment(tf.constant(rows), *self._tensors("train"), *inputs)
         else:
-            report = self._segment(iter(_stream(self.data.train, table)), *inputs)
+            report = self._segment(iter(feed.stream(self.data.train, table)), *inputs)
         self._guard(report, start + count)
 
     def _resident_loop(  # type: ignore[no-untyped-def]
@@ -189,16 +182,16 @@ class Program:
         return self._report()
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
-        """One step of one replica: gradients summed over replicas, then masked, clipped and applied."""
+        """One step of one replica: gradients summed, then masked, clipped and applied."""
         batch, recipe = int(images.shape[0]), self.task.recipe
         seed = tf.random.experimental.stateless_fold_in(seed, step)
         replica = tf.distribute.get_replica_context()
         if self.replicas > 1:
             number = replica.replica_id_in_sync_group
-            images, labels = (_share(x, self.replicas, number) for x in (images, labels))
+            images, labels = (feed.share(x, self.replicas, number) for x in (images, labels))
             seed = tf.random.experimental.stateless_fold_in(seed, number)
         self._seed_layers(seed)
-        images = _augment(self._scaled(images), recipe.augment, seed)
+        images = feed.augment(self._scaled(images), recipe.augment, seed)
         variables = list(self.weights.values())
         with tf.GradientTape() as tape:
             losses = self._losses(images, labels, recipe.label_smoothing)
@@ -221,41 +214,42 @@ class Program:
     def _scales_loss(self) -> bool:
         return self.engine.precision == "float16"
 
-    def _decayed_and_masked(self, gradients: list[Tensor]) -> list[Tensor]:
+    def _decayed_and_masked(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
         # Before the optimizer, so that norms, clipping and slots see only what exists.
         recipe = self.task.recipe
         decay = 0.0 if recipe.optimizer == "adamw" else recipe.weight_decay
         result = []
         for (name, weight), gradient in zip(self.weights.items(), gradients, strict=True):
             mask = self.masks.get(name)
-            if mask is not None:
-                gradient = (gradient + decay * weight if decay else gradient) * mask
-            result.append(gradient)
+            if mask is None:
+                result.append(gradient)
+            else:
+                result.append((gradient + decay * weight if decay else gradient) * mask)
         return result
 
-    def _seed_layers(self, seed: Tensor) -> None:
-        """Make the noise of Dropout and its like a function of the step, so that segments equal one run."""
+    def _seed_layers(self, seed: tf.Tensor) -> None:
+        """Make the noise of Dropout a function of the step, so that segments equal one run."""
         for number, generator in enumerate(self.masked.generators):
             key = tf.random.experimental.stateless_fold_in(seed, number)
             state = tf.concat([tf.zeros(1, tf.int64), tf.cast(key, tf.int64)], 0)
             generator.state.assign(state)
 
-    def _scaled(self, images: Tensor) -> Tensor:
+    def _scaled(self, images: tf.Tensor) -> tf.Tensor:
         return (tf.cast(images, tf.float32) - self._mean) * self._inverse_std
 
-    def _log_probabilities(self, images: Tensor, training: bool) -> Tensor:
+    def _log_probabilities(self, images: tf.Tensor, training: bool) -> tf.Tensor:
         """Of scaled images, [batch, classes], in float32 whatever the precision of the model."""
         outputs = tf.cast(self.model(images, training=training), tf.float32)
         if self.softmax:
             return tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
         return tf.nn.log_softmax(outputs)
 
-    def _losses(self, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    def _losses(self, images: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:
         low = smoothing / self.data.classes
         targets = tf.one_hot(labels, self.data.classes, 1 - smoothing + low, low)
         return -tf.reduce_sum(targets * self._log_probabilities(images, training=True), axis=-1)
 
-    def _report(self) -> tuple[Tensor, ...]:
+    def _report(self) -> tuple[tf.Tensor, ...]:
         """What the guard needs, taken before TF-MOT zeroes once more what the masks prune."""
         finite = [tf.reduce_all(tf.math.is_finite(v)) for v in self.weights.values()]
         leaks, sizes = [tf.zeros((), tf.int32)], [tf.zeros((), tf.int32)]
@@ -267,20 +261,22 @@ class Program:
             self.masked.apply()
         return report
 
-    def _guard(self, report: tuple[Tensor, ...], step: int) -> None:
-        """Fail loudly where a weight is not finite, a pruned one is not zero or a mask has changed."""
+    def _guard(self, report: tuple[tf.Tensor, ...], step: int) -> None:
+        """Fail loudly where a weight is not finite, a pruned one is not zero or a mask changed."""
         finite, leaks, sizes = (part.numpy() for part in report)
         if not finite.all():
             name = list(self.weights)[int(np.argmin(finite))]
             raise DivergedError(
-                f"{self.task.label}: training diverged before step {step}, {name} is not finite; lower"
-                f" Recipe.learning_rate ({self.task.recipe.learning_rate:g}) or set Recipe.clip_norm"
+                f"{self.task.label}: training diverged before step {step}, {name} is not finite;"
+                f" lower Recipe.learning_rate ({self.task.recipe.learning_rate:g})"
+                " or set Recipe.clip_norm"
             )
         for name, leak, size in zip(self.masks, leaks, sizes, strict=False):
             if leak or size != self._kept[name]:
                 raise GuardError(
-                    f"{self.task.label}, step {step}: {name} has {leak} pruned weights that are not zero,"
-                    f" its mask keeps {size} and should keep {self._kept[name]}; please report this"
+                    f"{self.task.label}, step {step}: {name} has {leak} pruned weights that are not"
+                    f" zero, its mask keeps {size} and should keep {self._kept[name]};"
+                    " please report this"
                 )
 
     # Measuring
@@ -296,7 +292,7 @@ class Program:
             inputs = (*self._tensors(split), tf.constant(rows), tf.constant(real))
             sums = self._evaluate(*inputs).numpy()
         else:
-            batches = _stream(part, rows)
+            batches = feed.stream(part, rows)
             sums = [
                 self._score(*b, tf.constant(w)).numpy() for b, w in zip(batches, real, strict=True)
             ]
@@ -310,7 +306,7 @@ class Program:
             sums = sums.write(i, self._score_batch(*batch, real[i]))
         return sums.stack()
 
-    def _score_batch(self, images: Tensor, labels: Tensor, real: Tensor) -> Tensor:
+    def _score_batch(self, images: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         """The sums of loss and of hits over the examples that are real and not padding."""
         logs = self._log_probabilities(self._scaled(images), training=False)
         losses = -tf.reduce_sum(tf.one_hot(labels, self.data.classes) * logs, axis=-1)
@@ -318,7 +314,7 @@ class Program:
         return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(right * real)])
 
     def gradients(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
-        """The mean gradient of the prunable weights over the batches of `table`; changes nothing."""
+        """The mean gradient of the prunable weights over the batches of `table`."""
         total = {name: np.zeros(mask.shape, np.float32) for name, mask in self.masks.items()}
         for number, rows in enumerate(table):
             images, labels = self.data.train.take(rows)
@@ -335,7 +331,7 @@ class Program:
             loss = tf.reduce_mean(self._losses(self._scaled(images), labels, 0.0))
         return tape.gradient(loss, weights, unconnected_gradients="zero")
 
-    def _tensors(self, split: str) -> tuple[Tensor, Tensor]:
+    def _tensors(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
         """A split on the device, put there when it is first asked for."""
         part: Split = getattr(self.data, split)
         if split not in self._on_device:
@@ -343,36 +339,24 @@ class Program:
         return self._on_device[split]
 
     @functools.cached_property
-    def _on_device(self) -> dict[str, tuple[Tensor, Tensor]]:
+    def _on_device(self) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         return {}
 
     def _scope(self):  # type: ignore[no-untyped-def]
-        return self.strategy.scope() if self.strategy else tf.device(_device(self.engine))
+        return self.strategy.scope() if self.strategy else tf.device(device.kind(self.engine))
 
 
-def _device(engine: Engine) -> str:
-    """The kind of device that programs run on, CPU or GPU."""
-    if engine.device == "auto":
-        return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    kind = engine.device.upper()
-    if not tf.config.list_logical_devices(kind):
-        raise UsageError(
-            f"Engine.device: no {engine.device} is here; `ltx doctor` lists what TensorFlow sees"
-        )
-    return kind
+def _arrays(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:
+    return {name: variable.numpy() for name, variable in variables.items()}
 
 
-def _strategy(engine: Engine) -> tf.distribute.Strategy | None:
-    if engine.strategy == "mirrored":
-        devices = tf.config.list_logical_devices(_device(engine))
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
-    if engine.strategy == "tpu":
-        try:
-            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect("")
-        except ValueError as error:
-            raise UsageError(f"Engine.strategy: no TPU can be reached: {error}") from error
-        return tf.distribute.TPUStrategy(resolver)
-    return None
+def _ends_in_softmax(model: tf_keras.Model) -> bool:
+    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, tf_keras.Model)]
+    if not layers:
+        return False
+    activation = getattr(layers[-1], "activation", None)
+    softmax = activation is tf_keras.activations.softmax
+    return softmax or isinstance(layers[-1], tf_keras.layers.Softmax)
 
 
 def _use_xla(engine: Engine, model: tf_keras.Model, masked: MaskedModel) -> bool:
@@ -390,46 +374,5 @@ def _use_xla(engine: Engine, model: tf_keras.Model, masked: MaskedModel) -> bool
         return True
     if engine.compile == "graph" or engine.strategy != "one" or clash:
         return False
-    # XLA compiles convolutions inside a loop on a CPU to code a hundred times slower than the graph's.
-    return not (masked.has_convolution and _device(engine) == "CPU")
-
-
-def _ends_in_softmax(model: tf_keras.Model) -> bool:
-    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, tf_keras.Model)]
-    if not layers:
-        return False
-    activation = getattr(layers[-1], "activation", None)
-    softmax = activation is tf_keras.activations.softmax
-    return softmax or isinstance(layers[-1], tf_keras.layers.Softmax)
-
-
-def _share(batch: Tensor, replicas: int, number: Tensor) -> Tensor:
-    return tf.reshape(batch, [replicas, batch.shape[0] // replicas, *batch.shape[1:]])[number]
-
-
-def _augment(images: Tensor, how: str, seed: Tensor) -> Tensor:
-    """Pad by 4, crop and mirror each image by its own draw, with static shapes throughout."""
-    if how == "none":
-        return images
-    count, height, width, _ = images.shape
-    draws = tf.random.stateless_uniform([count, 2], seed, 0, 9, tf.int32, alg="philox")
-    padded = tf.pad(images, [[0, 0], [4, 4], [4, 4], [0, 0]])
-    rows = draws[:, :1] + tf.range(height)
-    columns = draws[:, 1:] + tf.range(width)
-    cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
-    cropped = tf.gather(cropped, columns, axis=2, batch_dims=1)
-    flip = tf.random.stateless_uniform([count, 1, 1, 1], seed + 1, alg="philox") < 0.5
-    return tf.where(flip, tf.reverse(cropped, [2]), cropped)
-
-
-def _stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
-    """The batches of `table` from host memory or disk, read ahead while the device works."""
-    images, labels = split.take(table[0])
-    shapes = (images.shape, labels.shape)
-
-    def read(rows: Tensor) -> tuple[Tensor, Tensor]:
-        batch = tf.numpy_function(split.take, [rows], (tf.uint8, tf.int32))
-        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(batch, shapes, strict=True))
-
-    rows = tf.data.Dataset.from_tensor_slices(table)
-    return rows.map(read, num_parallel_calls=2, deterministic=True).prefetch(4)
+    # On a CPU XLA makes convolutions inside a loop a hundred times slower than the graph does.
+    return not (masked.has_convolution and device.kind(engine) == "CPU")

@@ -1,4 +1,4 @@
-"""Pruning: how many of the surviving weights go, and from where; exact counts, ties broken the same everywhere."""
+"""Pruning: how many of the surviving weights go, and from where, in exact counts."""
 
 import dataclasses
 import fnmatch
@@ -60,7 +60,7 @@ class Pruning:
     def __call__(
         self, weights: Sequence[Weight], mask: Mask, scores: Mapping[str, np.ndarray]
     ) -> Mask:
-        """The mask without its lowest-scored weights: exactly round(rate * surviving) of them go."""
+        """The mask without its lowest-scored weights; exactly round(rate * surviving) go."""
         self.check(weights)
         for weight in weights:
             _check_scores(weight, scores)
@@ -94,7 +94,7 @@ class Pruning:
 def drop_lowest(
     scores: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray], rate: float
 ) -> dict[str, np.ndarray]:
-    """The masks without the round(rate * survivors) lowest-scored survivors of all tensors together.
+    """The masks without the round(rate * survivors) lowest-scored of all tensors together.
 
     Among equal scores the order is a fixed pseudo-random one, so that ties favour no layer and no
     corner of a layer, and fall alike on every machine.

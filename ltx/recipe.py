@@ -1,4 +1,4 @@
-"""Recipe: how a network is trained, from optimizer and learning-rate curve to length and augmentation."""
+"""Recipe: how a network is trained, from optimizer and learning rates to augmentation."""
 
 import dataclasses
 

@@ -30,14 +30,14 @@ class Plugin:
 
 @functools.cache
 def entries() -> dict[str, metadata.EntryPoint]:
-    """The entry points by name, none of them loaded; a name that two distributions claim is an error."""
+    """The entry points by name, none of them loaded; a name claimed twice is an error."""
     found: dict[str, metadata.EntryPoint] = {}
     for entry in metadata.entry_points(group=GROUP):
         other = found.setdefault(entry.name, entry)
         if other.value != entry.value:
             raise UsageError(
-                f"finder {entry.name!r} is claimed twice: by {_origin(other)} and {_origin(entry)};"
-                " uninstall one of them"
+                f"finder {entry.name!r} is claimed twice, by {' '.join(_origin(other))} and by"
+                f" {' '.join(_origin(entry))}; uninstall one of them"
             )
     return found
 
@@ -48,14 +48,14 @@ def load(name: str) -> type:
         raise unknown("finder", name, entries(), "See `ltx plugins`.")
     entry = entries()[name]
     if reason := _reason(entry):
-        raise UsageError(f"finder {name!r} of {_origin(entry)} is broken: {reason}")
+        raise UsageError(f"finder {name!r} of {' '.join(_origin(entry))} is broken: {reason}")
     return _register(entry)
 
 
 def plugins() -> list[Plugin]:
     """Every installed plugin with its status; a broken one stops nobody who does not use it."""
     return [
-        Plugin(name, *_origin(entry).split(" "), entry.value, _reason(entry))
+        Plugin(name, *_origin(entry), entry.value, _reason(entry))
         for name, entry in sorted(entries().items())
     ]
 
@@ -79,7 +79,6 @@ def _register(entry: metadata.EntryPoint) -> type:
     return register(entry.load())
 
 
-def _origin(entry: metadata.EntryPoint) -> str:
-    if entry.dist is None:
-        return "unknown ?"
-    return f"{entry.dist.name} {entry.dist.version}"
+def _origin(entry: metadata.EntryPoint) -> tuple[str, str]:
+    """The distribution that offers it, and that one's version."""
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")

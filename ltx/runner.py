@@ -1,37 +1,54 @@
-"""Runner: a configured study run on Keras labs over a store, with progress, provenance and its table."""
+"""Runner: a configured study on Keras labs over a store, with progress and provenance."""
 
 import contextlib
 import dataclasses
-import itertools
+import logging
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import rich.progress
 
-from ltx import registry, study, table, verdict
+from ltx import quiet, registry, study, summary, table
 from ltx.config import Config
 from ltx.identity import describe
 from ltx.lab import Lab
-from ltx.memo import MemoLab
+from ltx.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.store import Store, versions
 from ltx.study import Failure, Row
 from ltx.task import Task
 
+if TYPE_CHECKING:
+    from ltx.keras_lab import KerasLab
+
+_log = logging.getLogger("ltx")
 Watch = Callable[[int, int], None]
 
 
-def run(asked: Config, store_path: str, data_dir: str | None, command: str) -> int:
+def run(
+    asked: Config,
+    store: Store,
+    *,
+    command: str,
+    data_dir: str | None = None,
+    memo_bytes: int = MEMO_BYTES,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> int:
     """Run the study to its end and print what it found; 1 if a cell of it failed."""
-    from ltx.keras_lab import KerasLab  # TensorFlow starts here, after all that needs none
+    with quiet.stderr():
+        from ltx.device import devices
+        from ltx.keras_lab import KerasLab
 
-    store = Store(store_path)
+        devices()  # TensorFlow starts here, after all that needs none
+
     with _progress() as (watch, tell):
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
             lab = KerasLab(
                 task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed, watch=watch
             )
-            return MemoLab(lab, store)
+            _tell_of_gaps(lab)
+            return MemoLab(lab, store, memo_bytes, checkpoint_seconds)
 
         study.check(asked.study, open_lab)
         record = _provenance(asked, command)
@@ -42,24 +59,14 @@ def run(asked: Config, store_path: str, data_dir: str | None, command: str) -> i
             (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
             tell(result)
     store.put_study(asked.study.id, {**record, **_results(rows, failures)})
-    show(rows, failures)
+    summary.show(table.console(), rows, failures)
     return 1 if failures else 0
 
 
-def show(rows: list[Row], failures: list[Failure]) -> None:
-    """Print each finder's table with its verdict in a sentence, then what failed."""
-    console = table.console()
-    key = lambda level: (level.task, level.finder)  # noqa: E731
-    for (task, finder), group in itertools.groupby(sorted(verdict.levels(rows), key=key), key):
-        levels = list(group)
-        console.print(f"\n{finder} on {task}, test accuracy over {levels[0].seeds} seeds\n", style="bold")
-        console.print(table.results(levels))
-        console.print(f"\n{verdict.sentence(levels)}", soft_wrap=True)
-    for failure in failures:
-        print(
-            f"ltx: {failure.finder} on {failure.task}, seed {failure.seed} stopped early: {failure.error}",
-            file=sys.stderr,
-        )
+def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B006 (once a process)
+    if lab.unprunable and lab.task.model not in told:
+        told.add(lab.task.model)
+        _log.warning("%s: %s", lab.task.label, lab.coverage)
 
 
 def _provenance(asked: Config, command: str) -> dict[str, object]:
@@ -78,7 +85,13 @@ def _provenance(asked: Config, command: str) -> dict[str, object]:
 def _results(rows: list[Row], failures: list[Failure]) -> dict[str, object]:
     return {
         "trials": [
-            {"task": r.task, "finder": r.finder, "control": r.control, "seed": r.seed, "trial": r.trial.id}
+            {
+                "task": r.task,
+                "finder": r.finder,
+                "control": r.control,
+                "seed": r.seed,
+                "trial": r.trial.id,
+            }
             for r in rows
         ],
         "failures": [dataclasses.asdict(failure) for failure in failures],
@@ -87,7 +100,7 @@ def _results(rows: list[Row], failures: list[Failure]) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[tuple[Watch, Callable[[Row | Failure], None]]]:
-    """A bar for the training under way and a line of what was found last; nothing without a terminal."""
+    """A bar for the training under way, named by what was found last; only on a terminal."""
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),

@@ -1,4 +1,4 @@
-"""Score: what a weight is worth; the lowest go first. Open: any dataclass that can be called alike will do."""
+"""Score: what a weight is worth; the lowest go first, and any frozen dataclass may be a score."""
 
 import dataclasses
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Sealed file: named arrays or JSON, written whole or not at all, with a digest over every byte of it."""
+"""Sealed file: named arrays or JSON, written whole or not at all, with a digest over every byte."""
 
 import contextlib
 import errno
@@ -92,8 +92,8 @@ def _write(path: Path, content: bytes) -> None:
             temporary.unlink()
         if error.errno in _FULL:
             raise StoreFullError(
-                f"cannot write {path}: {error.strerror} ({len(sealed)} bytes); what was stored before is"
-                " intact: free some space and run the same command again"
+                f"cannot write {path}: {error.strerror} ({len(sealed)} bytes); what was stored"
+                " before is intact: free some space and run the same command again"
             ) from error
         raise UsageError(
             f"cannot write {path}: {error.strerror}; choose another --store"

@@ -1,4 +1,4 @@
-"""Store: the folder where tickets, states, trials and studies live, addressed by content, shared by processes."""
+"""Store: the folder of tickets, states, trials and studies, addressed by content."""
 
 import contextlib
 import json
@@ -118,7 +118,7 @@ class Store:
         return sealed.read_header(self._find("tickets", id))
 
     def manifests(self) -> list[dict]:
-        """Those of all sound tickets, by data set, finder, seed and level; damaged ones are named in the log."""
+        """Those of all sound tickets, in a fixed order; damaged ones are named in the log."""
         found = []
         for path in self._files("tickets"):
             try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ltx import identity
 from ltx.checks import check_count
@@ -25,16 +26,19 @@ class Study:
 
     finders: Mapping[str, Finder] = dataclasses.field(default_factory=dict)
     tasks: Sequence[Task] = (Task(),)
-    seeds: int | Sequence[int] = 3
+    seeds: Any = 3
 
     def __post_init__(self) -> None:
         if not isinstance(self.finders, Mapping) or not self.finders:
             raise UsageError(
-                f"Study.finders: expected finders by label, as in {{'imp': @imp()}}, got {self.finders!r}"
+                "Study.finders: expected finders by label, as in {'imp': @imp()},"
+                f" got {self.finders!r}"
             )
         for label, finder in self.finders.items():
             if not isinstance(finder, Finder):
-                raise UsageError(f"Study.finders[{label!r}]: expected a finder, as in @imp(), got {finder!r}")
+                raise UsageError(
+                    f"Study.finders[{label!r}]: expected a finder, as in @imp(), got {finder!r}"
+                )
         tasks = (self.tasks,) if isinstance(self.tasks, Task) else tuple(self.tasks)
         if not tasks or not all(isinstance(task, Task) for task in tasks):
             raise UsageError(f"Study.tasks: expected at least one @Task(), got {self.tasks!r}")

@@ -1,4 +1,4 @@
-"""Task: what is trained; a data set, a model and a recipe, known by the hash of what differs from the defaults."""
+"""Task: what is trained, which is a data set, a model and a recipe."""
 
 import dataclasses
 from collections.abc import Mapping

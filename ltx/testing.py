@@ -76,10 +76,16 @@ class FakeLab(Lab):
         return State({name: array.astype(np.float32) for name, array in weights.items()})
 
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
-        recipe, whole, every = self.task.recipe, self.steps(), self.steps(self.task.recipe.eval_every)
+        recipe, whole, every = (
+            self.task.recipe,
+            self.steps(),
+            self.steps(self.task.recipe.eval_every),
+        )
         state = state.masked(mask)
         weights = {name: array.copy() for name, array in state.weights.items()}
-        speed = {name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()}
+        speed = {
+            name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()
+        }
         images, labels = self._data["train"]
         table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
         rates = recipe.learning_rates(state.step, stop, self.epoch)

@@ -62,8 +62,8 @@ class Ticket:
         """The next level's ticket: this one's state under a sparser mask."""
         if self.mask == mask:
             raise UsageError(
-                f"pruning at level {self.level} removed nothing: {self.mask.kept} weights are left and"
-                " the rate rounds to none of them; ask for fewer levels or a higher rate"
+                f"pruning at level {self.level} removed nothing: {self.mask.kept} weights are left"
+                " and the rate rounds to none of them; ask for fewer levels or a higher rate"
             )
         made = Ticket.of(
             lab, mask, self.state, level=self.level + 1, parent=self, recipe=self.recipe

@@ -58,7 +58,7 @@ class Level:
 
     @property
     def verdict(self) -> str:
-        """Frankle & Carbin's terms: at least dense's accuracy, in at most its time, and by its init."""
+        """In Frankle & Carbin's terms: dense's accuracy, in at most its time, by its own init."""
         if self.gain is None or self.seeds < 2:
             return "inconclusive"
         if self.gain.high < -MARGIN:
@@ -109,11 +109,14 @@ def _level(
         density=float(np.mean([trial.density for trial in trials.values()])),
         accuracy=Interval.of([trial.test.accuracy for trial in trials.values()]),
         early_stop=Interval.of(stops),
-        dense_early_stop=float(np.mean([t.early_stop or 0 for t in dense.values()] or [math.nan])),
+        dense_early_stop=float(
+            np.mean([float(t.early_stop or 0) for t in dense.values()] or [math.nan])
+        ),
         gain=_lead(trials, dense) if first.level > 0 else None,
         leads={name: lead for name, them in beside.items() if (lead := _lead(trials, them))},
         controls={
-            name: Interval.of([t.test.accuracy for t in them.values()]) for name, them in beside.items()
+            name: Interval.of([t.test.accuracy for t in them.values()])
+            for name, them in beside.items()
         },
         seeds=len(trials),
     )
@@ -134,16 +137,16 @@ def sentence(found: Sequence[Level]) -> str:
     name = f"{sparse[0].finder} on {sparse[0].task}"
     seeds = min(level.seeds for level in sparse)
     if seeds < 2:
-        return f"{name}: inconclusive, because one seed cannot tell luck from merit; use --seeds=3 or more."
-    by = {verdict: [lv for lv in sparse if lv.verdict == verdict] for verdict in VERDICTS}
-    parts = [
-        f"{verdict} at {len(levels)} of {len(sparse)} levels ({_densities(levels)})"
-        for verdict, levels in by.items()
-        if levels
-    ]
+        return f"{name}: inconclusive: one seed cannot tell luck from merit; use --seeds=3 or more."
+    parts = []
+    for verdict in VERDICTS:
+        if such := [level for level in sparse if level.verdict == verdict]:
+            parts.append(f"{verdict} at {len(such)} of {len(sparse)} levels ({_densities(such)})")
+    leads = sparse[-1].leads
+    against = f"against {', '.join(leads)}" if leads else "with no control, so nothing can win"
     return (
-        f"{name}: {'; '.join(parts)}. Paired over {seeds} seeds, margin {MARGIN:.1%}, 95% intervals for"
-        f" each level by itself, {'against ' + ', '.join(sparse[-1].leads) if sparse[-1].leads else 'no control'}."
+        f"{name}: {'; '.join(parts)}. Paired over {seeds} seeds, margin {MARGIN:.1%},"
+        f" 95% intervals for each level by itself, {against}."
     )
 
 

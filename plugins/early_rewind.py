@@ -1,4 +1,4 @@
-"""Early rewinding: iterative magnitude pruning that goes back to step k, by weights, learning rate or not at all."""
+"""Early rewinding: iterative magnitude pruning that goes back to step k, not to the start."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ class EarlyRewind(ltx.Finder):
 
     Mode "weights" restores weights and learning rate of that step; "learning_rate" keeps the
     trained weights and repeats the schedule from that step; "fine_tune" keeps the trained weights
-    and trains as long at the schedule's last rate. Costs `levels` + 1 trainings, of which all but the first
-    are shorter by `rewind`.
+    and trains as long at the schedule's last rate. Costs `levels` trainings, of which all but the
+    first are shorter by `rewind`.
 
     Reference: Frankle et al., Linear Mode Connectivity and the Lottery Ticket Hypothesis,
     https://arxiv.org/abs/1912.05671; Renda et al., Comparing Rewinding and Fine-tuning in Neural
@@ -37,8 +37,8 @@ class EarlyRewind(ltx.Finder):
         self.pruning.check(lab.prunable)
         if lab.steps(self.rewind) >= lab.steps():
             raise ltx.UsageError(
-                f"early_rewind.rewind: {self.rewind} is step {lab.steps(self.rewind)}, but the training"
-                f" has only {lab.steps()}; rewind to a step inside it"
+                f"early_rewind.rewind: {self.rewind} is step {lab.steps(self.rewind)}, but the"
+                f" training has only {lab.steps()}; rewind to a step inside it"
             )
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
@@ -66,7 +66,7 @@ class EarlyRewind(ltx.Finder):
 
     def _last_rate(self, lab: ltx.Lab, start: int) -> ltx.Recipe:
         recipe, whole = lab.task.recipe, lab.steps()
-        # The cosine curve ends at zero, with which nothing would be tuned: the last step's rate is above it.
+        # The last step's rate, because a cosine curve is zero behind it.
         rate = float(recipe.learning_rates(whole - 1, whole, lab.epoch)[0])
         return dataclasses.replace(
             recipe,

@@ -16,7 +16,7 @@ class Transfer(ltx.Finder):
     """Carries another data set's tickets over to this task.
 
     Tickets come from `of`, run on the same model over `source` with its images converted to this
-    task's, or from the store at `store`, of all seeds there this lab's. `carry`: "mask" alone over
+    task's, or from the store at `store`, those of this lab's seed. `carry`: "mask" alone over
     weights drawn afresh, the mask and the source's "init", or the mask and the weights of the
     source's "rewind" point with their BatchNorm statistics; training starts at step 0 with a
     fresh optimizer. `head` is the layer that makes the logits: "fresh" keeps it dense and draws it
@@ -73,8 +73,8 @@ class Transfer(ltx.Finder):
         tickets = ltx.Store(self.store, create=False).tickets(data=self.source, seed=lab.seed)
         if not tickets:
             raise ltx.UsageError(
-                f"transfer.store: {self.store} holds no ticket found on {self.source} with seed {lab.seed};"
-                f" see `ltx tickets list --store={self.store}`"
+                f"transfer.store: {self.store} holds no ticket found on {self.source} with seed"
+                f" {lab.seed}; see `ltx tickets list --store={self.store}`"
             )
         for ticket in tickets:
             self._fit(lab, ticket.mask)
@@ -101,11 +101,11 @@ class Transfer(ltx.Finder):
         # A stream of its own: lab.init() would draw the source's very weights again.
         fresh = lab.init(stream="transfer")
         mask, weights, statistics = dict(lab.dense()), dict(fresh.weights), dict(fresh.statistics)
-        for name in mask:
+        for name, ones in lab.dense().items():
             if self.head == "carry" or name not in lab.head:
                 mask[name] = ticket.mask[name]
             elif self.head == "random":
-                mask[name] = _random_mask(lab, name, mask[name].shape, _head_density(lab, ticket))
+                mask[name] = _random_mask(lab, name, ones.shape, _head_density(lab, ticket))
         if self.carry != "mask":
             for name, array in start.weights.items():
                 if self.head == "carry" or name not in lab.head:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layer_kinds import KINDS, Prunable, Scaled, Subclassed, around
 
 from ltx import masking, models
 from ltx.errors import UsageError
@@ -17,168 +18,8 @@ import tensorflow as tf  # isort: skip
 import tf_keras  # isort: skip
 
 L = tf_keras.layers
-IMAGE, SEQUENCE = (8, 8, 4), (6, 5)
 
 
-class Scaled(L.Layer):
-    """A custom layer that TF-MOT knows nothing about."""
-
-    def build(self, shape):
-        self.kernel = self.add_weight("kernel", (shape[-1], 3))
-        self.scale = self.add_weight("scale", (3,))
-
-    def call(self, x):
-        return x @ self.kernel * self.scale
-
-
-class Prunable(Scaled):
-    """The same, telling TF-MOT what may be pruned."""
-
-    def get_prunable_weights(self):
-        return [self.kernel, self.scale]
-
-
-class Filtered(L.Layer):
-    """A custom convolution that TF-MOT knows nothing about."""
-
-    def build(self, shape):
-        self.filters = self.add_weight("filters", (3, 3, shape[-1], 2))
-
-    def call(self, x):
-        return tf.nn.conv2d(x, self.filters, 1, "SAME")
-
-
-class Block(L.Layer):
-    """A composite layer: its sublayers are pruned, though it cannot be wrapped itself."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.inner = [L.Dense(4, name="a"), L.Dense(4, name="b")]
-
-    def call(self, x):
-        return self.inner[1](self.inner[0](x))
-
-
-class Subclassed(tf_keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.convs = [L.Conv2D(3, 3, 2, padding="same", name="c"), L.DepthwiseConv2D(3, name="d")]
-        self.norm = L.BatchNormalization(name="norm")
-        self.total = tf_keras.metrics.Mean()
-        self.shift = tf.Variable(tf.zeros((2,)), name="shift")
-        self.head = L.Dense(2, name="head")
-
-    def call(self, x, training=None):
-        for conv in self.convs:
-            x = conv(x)
-        return self.head(tf.reduce_mean(self.norm(x, training=training), (1, 2))) + self.shift
-
-
-def around(layer, shape, calls=lambda layer, x: layer(x)):
-    """A functional model: the layer, flattened, and a dense head of two classes."""
-    x = tf_keras.Input(shape)
-    y = calls(layer, x)
-    y = L.Dense(2, name="logits")(L.Flatten()(y))
-    return tf_keras.Model(x, y)
-
-
-def tokens(layer):
-    x = tf_keras.Input((6,), dtype="int32")
-    return tf_keras.Model(x, L.Dense(2, name="logits")(L.Flatten()(layer(x))))
-
-
-def lstm():
-    return L.LSTM(3, return_sequences=True, name="x")
-
-
-def times():
-    return L.TimeDistributed(L.Conv1D(2, 3, padding="same"), name="x")
-
-
-# kind of layer: model, the weights it adds to the prunable ones with their uses, kind
-KINDS = {
-    "dense": (lambda: around(L.Dense(3, name="x"), (5,)), {"x/kernel": 1}, "dense"),
-    "dense on a sequence": (
-        lambda: around(L.Dense(3, name="x"), SEQUENCE),
-        {"x/kernel": 6},
-        "dense",
-    ),
-    "conv1d": (lambda: around(L.Conv1D(3, 3, name="x"), SEQUENCE), {"x/kernel": 4}, "conv"),
-    "conv2d": (lambda: around(L.Conv2D(3, 3, name="x"), IMAGE), {"x/kernel": 36}, "conv"),
-    "grouped": (
-        lambda: around(L.Conv2D(4, 3, groups=2, name="x"), IMAGE),
-        {"x/kernel": 36},
-        "conv",
-    ),
-    "transpose": (
-        lambda: around(L.Conv2DTranspose(3, 3, 2, name="x"), IMAGE),
-        {"x/kernel": 64},
-        "conv",
-    ),
-    "depthwise": (
-        lambda: around(L.DepthwiseConv2D(3, name="x"), IMAGE),
-        {"x/depthwise_kernel": 36},
-        "conv",
-    ),
-    "separable": (
-        lambda: around(L.SeparableConv2D(3, 3, 2, name="x"), IMAGE),
-        {"x/depthwise_kernel": 9, "x/pointwise_kernel": 9},
-        "conv",
-    ),
-    "einsum": (
-        lambda: around(
-            L.EinsumDense("abc,cde->abde", (6, 2, 3), bias_axes="de", name="x"), SEQUENCE
-        ),
-        {"x/kernel": 6},
-        "dense",
-    ),
-    "attention": (
-        lambda: around(L.MultiHeadAttention(2, 3, name="x"), SEQUENCE, lambda f, x: f(x, x)),
-        {f"x/{part}/kernel": 6 for part in ("query", "key", "value", "attention_output")},
-        "dense",
-    ),
-    "lstm": (
-        lambda: around(lstm(), SEQUENCE),
-        {"x/lstm_cell/kernel": 6, "x/lstm_cell/recurrent_kernel": 6},
-        "dense",
-    ),
-    "bidirectional": (
-        lambda: around(L.Bidirectional(L.GRU(3), name="x"), SEQUENCE),
-        {
-            f"x/{way}_gru/gru_cell/{kernel}": 6
-            for way in ("forward", "backward")
-            for kernel in ("kernel", "recurrent_kernel")
-        },
-        "dense",
-    ),
-    "embedding": (lambda: tokens(L.Embedding(9, 3, name="x")), {"x/embeddings": 1}, "dense"),
-    "time distributed": (
-        lambda: around(times(), (3, *SEQUENCE)),
-        {"x/conv1d/kernel": 18},
-        "conv",
-    ),
-    "batch norm": (lambda: around(L.BatchNormalization(name="x"), IMAGE), {}, "dense"),
-    "group norm": (lambda: around(L.GroupNormalization(2, name="x"), IMAGE), {}, "dense"),
-    "frozen": (lambda: around(L.Dense(3, trainable=False, name="x"), (5,)), {}, "dense"),
-    "custom, prunable": (lambda: around(Prunable(name="x"), (5,)), {"x/kernel": 1}, "dense"),
-    "composite": (
-        lambda: around(Block(name="x"), (5,)),
-        {"x/a/kernel": 1, "x/b/kernel": 1},
-        "dense",
-    ),
-    "nested model": (
-        lambda: around(
-            tf_keras.Sequential([L.Conv2D(2, 3, name="c", input_shape=IMAGE)], name="x"), IMAGE
-        ),
-        {"x/c/kernel": 36},
-        "conv",
-    ),
-    "shared": (
-        lambda: around(L.Dense(5, name="x"), (5,), lambda f, x: f(f(x))),
-        {"x/kernel": 1},
-        "dense",
-    ),
-}
 GRAPH = [kind for kind in KINDS if kind not in ("bidirectional", "time distributed", "composite")]
 
 
@@ -356,13 +197,6 @@ def test_variables_are_the_models_own_in_model_order():
     assert all(variable.trainable is False for variable in masked.masks.values())
 
 
-def test_uses_of_a_residual_network_count_its_multiplications():
-    masked = MaskedModel(models.build("resnet_20", (32, 32, 3), 10))
-    # He et al. 2015: 41 million multiply-adds at 32x32, projections included.
-    macs = sum(weight.size * weight.uses for weight in masked.prunable)
-    assert macs == pytest.approx(41e6, rel=0.02)
-
-
 def test_subclassed_model():
     model = Subclassed()
     model.build((None, 8, 8, 1))
@@ -392,14 +226,6 @@ def test_what_no_wrapper_takes_is_reported_with_its_share():
     assert masked.coverage().count("\n") == 0
 
 
-def test_a_custom_convolution_counts_as_one():
-    masked = MaskedModel(around(Filtered(name="x"), IMAGE))
-    assert masked.unprunable == {"x/filters": 3 * 3 * 4 * 2}
-    assert masked.has_convolution
-    model = around(Filtered(name="x", trainable=False), IMAGE)
-    assert MaskedModel(model).has_convolution
-
-
 def test_a_tied_weight_has_one_name_and_one_mask():
     class Tied(Prunable):
         def build(self, shape):
@@ -414,64 +240,6 @@ def test_a_tied_weight_has_one_name_and_one_mask():
     masked.set_masks(random_masks(masked))
     masked.apply()
     assert_masked(masked, random_masks(masked))
-
-
-def test_equal_layer_names_in_a_subclassed_model_stay_apart():
-    class Twins(tf_keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.a, self.b = L.Dense(3, name="same"), L.Dense(3, name="same")
-
-        def call(self, x):
-            return self.b(self.a(x))
-
-    model = Twins()
-    model.build((None, 3))
-    masked = MaskedModel(model)
-    assert len(masked.weights) == 4
-    assert list(masked.masks) == ["same/kernel", "same/kernel_1"]
-
-
-def test_generators_are_those_that_draw():
-    tf_keras.backend.experimental.enable_tf_random_generator()
-    assert small().generators == []
-    inp = tf_keras.Input(SEQUENCE)
-    y = L.Dropout(0.3, name="on")(L.Dropout(0.0, name="off")(inp))
-    y = L.LSTM(3, dropout=0.5, name="lstm")(L.RandomFlip(name="flip")(y[..., None])[..., 0])
-    dropping = tf_keras.Model(inp, L.Dense(2)(y))
-    masked = MaskedModel(dropping)
-    assert len(set(map(id, masked.generators))) == len(masked.generators)
-    # The active dropout, the flip, the LSTM and its cell; not the dropout of rate 0.
-    assert len(masked.generators) == 4
-    states = {v.ref() for g in masked.generators for v in [g.state]}
-    assert not states & {v.ref() for v in [*masked.weights.values(), *masked.statistics.values()]}
-
-    def drawn(reset=True):
-        for number, generator in enumerate(masked.generators if reset else ()):
-            generator.reset_from_seed(number)
-        return dropping(np.ones((2, *SEQUENCE), "float32"), training=True).numpy()
-
-    assert np.array_equal(drawn(), drawn())
-    assert not np.array_equal(drawn(), drawn(reset=False))
-
-
-def test_a_generator_made_lazily_is_found_before_the_first_training_step():
-    class Noise(L.Dropout):
-        def build(self, shape):
-            self.built = True
-
-    class Noisy(tf_keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.noise, self.head = Noise(0.5), L.Dense(2)
-
-        def call(self, x, training=None):
-            return self.head(self.noise(x, training=training))
-
-    tf_keras.backend.experimental.enable_tf_random_generator()
-    model = Noisy()
-    model.build((None, 3))
-    assert len(MaskedModel(model).generators) == 1
 
 
 def test_the_schedule_survives_a_round_trip_through_its_config():

@@ -1,0 +1,46 @@
+"""Device: which of this machine's devices an engine runs on, alone or as replicas."""
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tensorflow as tf
+
+from ltx.engine import Engine
+from ltx.errors import UsageError
+
+
+def devices() -> list[tuple[str, str]]:
+    """The kind and the name of every device that TensorFlow can use."""
+    found = []
+    for device in tf.config.list_physical_devices():
+        details = tf.config.experimental.get_device_details(device)
+        found.append((device.device_type, details.get("device_name", device.name)))
+    tf.config.list_logical_devices()
+    return found
+
+
+def kind(engine: Engine) -> str:
+    """The kind of device that programs run on, CPU or GPU."""
+    if engine.device == "auto":
+        return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    kind = engine.device.upper()
+    if not tf.config.list_logical_devices(kind):
+        raise UsageError(
+            f"Engine.device: no {engine.device} is here; `ltx doctor` lists what TensorFlow sees"
+        )
+    return kind
+
+
+def strategy(engine: Engine) -> tf.distribute.Strategy | None:
+    if engine.strategy == "mirrored":
+        devices = tf.config.list_logical_devices(kind(engine))
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if engine.strategy == "tpu":
+        try:
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect("")
+        except ValueError as error:
+            raise UsageError(f"Engine.strategy: no TPU can be reached: {error}") from error
+        return tf.distribute.TPUStrategy(resolver)
+    return None

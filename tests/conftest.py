@@ -1,0 +1,28 @@
+"""The labs that several tests share: the same contract on numpy and on tf_keras."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from data_sets import debian, no_network, own, shared  # noqa: F401
+
+from ltx import Lab, Task
+from ltx.testing import RECIPE, FakeLab
+
+DIGITS = Task(data="digits", recipe=dataclasses.replace(RECIPE, learning_rate=0.05))
+
+
+def keras_lab(seed: int = 0, *, sealed: bool = True) -> Lab:
+    from ltx.keras_lab import KerasLab
+
+    return KerasLab(DIGITS, seed, sealed=sealed)
+
+
+def fake_lab(seed: int = 0, *, sealed: bool = True) -> Lab:
+    return FakeLab(seed=seed, sealed=sealed)
+
+
+@pytest.fixture(params=["fake", "keras"])
+def make_lab(request: pytest.FixtureRequest) -> Callable[..., Lab]:
+    """Makes a lab of 60 steps, evaluated every 10, for a seed."""
+    return {"fake": fake_lab, "keras": keras_lab}[request.param]

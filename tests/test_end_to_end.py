@@ -1,0 +1,207 @@
+"""Real processes: a study that is killed, doubled, starved of disk or damaged ends as if undisturbed."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ltx.store import Store
+
+pytestmark = pytest.mark.slow
+
+SMALL = (
+    "--gin_file=studies/first_ticket.gin",
+    "--gin_param=imp.levels=3",
+    "--gin_param=Recipe.length='300it'",
+    "--seeds=2",
+)
+LONG = ("--gin_param=Recipe.length='9000it'", "--checkpoint_seconds=0.5")
+
+
+def command(store, *extra):
+    return [sys.executable, "-m", "ltx", "run", *SMALL, *extra, f"--store={store}"]
+
+
+def run(store, *extra, **options):
+    return subprocess.run(
+        command(store, *extra), capture_output=True, text=True, check=False, timeout=300, **options
+    )
+
+
+def contents(store):
+    """Every ticket, state and trial, by name and byte."""
+    folders = [Path(store) / kind for kind in ("tickets", "states", "trials")]
+    return {
+        f"{path.parent.name}/{path.name}": path.read_bytes()
+        for folder in folders
+        for path in folder.iterdir()
+        if not path.name.startswith(".")
+    }
+
+
+def trained(store):
+    """The stretches of training that were finished, (key, from, to)."""
+    events = Store(store).events()
+    return [(e["trained"], e["from"], e["to"]) for e in events if "trained" in e]
+
+
+def steps_of(stretches):
+    return sum(stop - start for _, start, stop in stretches)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    store = tmp_path_factory.mktemp("undisturbed") / "store"
+    done = run(store)
+    assert done.returncode == 0, done.stderr
+    return store, done.stdout
+
+
+def test_a_study_is_quiet_and_ends_with_its_table_and_a_verdict(undisturbed):
+    store, output = undisturbed
+    again = run(store)
+    assert again.stderr == ""
+    assert again.stdout == output
+    for text in (
+        "level",
+        "density",
+        "accuracy",
+        "early stop",
+        "reinit (control)",
+        "80.20%",
+        "verdict",
+    ):
+        assert text in output
+    assert "imp on digits/lenet_300_100: " in output.splitlines()[-1]
+
+
+def test_a_finished_study_trains_nothing_again(undisturbed):
+    store, _ = undisturbed
+    before = trained(store)
+    assert run(store).returncode == 0
+    assert trained(store) == before
+    # 2 seeds x (4 tickets + 4 controls), 300 steps each; IMP's own trainings are its tickets' trials.
+    assert steps_of(before) == 2 * 8 * 300
+
+
+def test_another_process_gets_the_same_bytes(undisturbed, tmp_path):
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+    assert run(tmp_path / "other", env=environment).returncode == 0
+    assert contents(tmp_path / "other") == contents(undisturbed[0])
+
+
+def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(tmp_path):
+    calm, store = tmp_path / "calm", tmp_path / "killed"
+    assert run(calm, *LONG).returncode == 0
+    draw, kills = random.Random(20), 0
+    for _ in range(20):
+        process = subprocess.Popen(
+            command(store, *LONG), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        known = len(trained(store)) if store.exists() else 0
+        deadline = time.monotonic() + 60
+        # Most moments fall into training, some into the start before it.
+        if draw.random() < 0.85:
+            while time.monotonic() < deadline and process.poll() is None:
+                if store.exists() and len(trained(store)) > known:
+                    break
+                time.sleep(0.05)
+        time.sleep(draw.uniform(0, 1.5))
+        kills += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert kills >= 10, "the study is too short for this test"
+    last = run(store, *LONG)
+    assert last.returncode == 0, last.stderr
+    assert contents(store) == contents(calm)
+    # A stretch is logged when it is done and kept right after: a kill in between repeats that one.
+    assert steps_of(trained(store)) <= steps_of(trained(calm)) + kills * _longest(trained(store))
+    seconds = [e["seconds"] for e in Store(store).events() if "trained" in e]
+    assert max(seconds) < 30
+
+
+def _longest(stretches):
+    return max(stop - start for _, start, stop in stretches)
+
+
+def test_two_identical_runs_at_once_end_alike_and_share_the_work(undisturbed, tmp_path):
+    store = tmp_path / "shared"
+    both = [
+        subprocess.Popen(command(store), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert outputs[0][0] == outputs[1][0] == undisturbed[1]
+    assert contents(store) == contents(undisturbed[0])
+    assert steps_of(trained(store)) == steps_of(trained(undisturbed[0]))
+
+
+def test_a_full_disk_is_a_clear_error_and_the_store_goes_on_later(undisturbed, tmp_path):
+    store = tmp_path / "store"
+
+    def starve():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+
+    starved = run(store, preexec_fn=starve)
+    assert starved.returncode == 1
+    assert "free some space and run the same command again" in starved.stderr
+    assert "Traceback" not in starved.stderr
+    assert not list(store.rglob("*.tmp"))
+    assert run(store).returncode == 0
+    assert contents(store) == contents(undisturbed[0])
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "emptied"])
+def test_damaged_files_are_named_put_aside_and_made_anew(undisturbed, tmp_path, damage):
+    store = tmp_path / "store"
+    assert run(store).returncode == 0
+    draw = random.Random(damage)
+    files = [p for p in store.rglob("*") if p.suffix in (".safetensors", ".json")]
+    for path in files:
+        content = bytearray(path.read_bytes())
+        place = draw.randrange(len(content))
+        if damage == "flipped":
+            content[place] ^= 1 << draw.randrange(8)
+        path.write_bytes({"flipped": content, "truncated": content[:place], "emptied": b""}[damage])
+    again = run(store)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == undisturbed[1]
+    assert contents(store) == contents(undisturbed[0])
+    named = [path for path in files if path.name in again.stderr]
+    put_aside = {path.name.rpartition(".")[0] for path in (store / "damaged").iterdir()}
+    read = {p.name for p in files if p.parent.name in ("tickets", "trials", "states")}
+    assert read <= put_aside
+    assert {path.name for path in named} >= read
+
+
+def test_divergence_stops_that_cell_alone_and_keeps_what_was_found(tmp_path):
+    store = tmp_path / "store"
+    done = run(
+        store,
+        "--gin_param=Recipe.learning_rate=1e30",
+        "--gin_param=Recipe.optimizer='sgd'",
+    )
+    assert done.returncode == 1
+    assert "is not finite; lower Recipe.learning_rate" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert len(Store(store).manifests()) == 4  # the dense ticket and its control, of each seed
+
+
+def test_interrupted_from_the_keyboard_it_says_how_to_go_on(tmp_path):
+    store = tmp_path / "store"
+    process = subprocess.Popen(
+        command(store, *LONG), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not (store / "log.jsonl").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "ltx: interrupted; the same command goes on where this one stopped\n"

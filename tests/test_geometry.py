@@ -1,0 +1,38 @@
+"""Geometry: what a weight multiplies, for every kind of layer and for whole networks."""
+
+import pytest
+import tf_keras
+from layer_kinds import IMAGE, KINDS, Filtered, around
+
+from ltx import geometry, models, variables
+from ltx.masking import MaskedModel
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_layer_counts_its_multiplications(kind):
+    tf_keras.backend.reset_uids()
+    make, expected, category = KINDS[kind]
+    model = make()
+    owned = variables.owned(model)
+    entries = {entry.name: entry for entry in owned if entry.name in expected}
+    weights = [geometry.weight(e.name, e.layer, e.shape, e.times, False) for e in entries.values()]
+    assert {weight.name: weight.uses for weight in weights} == expected
+    assert {weight.kind for weight in weights} <= {category}
+    assert all(weight.shape == entries[weight.name].variable.shape for weight in weights)
+    owners = [(entry.layer, entry.shape) for entry in owned]
+    assert geometry.has_convolution(model, owners) is (category == "conv")
+
+
+def test_uses_of_a_residual_network_count_its_multiplications():
+    masked = MaskedModel(models.build("resnet_20", (32, 32, 3), 10))
+    # He et al. 2015: 41 million multiply-adds at 32x32, projections included.
+    macs = sum(weight.size * weight.uses for weight in masked.prunable)
+    assert macs == pytest.approx(41e6, rel=0.02)
+
+
+def test_a_custom_convolution_counts_as_one():
+    masked = MaskedModel(around(Filtered(name="x"), IMAGE))
+    assert masked.unprunable == {"x/filters": 3 * 3 * 4 * 2}
+    assert masked.has_convolution
+    model = around(Filtered(name="x", trainable=False), IMAGE)
+    assert MaskedModel(model).has_convolution

@@ -1,0 +1,184 @@
+"""Identity: pinned hashes, and what they do and do not depend on."""
+
+import dataclasses
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import ltx
+from ltx import identity, registry
+from ltx.engine import Engine
+
+# None of these may change: every stored ticket, trial and memo entry is found by such a hash. A
+# new field needs a default that leaves the behaviour, and so the hash, as it was.
+GOLDEN = {
+    "Task()": "90d358c4078748fd",
+    "Recipe()": "79e8559f546cb973",
+    "Pruning()": "4a54192b596c0857",
+    "Magnitude()": "6237ba5b07c75c98",
+    "Random()": "b0581088945d2b02",
+    "Engine()": "f2d95db5aa32b518",
+    "imp()": "3bc712b646efb74f",
+    "early_rewind()": "d9bf00ae900bf4d6",
+    "random_reinit(of=imp())": "bf287dee4f1cf0bd",
+    "transfer(of=imp(), source='mnist')": "88c160ea957df202",
+    "Task(data='mnist', recipe=Recipe(drops=('50%',), schedule='step'))": "bacf5438c61cc62a",
+    "imp(levels=3, pruning=Pruning(scope='global', keep='conv_1/*'))": "ac61ec90f5652de5",
+}
+
+
+def golden_names() -> dict[str, Any]:
+    finders = {n: registry.load(n) for n in ("imp", "early_rewind", "random_reinit", "transfer")}
+    core = {n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", "Magnitude", "Random")}
+    return {**finders, **core, "Engine": Engine}
+
+
+@pytest.mark.parametrize("made", GOLDEN)
+def test_identities_of_old_stay(made: str) -> None:
+    assert identity.identity(eval(made, golden_names())) == GOLDEN[made]
+
+
+# A default that changes keeps the hash of what is stored, which then stands for another value.
+DEFAULTS = {
+    "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0)",
+    "Recipe": "('adam', 0.0012, 0.9, 'constant', '0it', (), 0.1, 60, '50000it', 0.0, 0.0, 0.0, 'none',"
+    " '100it')",
+    "Pruning": "(0.2, 'layer', None, None, None, ())",
+    "Random": "('score',)",
+    "Engine": "('one', 'auto', 'float32', 'auto', True, 2048)",
+    "imp": "(12, Pruning(rate=0.2), Magnitude())",
+    "early_rewind": "(12, '1%', 'weights', Pruning(rate=0.2, scope='global'), Magnitude())",
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_defaults_of_old_stay(name: str) -> None:
+    cls = golden_names()[name]
+    expected = eval(DEFAULTS[name], golden_names())
+    made = cls()
+    assert (
+        tuple(getattr(made, f.name) for f in dataclasses.fields(cls))[: len(expected)] == expected
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Before:
+    rate: float = 0.2
+    name: str = "x"
+
+
+def after() -> type:
+    return dataclasses.make_dataclass(
+        "Before",
+        [
+            ("rate", float, 0.2),
+            ("name", str, "x"),
+            ("extra", dict, dataclasses.field(default_factory=dict)),
+        ],
+        frozen=True,
+        namespace={"__module__": __name__},
+    )
+
+
+def test_a_new_field_with_a_default_moves_nothing() -> None:
+    assert identity.identity(Before(rate=0.5)) == identity.identity(after()(rate=0.5))
+    assert identity.identity(Before()) != identity.identity(after()(extra={"a": 1}))
+
+
+def test_a_field_that_is_not_compared_is_not_seen() -> None:
+    assert identity.identity(Engine(resident_mb=1)) == identity.identity(Engine())
+
+
+def test_classes_of_one_name_in_two_packages_differ() -> None:
+    assert identity.describe(Before()) == {"is": f"{__name__}:Before"}
+    assert identity.describe(ltx.Recipe()) == {"is": "Recipe"}
+
+
+@given(rate=st.sampled_from([1, 2, 0.5]), momentum=st.sampled_from([0, 0.5]))
+def test_equal_values_have_equal_identities(rate: float, momentum: float) -> None:
+    one = ltx.Recipe(learning_rate=rate, momentum=momentum)
+    other = ltx.Recipe(learning_rate=float(rate), momentum=float(momentum))
+    assert one == other
+    assert identity.identity(one) == identity.identity(other)
+
+
+def test_numpy_scalars_are_plain_numbers() -> None:
+    assert identity.identity([np.int64(3), np.float64(0.5), np.bool_(True)]) == identity.identity(
+        [3, 0.5, True]
+    )
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, lambda: 0, np.zeros(2), b"bytes", ltx.Task])
+def test_what_has_no_plain_content_has_no_identity(value: object) -> None:
+    with pytest.raises(TypeError, match="identity"):
+        identity.identity({"value": value})
+
+
+def test_order_of_names_does_not_matter() -> None:
+    assert identity.identity({"a": 1, "b": 2}) == identity.identity({"b": 2, "a": 1})
+    a, b = np.zeros(2), np.ones(3)
+    assert identity.digest({"a": a, "b": b}) == identity.digest({"b": b, "a": a})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"b": np.arange(6, dtype=np.int32)},
+        {"a": np.arange(6, dtype=np.int32).reshape(2, 3)},
+        {"a": np.arange(6, dtype=np.uint32)},
+        {"a": np.arange(1, 7, dtype=np.int32)},
+        {"a": np.arange(6, dtype=np.int32), "b": np.zeros(0)},
+        {},
+    ],
+)
+def test_a_digest_sees_names_shapes_dtypes_and_bytes(other: dict[str, np.ndarray]) -> None:
+    assert identity.digest({"a": np.arange(6, dtype=np.int32)}) != identity.digest(other)
+
+
+@given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, min_side=0)))
+def test_a_digest_does_not_see_the_layout(array: np.ndarray) -> None:
+    assert identity.digest({"a": np.asfortranarray(array)}) == identity.digest({"a": array})
+
+
+def test_frozen_arrays_cannot_be_changed_by_anyone() -> None:
+    given_array = np.arange(6.0).reshape(2, 3)
+    view = given_array.view()
+    view.flags.writeable = False
+    frozen = identity.freeze({"own": given_array, "view": view, "turned": given_array.T})
+    given_array[:] = -1
+    np.testing.assert_array_equal(frozen["own"], np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(frozen["turned"], np.arange(6.0).reshape(2, 3).T)
+    np.testing.assert_array_equal(frozen["view"], np.arange(6.0).reshape(2, 3))
+    with pytest.raises(ValueError, match="read-only"):
+        frozen["own"][0] = 0
+
+
+def test_freezing_what_is_frozen_copies_nothing() -> None:
+    frozen = identity.freeze({"a": np.zeros(3)})
+    assert identity.freeze(frozen)["a"] is frozen["a"]
+
+
+def test_generators_are_the_same_in_every_process() -> None:
+    code = "from ltx import identity; print(identity.generator(3, 'a', 1).integers(2**60))"
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert seen == {f"{identity.generator(3, 'a', 1).integers(2**60)}\n"}
+
+
+def test_every_seed_and_stream_has_its_own_generator() -> None:
+    streams = [(0, "a"), (1, "a"), (0, "b"), (0, "a", "b"), (0, "a", 1), (0,)]
+    assert len({identity.generator(*stream).integers(2**60) for stream in streams}) == len(streams)

@@ -1,0 +1,278 @@
+"""Lab: the contract that finders rely on, the same for every lab."""
+
+import dataclasses
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ltx import Lab, Mask, State, UsageError
+
+MakeLab = Callable[..., Lab]
+
+
+def sparse(lab: Lab, share: float = 0.3) -> Mask:
+    return Mask(
+        {n: lab.rng("sparse", n).random(keep.shape) < share for n, keep in lab.dense().items()}
+    )
+
+
+def pruned_weights(state: State, mask: Mask) -> np.ndarray:
+    return np.concatenate([state.weights[name][~keep] for name, keep in mask.items()])
+
+
+def test_same_seed_same_bytes(make_lab: MakeLab) -> None:
+    runs = []
+    for _ in range(2):
+        lab = make_lab(seed=1)
+        runs.append(lab.train(lab.init(), sparse(lab)))
+    assert runs[0] == runs[1]
+    assert make_lab(seed=1).fingerprint == make_lab(seed=1).fingerprint
+
+
+def test_other_seed_or_stream_other_bytes(make_lab: MakeLab) -> None:
+    lab, other = make_lab(seed=0), make_lab(seed=1)
+    inits = {lab.init(), other.init(), lab.init("b")}
+    assert len(inits) == 3
+    start, mask = lab.init(), lab.dense()
+    ends = {
+        lab.train(start, mask, "5it").state,
+        lab.train(start, mask, "5it", stream="second").state,
+        other.train(start, mask, "5it").state,
+    }
+    assert len(ends) == 3
+
+
+def test_an_init_is_at_step_zero_with_every_weight(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.init()
+    assert state.step == 0
+    for weight in lab.prunable:
+        assert state.weights[weight.name].shape == weight.shape
+    assert set(lab.head) <= state.weights.keys()
+    assert {w.name for w in lab.prunable if w.is_output} <= set(lab.head)
+
+
+@pytest.mark.parametrize("cuts", [(1,), (10,), (7, 8, 33), (59,), (10, 20, 30)])
+def test_segments_equal_one_run(make_lab: MakeLab, cuts: tuple[int, ...]) -> None:
+    lab = make_lab()
+    mask = sparse(lab)
+    whole = lab.train(lab.init(), mask)
+    state, history = lab.init(), type(whole.history)()
+    for until in (*(f"{cut}it" for cut in cuts), None):
+        run = lab.train(state, mask, until)
+        state, history = run.state, history + run.history
+    assert state.id == whole.state.id
+    assert history == whole.history
+
+
+def test_the_curve_has_its_steps_and_the_last(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    run = lab.train(lab.init(), lab.dense())
+    assert run.history.steps == (10, 20, 30, 40, 50, 60)
+    assert run.state.step == 60 == lab.steps()
+    assert run.history.last == lab.evaluate(run.state, lab.dense())
+    assert run.history.last.loss < lab.evaluate(lab.init(), lab.dense()).loss
+
+
+def test_pruned_weights_are_exactly_zero(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask = sparse(lab)
+    for until in ("0it", "1it", "13it", None):
+        state = lab.train(lab.init(), mask, until).state
+        assert not pruned_weights(state, mask).any()
+        assert all(np.count_nonzero(state.weights[n][keep]) for n, keep in mask.items())
+
+
+def test_momentum_does_not_revive_pruned_weights(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.train(lab.init(), lab.dense(), "20it").state
+    assert any(np.count_nonzero(slot) for slot in state.slots.values())
+    mask = sparse(lab)
+    for until in ("20it", "21it", "35it"):
+        assert not pruned_weights(lab.train(state, mask, until).state, mask).any()
+
+
+def test_what_pruned_weights_were_does_not_matter(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab), lab.train(lab.init(), lab.dense(), "20it").state
+    assert lab.train(state, mask, "40it") == lab.train(state.masked(mask), mask, "40it")
+    assert lab.evaluate(state, mask) == lab.evaluate(state.masked(mask), mask)
+
+
+def test_a_fresh_optimizer_is_an_empty_one(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.train(lab.init(), lab.dense(), "20it").state
+    fresh = lab.train(state.replace(slots={}), lab.dense(), "30it")
+    assert fresh.state != lab.train(state, lab.dense(), "30it").state
+    assert fresh == lab.train(state.replace(slots={}), lab.dense(), "30it")
+
+
+def test_the_test_split_is_sealed(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.init()
+    for sealed in (lab, lab.on(data=lab.task.data)):
+        with pytest.raises(UsageError, match="test split"):
+            sealed.evaluate(state, lab.dense(), "test")
+    assert make_lab(sealed=False).evaluate(state, lab.dense(), "test").loss > 0
+
+
+def test_the_splits_differ_and_others_are_refused(make_lab: MakeLab) -> None:
+    lab = make_lab(sealed=False)
+    state = lab.train(lab.init(), lab.dense(), "30it").state
+    losses = {lab.evaluate(state, lab.dense(), s).loss for s in ("train", "validation", "test")}
+    assert len(losses) == 3
+    with pytest.raises(UsageError, match="'valid'"):
+        lab.evaluate(state, lab.dense(), "valid")
+
+
+def test_evaluating_changes_nothing(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab), lab.train(lab.init(), lab.dense(), "20it").state
+    once = lab.train(state, mask, "40it")
+    metrics = lab.evaluate(state, lab.dense())
+    lab.evaluate(lab.init("other"), mask, "train")
+    lab.gradients(lab.init("other"), mask, 2)
+    assert lab.train(state, mask, "40it") == once
+    assert lab.evaluate(state, lab.dense()) == metrics
+
+
+def test_inputs_are_not_changed(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.train(lab.init(), lab.dense(), "10it").state
+    mask = sparse(lab)
+    copies = {name: array.copy() for name, array in state.arrays().items()}
+    masks = {name: keep.copy() for name, keep in mask.items()}
+    lab.train(state, mask)
+    lab.gradients(state, mask)
+    lab.evaluate(state, mask)
+    for name, array in state.arrays().items():
+        np.testing.assert_array_equal(array, copies[name])
+    for name, keep in mask.items():
+        np.testing.assert_array_equal(keep, masks[name])
+
+
+def test_the_ledger_counts_steps_examples_and_flops(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask = sparse(lab)
+    lab.train(lab.init(), mask, "10it")
+    lab.evaluate(lab.init(), mask)
+    size = sum(w.size for w in lab.prunable)
+    assert vars(lab.spent) == {
+        "steps": 10,
+        "examples": 200,
+        "dense_flops": 6 * 200 * size,
+        "flops": 6 * 200 * mask.kept,
+    }
+    lab.gradients(lab.init(), lab.dense(), 3)
+    assert (lab.spent.steps, lab.spent.flops) == (13, 6 * 200 * mask.kept + 6 * 60 * size)
+
+
+def test_gradients_are_pure_and_unmasked(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab), lab.init()
+    gradients = lab.gradients(state, mask, batches=3)
+    assert gradients.keys() == mask.keys()
+    for name, keep in mask.items():
+        assert gradients[name].shape == keep.shape
+        assert gradients[name].dtype == np.float32
+        assert np.count_nonzero(gradients[name][~keep])
+    for again in (
+        lab.gradients(state, mask, batches=3),
+        make_lab().gradients(state, mask, batches=3),
+    ):
+        for name in mask:
+            np.testing.assert_array_equal(again[name], gradients[name])
+    one = lab.gradients(state, mask, batches=1)
+    assert any((one[name] != gradients[name]).any() for name in mask)
+
+
+def test_gradients_point_uphill(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = lab.dense(), lab.init()
+    gradients = lab.gradients(state, mask, batches=lab.epoch)
+    down = {n: state.weights[n] - np.float32(1e-2) * g for n, g in gradients.items()}
+    moved = state.replace(weights={**state.weights, **down})
+    assert lab.evaluate(moved, mask, "train").loss < lab.evaluate(state, mask, "train").loss
+
+
+def test_gradients_need_a_batch(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    with pytest.raises(UsageError, match="at least 1 batch, got 0"):
+        lab.gradients(lab.init(), lab.dense(), batches=0)
+
+
+def test_siblings_share_ledger_and_seed(make_lab: MakeLab) -> None:
+    lab = make_lab(seed=3)
+    recipe = dataclasses.replace(lab.task.recipe, length="20it")
+    sibling = lab.on(recipe=recipe)
+    assert (sibling.seed, sibling.task.recipe, sibling.task.data) == (3, recipe, lab.task.data)
+    assert sibling.init() == lab.init()
+    assert sibling.steps() == 20
+    assert sibling.fingerprint != lab.fingerprint
+    sibling.train(sibling.init(), sibling.dense(), "5it")
+    assert lab.spent.steps == 5 == sibling.spent.steps
+
+
+def test_a_sibling_has_only_the_fields_of_a_task(make_lab: MakeLab) -> None:
+    with pytest.raises(UsageError, match="no 'dataset'"):
+        make_lab().on(dataset="mnist")
+
+
+def test_training_does_not_go_back(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.train(lab.init(), lab.dense(), "20it").state
+    with pytest.raises(UsageError, match="has reached step 20"):
+        lab.train(state, lab.dense(), "19it")
+    assert lab.train(state, lab.dense(), "20it").state.step == 20
+    assert lab.spent.steps == 20
+
+
+def test_a_mask_that_does_not_fit_is_refused(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    nothing = Mask({name: np.zeros(keep.shape) for name, keep in lab.dense().items()})
+    for wrong in (Mask({}), nothing):
+        with pytest.raises(UsageError, match="mask"):
+            lab.train(lab.init(), wrong)
+    assert lab.spent.steps == 0
+
+
+def test_one_surviving_weight_is_enough(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    arrays = {name: np.zeros(keep.shape) for name, keep in lab.dense().items()}
+    arrays[lab.prunable[0].name].flat[0] = 1
+    run = lab.train(lab.init(), Mask(arrays), "5it")
+    assert not pruned_weights(run.state, Mask(arrays)).any()
+
+
+def test_durations_are_those_of_the_recipe(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    assert (lab.steps(), lab.steps("50%"), lab.steps("7it")) == (60, 30, 7)
+    assert lab.steps("1ep") == lab.epoch
+    assert lab.train(lab.init(), lab.dense(), "10%").state.step == 6
+
+
+def test_global_generators_are_left_alone(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.train(lab.init(), lab.dense(), "1it")
+    random.seed(7)
+    np.random.seed(7)
+    lab.train(lab.init("fresh"), lab.dense(), "5it")
+    lab.gradients(lab.init(), lab.dense())
+    lab.evaluate(lab.init(), lab.dense())
+    drawn = random.random(), np.random.random()
+    random.seed(7)
+    np.random.seed(7)
+    assert drawn == (random.random(), np.random.random())
+    again = lab.init("fresh")
+    random.seed(8)
+    assert lab.init("fresh") == again
+
+
+def test_generators_belong_to_seed_and_stream(make_lab: MakeLab) -> None:
+    def draw(seed: int, *stream: object) -> float:
+        return make_lab(seed=seed).rng(*stream).random()
+
+    assert draw(0, "a", 1) == draw(0, "a", 1)
+    assert len({draw(0, "a", 1), draw(1, "a", 1), draw(0, "a", 2)}) == 3

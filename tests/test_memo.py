@@ -1,0 +1,273 @@
+"""Memo: nothing is trained twice, and what was interrupted or damaged ends in the same bytes."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ltx import Lab, Mask, Run, State, Store, Task, UsageError, memo
+from ltx.memo import MemoLab
+from ltx.testing import RECIPE, FakeLab
+
+
+class Counting(FakeLab):
+    """Remembers what it was asked to train, and is interrupted before `stop_at`."""
+
+    def __init__(self, *args: object, stop_at: int = 10**9, **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        self.calls: list[tuple[int, int]] = []
+        self.stop_at = stop_at
+
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        if stop > self.stop_at:
+            raise KeyboardInterrupt
+        self.calls.append((state.step, stop))
+        return super()._train(state, mask, stop, stream)
+
+
+def pair(
+    store: Store, limit: int = memo.MEMO_BYTES, **settings: object
+) -> tuple[Counting, MemoLab]:
+    inner = Counting(**settings)
+    return inner, MemoLab(inner, store, limit)
+
+
+def plain(until: str | None = None) -> Run:
+    lab = FakeLab()
+    return lab.train(lab.init(), lab.dense(), until)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memo, "CHECKPOINT_SECONDS", 1e-9)
+
+
+def train(lab: Lab, until: str | None = None) -> Run:
+    return lab.train(lab.init(), lab.dense(), until)
+
+
+def entries(store: Store) -> list[str]:
+    return sorted(path.name for path in (store.path / "memo").rglob("*.safetensors"))
+
+
+def trained(store: Store) -> int:
+    return sum(event["to"] - event["from"] for event in store.events() if "trained" in event)
+
+
+def test_a_remembered_training_is_the_plain_one(store: Store) -> None:
+    _, first = pair(store)
+    inner, second = pair(store)
+    assert train(first) == train(second) == plain()
+    assert inner.calls == []
+
+
+def test_a_longer_training_starts_from_the_longest_known(store: Store) -> None:
+    _, lab = pair(store)
+    train(lab, "20it")
+    train(lab, "35it")
+    inner, lab = pair(store)
+    assert train(lab) == plain()
+    assert min(start for start, _ in inner.calls) == 35
+    assert trained(store) == 60
+
+
+def test_a_shorter_training_is_not_cut_from_a_longer_one(store: Store) -> None:
+    _, lab = pair(store)
+    train(lab)
+    assert train(lab, "25it") == plain("25it")
+
+
+@pytest.mark.parametrize("change", ["seed", "stream", "state", "mask", "task"])
+def test_every_argument_makes_its_own_entry(store: Store, change: str) -> None:
+    train(pair(store)[1])
+    task = Task(data="other" if change == "task" else "fake", model="fake", recipe=RECIPE)
+    inner, lab = pair(store, task=task, seed=int(change == "seed"))
+    state, mask = FakeLab().init("b" if change == "state" else "init"), lab.dense()
+    if change == "mask":
+        mask = Mask(
+            {name: keep & (lab.rng(name).random(keep.shape) < 0.5) for name, keep in mask.items()}
+        )
+    stream = "second" if change == "stream" else "order"
+    run = lab.train(state, mask, stream=stream)
+    assert inner.calls
+    assert run == FakeLab(task, inner.seed).train(state, mask, stream=stream)
+
+
+def test_the_ledger_counts_what_was_remembered(store: Store) -> None:
+    _, first = pair(store)
+    train(first)
+    _, second = pair(store)
+    train(second, "20it")
+    train(second)
+    assert first.spent.steps == 60
+    assert second.spent.steps == 80
+    assert trained(store) == 60 + 20
+
+
+def test_siblings_are_remembered_too_and_share_the_ledger(store: Store) -> None:
+    _, lab = pair(store)
+    sibling = lab.on(data="other")
+    assert isinstance(sibling, MemoLab)
+    run = train(sibling)
+    assert lab.spent.steps == 60
+    before = trained(store)
+    assert train(lab.on(data="other")) == run
+    assert trained(store) == before
+
+
+def test_the_rest_of_the_lab_shows_through(store: Store) -> None:
+    inner, lab = pair(store, seed=4)
+    for name in ("task", "seed", "prunable", "head", "image", "epoch", "fingerprint", "sealed"):
+        assert getattr(lab, name) == getattr(inner, name)
+    assert lab.init("x") == inner.init("x")
+    assert lab.evaluate(lab.init(), lab.dense()) == inner.evaluate(lab.init(), lab.dense())
+    assert lab.gradients(lab.init(), lab.dense(), 2).keys() == lab.dense().keys()
+    assert lab.spent.steps == 2
+    with pytest.raises(UsageError, match="test split"):
+        lab.evaluate(lab.init(), lab.dense(), "test")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_checkpoint_replaces_the_older_one(store: Store) -> None:
+    _, lab = pair(store, stop_at=30)
+    with pytest.raises(KeyboardInterrupt):
+        train(lab)
+    assert entries(store) == ["30.checkpoint.safetensors"]
+    train(pair(store)[1])
+    assert entries(store) == ["60.safetensors"]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("step", [9, 10, 11, 37, 59])
+def test_an_interrupted_training_goes_on_to_the_same_bytes(store: Store, step: int) -> None:
+    _, lab = pair(store, stop_at=step)
+    with pytest.raises(KeyboardInterrupt):
+        train(lab)
+    inner, lab = pair(store)
+    assert train(lab) == plain()
+    begun = min(start for start, _ in inner.calls)
+    assert begun == (step if step >= 10 else 0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_shorter_training_leaves_a_longer_ones_checkpoint(store: Store) -> None:
+    _, lab = pair(store, stop_at=50)
+    with pytest.raises(KeyboardInterrupt):
+        train(lab)
+    train(pair(store)[1], "5it")
+    inner, lab = pair(store)
+    assert train(lab) == plain()
+    assert min(start for start, _ in inner.calls) == 50
+
+
+KILLED = """
+import sys, time
+from ltx import Store, memo
+from ltx.testing import FakeLab
+memo.CHECKPOINT_SECONDS = 1e-9
+class Slow(FakeLab):
+    def _train(self, *args):
+        time.sleep(0.02)
+        return super()._train(*args)
+lab = memo.MemoLab(Slow(), Store(sys.argv[1]))
+lab.train(lab.init(), lab.dense())
+"""
+
+
+def start(code: str, store: Store) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, str(store.path)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_killed_process_loses_little(store: Store) -> None:
+    victim = start(KILLED, store)
+    while trained(store) < 20:
+        assert victim.poll() is None
+        time.sleep(0.01)
+    victim.send_signal(signal.SIGKILL)
+    victim.communicate()
+    inner, lab = pair(store)
+    assert train(lab) == plain()
+    assert min(start for start, _ in inner.calls) >= 18
+
+
+def test_two_processes_train_the_same_once(store: Store) -> None:
+    both = [start(KILLED, store) for _ in range(2)]
+    assert [process.communicate()[1] for process in both] == ["", ""]
+    assert trained(store) == 60
+    assert len({event["pid"] for event in store.events()}) == 1
+    inner, lab = pair(store)
+    assert train(lab) == plain()
+    assert inner.calls == []
+
+
+@pytest.mark.parametrize("position", [0, 8, 80, -1])
+def test_a_damaged_entry_is_put_aside_and_trained_again(store: Store, position: int) -> None:
+    train(pair(store)[1])
+    (path,) = (store.path / "memo").rglob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[position] ^= 4
+    path.write_bytes(content)
+    inner, lab = pair(store)
+    assert train(lab) == plain()
+    assert inner.calls
+    assert len(os.listdir(store.path / "damaged")) == 1
+
+
+def test_a_damaged_entry_falls_back_on_a_shorter_one(store: Store) -> None:
+    _, lab = pair(store)
+    train(lab, "30it")
+    train(lab)
+    next((store.path / "memo").rglob("60.safetensors")).write_bytes(b"")
+    inner, lab = pair(store)
+    assert train(lab) == plain()
+    assert min(start for start, _ in inner.calls) == 30
+
+
+def test_the_least_recently_used_goes_when_the_memo_is_full(store: Store) -> None:
+    train(pair(store, seed=0)[1])
+    (first,) = (store.path / "memo").rglob("*.safetensors")
+    limit = int(2.5 * first.stat().st_size)
+    train(pair(store, limit, seed=1)[1])
+    train(pair(store, limit, seed=0)[1])
+    train(pair(store, limit, seed=2)[1])
+    assert len(entries(store)) == 2
+    for seed, kept in ((0, True), (2, True), (1, False)):
+        inner, lab = pair(store, seed=seed)
+        train(lab)
+        assert (inner.calls == []) == kept
+
+
+def test_the_whole_memo_may_be_deleted(store: Store) -> None:
+    _, lab = pair(store)
+    train(lab)
+    for path in (store.path / "memo").rglob("*.safetensors"):
+        path.unlink()
+    assert train(lab) == plain()
+
+
+def test_history_does_not_depend_on_where_it_was_cut(store: Store) -> None:
+    recipe = dataclasses.replace(RECIPE, eval_every="7it")
+    task = Task(data="fake", model="fake", recipe=recipe)
+    _, lab = pair(store, task=task)
+    for until in ("3it", "7it", "20it"):
+        train(lab, until)
+    whole = FakeLab(task)
+    assert train(lab) == train(whole)
+    assert train(lab).history.steps == (7, 14, 21, 28, 35, 42, 49, 56, 60)
+
+
+def test_an_evaluation_more_often_than_every_step_is_every_step(store: Store) -> None:
+    recipe = dataclasses.replace(RECIPE, eval_every="0.1%", length="5it")
+    _, lab = pair(store, task=Task(data="fake", model="fake", recipe=recipe))
+    assert train(lab).history.steps == (1, 2, 3, 4, 5)

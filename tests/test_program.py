@@ -1,0 +1,299 @@
+"""Program: every mode computes the same training; masks, noise and precision hold in each."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import ltx
+from ltx import data, order
+from ltx.engine import Engine
+from ltx.errors import DivergedError, GuardError, UsageError
+from ltx.feed import augment, stream
+from ltx.keras_lab import KerasLab
+from ltx.program import Program
+from ltx.recipe import OPTIMIZERS
+
+SHORT = {"batch_size": 30, "length": "24it", "eval_every": "8it"}
+
+
+def lab(model="tiny.dense", engine=Engine(), seed=0, **recipe):  # noqa: B008
+    task = ltx.Task(model=model, recipe=ltx.Recipe(**{**SHORT, **recipe}))
+    return KerasLab(task, seed, engine=engine)
+
+
+def half(lab):
+    """A mask that keeps about half of every weight."""
+    return ltx.Mask({w.name: lab.rng("half", w.name).random(w.shape) < 0.5 for w in lab.prunable})
+
+
+def difference(one, other):
+    return max(np.abs(one.weights[name] - other.weights[name]).max() for name in one.weights)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_equals_masking_by_hand_and_cut_anywhere_ends_alike(optimizer):
+    decay = 0.01 if optimizer == "adamw" else 0.001
+    made = lab(optimizer=optimizer, weight_decay=decay, clip_norm=1.0, learning_rate=0.01)
+    mask = half(made)
+    whole = made.train(made.init(), mask).state
+    for name, keep in mask.items():
+        assert not whole.weights[name][~keep].any()
+        assert (whole.weights[name][keep] != 0).mean() > 0.9
+    for slot, array in whole.slots.items():
+        if (weight := slot.partition(":")[2]) in mask:
+            assert not array[~mask[weight]].any()
+    middle = made.train(made.init(), mask, until="11it").state
+    assert made.train(middle, mask).state == whole
+
+
+@pytest.mark.parametrize(
+    ("model", "recipe"),
+    [
+        ("tiny.dropout", {}),
+        ("tiny.convnet", {"augment": "crop_flip", "optimizer": "nesterov", "label_smoothing": 0.1}),
+        ("tiny.dense", {"schedule": "cosine", "warmup": "5it"}),
+    ],
+)
+def test_segments_equal_one_run_with_noise_statistics_and_schedules(model, recipe):
+    made = lab(model, **recipe)
+    start, mask = made.init(), half(made)
+    whole = made.train(start, mask)
+    for cut in ("1it", "8it", "23it"):
+        first = made.train(start, mask, until=cut)
+        second = made.train(first.state, mask)
+        assert second.state == whole.state
+        assert first.history + second.history == whole.history
+
+
+def test_dropout_draws_anew_at_every_step_and_for_every_seed():
+    made = lab("tiny.dropout", optimizer="sgd", learning_rate=0.1)
+    start = made.init()
+    fixed = lab("tiny.dropout", optimizer="sgd", learning_rate=0.1, seed=1)
+    assert made.train(start, made.dense()).state != fixed.train(start, made.dense()).state
+    generator = made._program.masked.generators[0]
+    seen = set()
+    for step in range(3):
+        made._program._seed_layers(tf.constant([0, step], tf.int32))
+        seen.add(tuple(generator.state.numpy()))
+    assert len(seen) == 3
+
+
+def test_batch_statistics_move_in_training_and_rest_in_measuring():
+    made = lab("tiny.convnet")
+    start = made.init()
+    trained = made.train(start, made.dense()).state
+    assert all((trained.statistics[n] != start.statistics[n]).any() for n in start.statistics)
+    before = made.evaluate(trained, made.dense())
+    made.gradients(trained, made.dense(), batches=2)
+    assert made.evaluate(trained, made.dense()) == before
+
+
+@pytest.mark.parametrize("model", ["tiny.dense", "tiny.convnet"])
+def test_streamed_data_train_to_the_bytes_of_resident_data(model):
+    resident = lab(model, Engine(compile="graph"))
+    streamed = lab(model, Engine(compile="graph", resident_mb=0))
+    assert (resident._program.mode, streamed._program.mode) == ("graph-loop", "graph-stream")
+    mask = half(resident)
+    one, other = (made.train(made.init(), mask) for made in (resident, streamed))
+    assert one.state == other.state
+    np.testing.assert_allclose(one.history.loss, other.history.loss, rtol=1e-5)
+    assert one.history.accuracy == other.history.accuracy
+
+
+def test_xla_and_graph_agree_and_the_rule_chooses_by_convolution():
+    fast, plain = lab(), lab(engine=Engine(compile="graph"))
+    assert (fast._program.mode, plain._program.mode) == ("xla-loop", "graph-loop")
+    assert lab("tiny.convnet")._program.mode == "graph-loop"
+    assert fast.fingerprint != plain.fingerprint
+    mask = half(fast)
+    assert (
+        difference(fast.train(fast.init(), mask).state, plain.train(plain.init(), mask).state)
+        < 1e-4
+    )
+
+
+def test_xla_with_deterministic_max_pooling_is_refused():
+    with pytest.raises(UsageError, match="max pooling"):
+        lab("tiny.convnet", Engine(compile="xla"))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("model", ["tiny.dense", "tiny.convnet"])
+def test_half_precision_trains_masked_float32_weights(model, precision):
+    made = lab(model, Engine(precision=precision))
+    exact = lab(model)
+    mask = half(made)
+    start = made.init()
+    trained = made.train(start, mask)
+    assert trained.state.weights["logits/kernel"].dtype == np.float32
+    assert difference(trained.state, exact.train(start, mask).state) < 0.05
+    assert difference(trained.state, start.masked(mask)) > 0
+    middle = made.train(start, mask, until="11it").state
+    assert made.train(middle, mask).state == trained.state
+
+
+def test_clipping_sees_only_surviving_gradients():
+    made = lab(optimizer="sgd", learning_rate=1.0, clip_norm=1e-3, length="1it", eval_every="1it")
+    start, mask = made.init(), half(made)
+    moved = made.train(start, mask).state
+    squares = sum(
+        np.square(moved.weights[n] - start.masked(mask).weights[n]).sum() for n in moved.weights
+    )
+    assert np.sqrt(squares) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_learning_rates_reach_the_optimizer():
+    made = lab(optimizer="sgd", schedule="step", drops=("12it",), drop_factor=1e-6)
+    start, mask = made.init(), made.dense()
+    at_drop = made.train(start, mask, until="12it").state
+    end = made.train(at_drop, mask).state
+    assert difference(end, at_drop) < 1e-6 < difference(at_drop, start)
+
+
+def test_divergence_names_the_weight_and_the_remedy():
+    made = lab(optimizer="sgd", learning_rate=1e30)
+    with pytest.raises(DivergedError, match=r"hidden/.*not finite.*learning_rate"):
+        made.train(made.init(), made.dense())
+
+
+def test_the_guard_notices_a_weight_that_grew_back_and_a_mask_that_changed():
+    made = lab()
+    program, mask = made._program, half(made)
+    rates = made.task.recipe.learning_rates(0, 2, made.epoch)
+    table = order.batches(0, "order", len(program.data.train), 30, 0, 2)
+    program.load(made.init(), mask)
+    program.weights["hidden/kernel"].assign_add(tf.ones_like(program.weights["hidden/kernel"]))
+    with pytest.raises(GuardError, match="hidden/kernel has .* pruned weights that are not zero"):
+        program.run(table, rates, 0, np.zeros(2, np.int32), 8)
+    program.load(made.init(), mask)
+    program.masks["logits/kernel"].assign(tf.ones_like(program.masks["logits/kernel"]))
+    with pytest.raises(GuardError, match="the mask of logits/kernel changed"):
+        program.read(0)
+
+
+def test_a_state_of_another_model_is_refused_by_name():
+    one, other = lab(), lab("tiny.convnet")
+    with pytest.raises(UsageError, match="another model or optimizer"):
+        one.train(other.init(), one.dense())
+    with pytest.raises(UsageError, match="another model or optimizer"):
+        momentum = lab(optimizer="momentum")
+        one.train(momentum.train(momentum.init(), one.dense(), until="2it").state, one.dense())
+
+
+def test_gradients_are_those_of_finite_differences():
+    made = lab()
+    start, mask = made.init(), half(made)
+    gradients = made.gradients(start, mask, batches=1)["logits/kernel"]
+    program = made._program
+    rows = order.batches(0, "gradients", len(program.data.train), 30, 0, 1)[0]
+    images, labels = program.data.train.take(rows)
+
+    def loss(state):
+        program.load(state, mask)
+        return float(tf.reduce_mean(program._losses(program._scaled(images), labels, 0.0)))
+
+    keep = tuple(np.argwhere(mask["logits/kernel"])[0])
+    moved = []
+    for shift in (1e-2, -1e-2):
+        weights = dict(start.weights)
+        weights["logits/kernel"] = weights["logits/kernel"].copy()
+        weights["logits/kernel"][keep] += shift
+        moved.append(loss(start.replace(weights=weights)))
+    assert gradients[keep] == pytest.approx((moved[0] - moved[1]) / 2e-2, abs=2e-3)
+
+
+def test_augmentation_crops_and_mirrors_each_image_by_its_own_draw():
+    images = np.random.default_rng(0).normal(size=(64, 8, 8, 1)).astype(np.float32)
+    out = augment(tf.constant(images), "crop_flip", tf.constant([1, 2])).numpy()
+    assert out.shape == images.shape
+    padded = np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)])
+    crops = 0
+    for one, source in zip(out, padded, strict=True):
+        windows = [source[r : r + 8, c : c + 8] for r in range(9) for c in range(9)]
+        found = any((one == w).all() or (one == w[:, ::-1]).all() for w in windows)
+        crops += found
+    assert crops == 64
+    assert len({one.tobytes() for one in out}) > 60
+
+
+def test_the_stream_gives_the_rows_of_the_table_in_order():
+    split = data.load("digits").train
+    table = np.array([[3, 1, 4], [1, 5, 9]], np.int32)
+    for rows, (images, labels) in zip(table, stream(split, table), strict=True):
+        want_images, want_labels = split.take(rows)
+        assert (images.numpy() == want_images).all()
+        assert (labels.numpy() == want_labels).all()
+
+
+def test_evaluation_counts_every_example_once(monkeypatch):
+    made = lab()
+    state, mask = made.init(), made.dense()
+    before = made.evaluate(state, mask, "train")
+    monkeypatch.setattr("ltx.program.EVAL_BATCH", 7)
+    other = KerasLab(ltx.Task(model="tiny.dense", recipe=ltx.Recipe(length="99it")), 0)
+    after = other.evaluate(state, mask, "train")
+    assert after.accuracy == before.accuracy
+    assert after.loss == pytest.approx(before.loss, rel=1e-5)
+
+
+def test_labs_of_one_task_share_a_compiled_program():
+    assert lab(seed=0)._program is lab(seed=1)._program
+    assert lab()._program is not lab(learning_rate=0.5)._program
+
+
+def test_what_an_engine_cannot_do_is_said_before_training():
+    with pytest.raises(UsageError, match="no gpu is here"):
+        lab(engine=Engine(device="gpu"))
+    with pytest.raises(UsageError, match="no TPU can be reached"):
+        lab(engine=Engine(strategy="tpu"))
+
+
+def test_a_program_holds_no_more_than_the_data_it_was_given():
+    made = lab()
+    assert isinstance(made._program, Program)
+    assert set(made._program._on_device) <= {"train", "validation", "test"}
+
+
+@pytest.mark.slow
+def test_two_mirrored_replicas_train_like_one_device():
+    script = """
+        import os
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        import numpy as np, tensorflow as tf
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        import ltx
+        from ltx.engine import Engine
+        from ltx.errors import UsageError
+        from ltx.keras_lab import KerasLab
+        short = dict(batch_size=30, length="24it", eval_every="8it", clip_norm=1.0)
+        for model in ("tiny.dense", "tiny.convnet"):
+            task = ltx.Task(model=model, recipe=ltx.Recipe(optimizer="momentum", learning_rate=.02, **short))
+            two = KerasLab(task, 0, engine=Engine(strategy="mirrored"))
+            one = KerasLab(task, 0, engine=Engine(compile="graph"))
+            assert two._program.replicas == 2
+            mask = ltx.Mask({w.name: two.rng(w.name).random(w.shape) < .5 for w in two.prunable})
+            a, b = (lab.train(lab.init(), mask) for lab in (one, two))
+            for name, keep in mask.items():
+                assert not b.state.weights[name][~keep].any()
+            if model == "tiny.dense":  # BatchNorm normalises by each replica's share of the batch
+                gap = max(abs(a.state.weights[n] - b.state.weights[n]).max() for n in a.state.weights)
+                assert gap < 1e-5, gap
+            middle = two.train(two.init(), mask, until="11it").state
+            assert two.train(middle, mask).state == b.state
+        try:
+            odd = ltx.Task(model="tiny.dense", recipe=ltx.Recipe(batch_size=31, length="9it"))
+            KerasLab(odd, 0, engine=Engine(strategy="mirrored"))
+        except UsageError as error:
+            assert "multiple of the 2 replicas" in str(error)
+        else:
+            raise AssertionError("an odd batch was accepted")
+    """
+    tests = __file__.rpartition("/")[0]
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]

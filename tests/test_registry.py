@@ -1,0 +1,129 @@
+"""Registry: real distributions on the path, good, broken, clashing and not finders at all."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ltx import UsageError, registry
+
+GOOD = """
+import dataclasses
+import ltx
+
+@dataclasses.dataclass(frozen=True)
+class Mine(ltx.Finder):
+    levels: int = 3
+
+    def find(self, lab):
+        yield ltx.Ticket.of(lab, lab.dense(), lab.init())
+"""
+NO_FIND = GOOD.partition("    def find")[0]
+THAWED = GOOD.replace("(frozen=True)", "")
+FOREIGN = GOOD.replace("(ltx.Finder)", "")
+
+Install = Callable[..., str]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a distribution with one finder on the path and returns the finder's name."""
+    clear()
+
+    def add(code: str, name: str, distribution: str = "ltx-guest", target: str = "Mine") -> str:
+        folder = tmp_path / distribution
+        # A name of its own for every test: Python keeps the modules that it has imported.
+        module = f"{distribution.replace('-', '_')}_{tmp_path.name}"
+        info = folder / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
+        )
+        (info / "entry_points.txt").write_text(f"[ltx.finders]\n{name} = {module}:{target}\n")
+        (folder / f"{module}.py").write_text(code)
+        monkeypatch.syspath_prepend(folder)
+        clear()
+        return name
+
+    yield add
+    monkeypatch.undo()
+    clear()
+
+
+def clear() -> None:
+    for cached in (registry.entries, registry._reason, registry._register):
+        cached.cache_clear()
+
+
+def status(name: str) -> str:
+    return next(plugin.status for plugin in registry.plugins() if plugin.name == name)
+
+
+def test_the_first_party_comes_by_the_public_door() -> None:
+    found = {plugin.name: plugin for plugin in registry.plugins()}
+    assert {"imp", "early_rewind", "random_reinit", "transfer"} <= found.keys()
+    assert found["imp"].target == "ltx_plugins.imp:IMP"
+    assert (found["imp"].distribution, found["imp"].status) == ("ltx", "ok")
+
+
+def test_a_guests_finder_is_one_like_any_other(install: Install) -> None:
+    name = install(GOOD, "guest_good")
+    assert status(name) == "ok"
+    assert registry.load(name)(levels=2).levels == 2
+    assert registry.load(name) is registry.load(name)
+    plugin = next(p for p in registry.plugins() if p.name == name)
+    assert (plugin.distribution, plugin.version) == ("ltx-guest", "1.2")
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "reason"),
+    [
+        ("import no_such_module_anywhere", "Mine", "ModuleNotFoundError"),
+        ("def broken(:", "Mine", "SyntaxError"),
+        ("raise RuntimeError('two\\nlines')", "Mine", "RuntimeError: two lines"),
+        (GOOD, "Yours", "AttributeError"),
+        (THAWED, "Mine", "not a frozen dataclass"),
+        (FOREIGN, "Mine", "derives from ltx.Finder"),
+        ("Mine = 3", "Mine", "not a frozen dataclass"),
+        (NO_FIND, "Mine", "does not implement find"),
+        ("raise SystemExit(3)", "Mine", "SystemExit"),
+    ],
+)
+def test_a_broken_one_is_listed_with_its_reason_and_stops_nobody(
+    install: Install, code: str, target: str, reason: str
+) -> None:
+    name = install(code, "guest_broken", target=target)
+    assert reason in status(name)
+    assert status(name).startswith("broken: ")
+    assert "\n" not in status(name)
+    assert status("imp") == "ok"
+    assert registry.load("imp")
+    with pytest.raises(UsageError, match=r"'guest_broken' of ltx-guest 1\.2 is broken: "):
+        registry.load(name)
+
+
+def test_a_name_claimed_twice_names_both(install: Install) -> None:
+    install(GOOD, "guest_same", "ltx-one")
+    install(GOOD, "guest_same", "ltx-two")
+    with pytest.raises(UsageError, match=r"claimed twice.*ltx-(one|two) 1\.2.*ltx-(one|two) 1\.2"):
+        registry.load("guest_same")
+
+
+def test_nobody_takes_a_first_party_name(install: Install) -> None:
+    install(GOOD, "imp")
+    with pytest.raises(UsageError, match=r"'imp' is claimed twice"):
+        registry.load("imp")
+
+
+def test_an_unknown_name_shows_the_close_ones() -> None:
+    with pytest.raises(UsageError, match=r"did you mean early_rewind\?.*Known: .*imp.*ltx plugins"):
+        registry.load("early_rewnd")
+
+
+def test_listing_names_loads_no_plugin() -> None:
+    code = "import sys; from ltx import registry; registry.entries(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "ltx.registry" in done.stdout.split()
+    assert "ltx_plugins" not in done.stdout.split()

@@ -1,0 +1,251 @@
+"""Study: every cell runs, failures stay in theirs, and nothing finished is done again."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ltx_plugins.imp import IMP
+from ltx_plugins.random_reinit import RandomReinit
+
+from ltx import Finder, Lab, Store, Task, Ticket, UsageError, study
+from ltx.errors import DivergedError, StoreFullError
+from ltx.memo import MemoLab
+from ltx.study import Failure, Row, Study
+from ltx.testing import RECIPE, FakeLab
+
+TASK = Task(data="fake", model="fake", recipe=RECIPE)
+OTHER = dataclasses.replace(TASK, data="other")
+
+
+ERRORS: dict[str, type[BaseException]] = {
+    "DivergedError": DivergedError,
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "StoreFullError": StoreFullError,
+    "UsageError": UsageError,
+    "ValueError": ValueError,
+    "ZeroDivisionError": ZeroDivisionError,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Breaks(Finder):
+    """Finds the dense ticket, then fails for one seed."""
+
+    error: str = "DivergedError"
+    seed: int = 0
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield Ticket.of(lab, lab.dense(), lab.init())
+        if lab.seed == self.seed:
+            raise ERRORS[self.error]("the loss is not finite")
+
+
+@dataclasses.dataclass(frozen=True)
+class Peeks(Finder):
+    """Reads what it may not."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        lab.evaluate(lab.init(), lab.dense(), "test")
+        yield Ticket.of(lab, lab.dense(), lab.init())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def opener(store: Store) -> study.OpenLab:
+    return lambda task, seed, sealed: MemoLab(FakeLab(task, seed, sealed=sealed), store)
+
+
+def run(made: Study, store: Store) -> tuple[list[Row], list[Failure]]:
+    results = list(study.run(made, opener(store), store))
+    rows = [r for r in results if isinstance(r, Row)]
+    return rows, [r for r in results if isinstance(r, Failure)]
+
+
+def trained(store: Store) -> int:
+    return sum(event["to"] - event["from"] for event in store.events() if "trained" in event)
+
+
+def test_every_cell_gives_a_row_per_level(store: Store) -> None:
+    imp = IMP(levels=2)
+    made = Study({"imp": imp, "reinit": RandomReinit(of=imp)}, tasks=(TASK, OTHER), seeds=(0, 5))
+    rows, failures = run(made, store)
+    assert failures == []
+    cells = [(r.task, r.finder, r.control, r.seed, r.trial.level) for r in rows]
+    assert len(set(cells)) == len(cells) == 2 * 2 * 2 * 3
+    assert {cell[:3] for cell in cells} == {
+        (task, *finder)
+        for task in ("fake/fake", "other/fake")
+        for finder in (("imp", False), ("reinit", True))
+    }
+    assert {r.seed for r in rows} == {0, 5}
+    assert all(r.trial.seed == r.seed for r in rows)
+    assert store.trials()
+    assert {m["finder"] for m in store.manifests()} == {"imp", "reinit"}
+
+
+def test_a_control_shares_the_trainings_of_what_it_controls(store: Store) -> None:
+    imp = IMP(levels=2)
+    run(Study({"imp": imp}, tasks=(TASK,), seeds=1), store)
+    before = trained(store)
+    assert before == 3 * 60
+    run(Study({"imp": imp, "reinit": RandomReinit(of=imp)}, tasks=(TASK,), seeds=1), store)
+    assert trained(store) == before + 3 * 60
+
+
+def test_a_finished_study_runs_again_without_training(store: Store) -> None:
+    made = Study({"imp": IMP(levels=3)}, tasks=(TASK,), seeds=2)
+    first = run(made, store)
+    before = trained(store)
+    assert run(made, store) == first
+    for path in (store.path / "memo").rglob("*.safetensors"):
+        path.touch()
+    assert trained(store) == before
+
+
+def test_trials_do_not_depend_on_the_memo(store: Store, tmp_path: Path) -> None:
+    made = Study({"imp": IMP(levels=2)}, tasks=(TASK,), seeds=1)
+    run(made, store)
+    again = run(made, store)
+    plain = Store(tmp_path / "plain")
+    rows = list(
+        study.run(made, lambda task, seed, sealed: FakeLab(task, seed, sealed=sealed), plain)
+    )
+    assert rows == again[0]
+
+
+def test_a_study_cut_short_goes_on(store: Store) -> None:
+    made = Study({"imp": IMP(levels=3)}, tasks=(TASK,), seeds=2)
+    results = study.run(made, opener(store), store)
+    first = [next(results) for _ in range(3)]
+    results.close()  # type: ignore[attr-defined]
+    before = trained(store)
+    rows, _ = run(made, store)
+    assert rows[:3] == first
+    assert trained(store) == 2 * 4 * 60
+    assert before < trained(store)
+
+
+# A plugin is a stranger's code: its own mistakes fail its cells, not the study.
+@pytest.mark.parametrize(
+    "error", ["DivergedError", "UsageError", "ValueError", "ZeroDivisionError"]
+)
+def test_a_failing_cell_keeps_its_tickets_and_the_other_cells(store: Store, error: str) -> None:
+    finders = {"breaks": Breaks(error), "imp": IMP(levels=1)}
+    rows, failures = run(Study(finders, tasks=(TASK,), seeds=2), store)
+    assert [(f.task, f.finder, f.seed) for f in failures] == [("fake/fake", "breaks", 0)]
+    assert "the loss is not finite" in failures[0].error
+    assert [(r.finder, r.seed, r.trial.level) for r in rows] == [
+        ("breaks", 0, 0),
+        ("imp", 0, 0),
+        ("imp", 0, 1),
+        ("breaks", 1, 0),
+        ("imp", 1, 0),
+        ("imp", 1, 1),
+    ]
+    assert len(store.tickets(finder="breaks")) == 2
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "StoreFullError"])
+def test_what_is_no_cells_fault_stops_the_study(store: Store, error: str) -> None:
+    with pytest.raises(ERRORS[error]):
+        run(Study({"breaks": Breaks(error)}, tasks=(TASK,), seeds=1), store)
+
+
+def test_a_finder_never_sees_the_test_split(store: Store) -> None:
+    rows, failures = run(Study({"peeks": Peeks()}, tasks=(TASK,), seeds=1), store)
+    assert rows == []
+    assert "test split" in failures[0].error
+
+
+def test_tasks_that_differ_are_not_mistaken_for_one(store: Store) -> None:
+    short = dataclasses.replace(TASK, recipe=dataclasses.replace(RECIPE, length="20it"))
+    try:
+        made = Study({"imp": IMP(levels=1)}, tasks=(TASK, short), seeds=1)
+    except UsageError:
+        return
+    rows, _ = run(made, store)
+    assert len({(r.task, r.finder, r.seed, r.trial.level) for r in rows}) == len(rows) == 4
+
+
+def test_check_refuses_before_anything_trains(store: Store) -> None:
+    labs: list[Lab] = []
+
+    def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
+        labs.append(MemoLab(FakeLab(task, seed, sealed=sealed), store))
+        return labs[-1]
+
+    wrong = IMP(pruning=dataclasses.replace(IMP().pruning, keep=("conv*",)))
+    with pytest.raises(UsageError, match=r"conv\*"):
+        study.check(Study({"good": IMP(), "wrong": wrong}, tasks=(TASK,)), open_lab)
+    study.check(Study({"good": IMP()}, tasks=(TASK,)), open_lab)
+    assert labs
+    assert all(lab.spent.steps == 0 for lab in labs)
+    assert trained(store) == 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Nameless(Finder):
+    """Has a setting that no hash can stand for."""
+
+    score: Any = abs
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield Ticket.of(lab, lab.dense(), lab.init())
+
+
+def test_check_refuses_a_setting_without_identity(store: Store) -> None:
+    made = Study({"nameless": Nameless(score=max)}, tasks=(TASK,), seeds=1)
+    with pytest.raises(UsageError, match="nameless"):
+        study.check(made, opener(store))
+
+
+def test_check_refuses_a_batch_larger_than_the_data(store: Store) -> None:
+    large = dataclasses.replace(TASK, recipe=dataclasses.replace(RECIPE, batch_size=1000))
+    with pytest.raises(UsageError, match="1000 is more than the 200"):
+        study.check(Study({"imp": IMP()}, tasks=(large,)), opener(store))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"finders": {}}, "Study.finders"),
+        ({"finders": [IMP()]}, "Study.finders"),
+        ({"finders": {"imp": IMP}}, r"finders\['imp'\]"),
+        ({"finders": {"imp": "imp"}}, r"finders\['imp'\]"),
+        ({"tasks": ()}, "Study.tasks"),
+        ({"tasks": ["digits"]}, "Study.tasks"),
+        ({"tasks": None}, "Study.tasks"),
+        ({"seeds": 0}, "Study.seeds"),
+        ({"seeds": -1}, "Study.seeds"),
+        ({"seeds": (0, -1)}, "Study.seeds"),
+        ({"seeds": (1, 1)}, "different seeds"),
+        ({"seeds": ("0", "1")}, "Study.seeds"),
+        ({"seeds": 2.5}, "Study.seeds"),
+        ({"seeds": None}, "Study.seeds"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Study(**{"finders": {"imp": IMP()}, **settings})
+
+
+def test_seeds_are_a_count_or_themselves() -> None:
+    assert Study({"imp": IMP()}, seeds=2) == Study({"imp": IMP()}, seeds=[0, 1])
+    assert Study({"imp": IMP()}, seeds=2).id == Study({"imp": IMP()}, seeds=(0, 1)).id
+    assert Study({"imp": IMP()}, tasks=TASK).tasks == (TASK,)  # type: ignore[arg-type]
+
+
+def test_a_study_is_known_by_all_of_it() -> None:
+    studies = [
+        Study({"imp": IMP()}),
+        Study({"other": IMP()}),
+        Study({"imp": IMP(levels=1)}),
+        Study({"imp": IMP()}, tasks=(TASK,)),
+        Study({"imp": IMP()}, seeds=1),
+    ]
+    assert len({made.id for made in studies}) == len(studies)

@@ -1,0 +1,47 @@
+"""Task: its identity, its label, and what is refused."""
+
+import dataclasses
+
+import pytest
+
+from ltx import Recipe, Task, UsageError
+
+
+def test_every_field_moves_the_id() -> None:
+    tasks = [
+        Task(),
+        Task(data="mnist"),
+        Task(model="conv_2"),
+        Task(recipe=Recipe(batch_size=61)),
+        Task(model_args={"width": 2}),
+        Task(image=(8, 8, 1)),
+        Task(fit="pad"),
+        Task(validation=100),
+        Task(split_seed=1),
+    ]
+    assert len({task.id for task in tasks}) == len(tasks)
+    assert len(tasks) == len(dataclasses.fields(Task)) + 1
+    assert Task(image=[8, 8, 1]).id == Task(image=(8, 8, 1)).id  # type: ignore[arg-type]
+
+
+def test_the_label_is_for_people() -> None:
+    assert Task(data="mnist", model="my.nets.tiny").label == "mnist/tiny"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("recipe", {"optimizer": "adam"}),
+        ("fit", "crop"),
+        ("data", ""),
+        ("data", None),
+        ("model", 3),
+        ("image", (8, 8)),
+        ("image", (8, 8, 0)),
+        ("image", "8x8"),
+        ("image", 28),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(UsageError, match=rf"Task\.{field}"):
+        Task(**{field: value})  # type: ignore[arg-type]

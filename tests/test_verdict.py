@@ -1,0 +1,217 @@
+"""Verdict: planted outcomes are called by their name, and too little evidence says nothing."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltx import Cost, History, Metrics, Trial, verdict
+from ltx.study import Row
+from ltx.verdict import Interval, Level
+
+DENSE = (0.980, 0.982, 0.978, 0.981)
+CONTROL = (0.930, 0.935, 0.925, 0.931)
+
+
+def rows(
+    finder: str,
+    accuracies: dict[int, float] | tuple[float, ...],
+    *,
+    level: int = 1,
+    stop: int = 30,
+    control: bool = False,
+    task: str = "t",
+) -> list[Row]:
+    """A row for each seed of one finder at one level."""
+    values = accuracies if isinstance(accuracies, dict) else dict(enumerate(accuracies))
+    made = []
+    for seed, accuracy in values.items():
+        trial = Trial(
+            id=f"{finder}{level}{seed}",
+            ticket="",
+            task=task,
+            seed=seed,
+            level=level,
+            density=0.8**level,
+            start=0,
+            history=History((stop,), (0.1,), (accuracy,)),
+            validation=Metrics(0.1, accuracy),
+            test=Metrics(0.1, accuracy),
+            found_for=Cost(),
+            trained_for=Cost(),
+        )
+        made.append(Row(task, finder, control, seed, trial))
+    return made
+
+
+def shifted(values: tuple[float, ...], by: float) -> tuple[float, ...]:
+    return tuple(v + by for v in values)
+
+
+def judged(
+    ticket: dict[int, float] | tuple[float, ...],
+    control: dict[int, float] | tuple[float, ...] = CONTROL,
+    dense: dict[int, float] | tuple[float, ...] = DENSE,
+    stop: int = 30,
+) -> Level:
+    given_rows = [
+        *rows("imp", dense, level=0, stop=40),
+        *rows("imp", ticket, stop=stop),
+        *rows("reinit", control, control=True),
+        *rows("reinit", control, level=0, control=True),
+    ]
+    return next(level for level in verdict.levels(given_rows) if level.level == 1)
+
+
+def test_as_accurate_as_fast_and_ahead_of_its_control_wins() -> None:
+    assert judged(shifted(DENSE, 0.002)).verdict == "winning"
+    assert judged(DENSE, stop=40).verdict == "winning"
+
+
+def test_clearly_worse_does_not_win() -> None:
+    assert judged(shifted(DENSE, -0.02)).verdict == "not winning"
+
+
+def test_a_loss_within_the_margin_is_none() -> None:
+    assert judged(shifted(DENSE, -0.002)).verdict == "winning"
+
+
+def test_slower_than_dense_only_matches() -> None:
+    assert judged(DENSE, stop=50).verdict == "matching"
+
+
+def test_no_better_than_its_control_only_matches() -> None:
+    assert judged(DENSE, control=DENSE).verdict == "matching"
+
+
+def test_without_a_control_nothing_wins() -> None:
+    alone = [*rows("imp", DENSE, level=0, stop=40), *rows("imp", shifted(DENSE, 0.01))]
+    found = verdict.levels(alone)
+    assert [level.verdict for level in found] == ["inconclusive", "matching"]
+    assert "winning at" not in verdict.sentence(found)
+    assert "no control" in verdict.sentence(found)
+
+
+def test_every_control_must_be_beaten() -> None:
+    found = verdict.levels(
+        [
+            *rows("imp", DENSE, level=0, stop=40),
+            *rows("imp", DENSE),
+            *rows("reinit", CONTROL, control=True),
+            *rows("shuffled", DENSE, control=True),
+        ]
+    )
+    assert found[1].verdict == "matching"
+    assert set(found[1].leads) == {"reinit", "shuffled"}
+
+
+def test_noise_is_inconclusive() -> None:
+    assert judged((0.95, 1.0, 0.93, 0.99)).verdict == "inconclusive"
+
+
+def test_one_seed_says_nothing() -> None:
+    level = judged((0.99,), control=(0.90,), dense=(0.98,))
+    assert level.verdict == "inconclusive"
+    assert math.isnan(level.accuracy.low)
+    assert "one seed cannot tell" in verdict.sentence([level])
+
+
+def test_one_seed_in_common_with_dense_says_nothing() -> None:
+    level = judged({0: 0.99, 1: 0.99, 2: 0.99}, dense={0: 0.98})
+    assert level.verdict == "inconclusive"
+
+
+def test_one_seed_in_common_with_the_control_wins_nothing() -> None:
+    assert judged(DENSE, control={0: 0.9}).verdict != "winning"
+
+
+def test_no_seed_in_common_with_the_control_wins_nothing() -> None:
+    assert judged(DENSE, control={7: 0.9, 8: 0.9}).verdict != "winning"
+
+
+def test_missing_seeds_are_paired_properly() -> None:
+    # Seed 1 is far better throughout: unpaired means would show a gap that is not there.
+    level = judged({0: 0.90, 2: 0.91, 3: 0.92}, dense={0: 0.90, 1: 0.99, 2: 0.91, 3: 0.92})
+    assert level.gain == Interval(0.0, 0.0, 0.0)
+    assert level.seeds == 3
+
+
+def test_order_of_rows_does_not_matter() -> None:
+    given_rows = [
+        *rows("imp", DENSE, level=0),
+        *rows("imp", shifted(DENSE, 0.001)),
+        *rows("reinit", CONTROL, control=True),
+    ]
+    found = {(lv.finder, lv.level): lv for lv in verdict.levels(given_rows)}
+    turned = {(lv.finder, lv.level): lv for lv in verdict.levels(reversed(given_rows))}
+    assert found.keys() == turned.keys()
+    for key, level in found.items():
+        assert level.verdict == turned[key].verdict
+        assert level.gain is None or level.gain.mean == pytest.approx(turned[key].gain.mean)  # type: ignore[union-attr]
+
+
+def test_tasks_are_judged_by_their_own_dense_and_controls() -> None:
+    found = verdict.levels(
+        [
+            *rows("imp", DENSE, level=0, task="a"),
+            *rows("imp", DENSE, task="a"),
+            *rows("imp", shifted(DENSE, -0.1), level=0, task="b"),
+            *rows("imp", shifted(DENSE, -0.1), task="b"),
+            *rows("reinit", CONTROL, control=True, task="a"),
+        ]
+    )
+    by = {(lv.task, lv.level): lv for lv in found}
+    assert by["b", 1].gain == Interval(0.0, 0.0, 0.0)
+    assert by["b", 1].leads == {}
+    assert by["a", 1].verdict == "winning"
+
+
+def test_controls_are_shown_beside_and_not_judged() -> None:
+    level = judged(DENSE)
+    assert level.controls["reinit"].mean == pytest.approx(sum(CONTROL) / 4)
+    only = verdict.levels(rows("reinit", CONTROL, control=True))
+    assert only == []
+
+
+def test_the_interval_is_students() -> None:
+    interval = Interval.of([1.0, 2.0, 3.0])
+    assert interval.mean == 2
+    # t(0.975, 2) = 4.3027, standard error 1 / sqrt(3).
+    assert interval.reach == pytest.approx(4.302653 / math.sqrt(3), rel=1e-5)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.floats(-0.2, 0.2))
+def test_a_verdict_rests_on_its_intervals(ticket: list[float], shift: float) -> None:
+    level = judged(
+        tuple(ticket),
+        dense=tuple(v + shift for v in ticket),
+        control=tuple(v - 0.1 for v in ticket),
+    )
+    assert level.gain is not None
+    if level.verdict == "winning":
+        assert level.gain.low >= -verdict.MARGIN
+        assert all(lead.low > 0 for lead in level.leads.values())
+    if level.verdict == "not winning":
+        assert level.gain.high < -verdict.MARGIN
+
+
+def test_the_sentence_counts_and_names() -> None:
+    found = verdict.levels(
+        [
+            *rows("imp", DENSE, level=0, stop=40),
+            *rows("imp", DENSE, level=1),
+            *rows("imp", shifted(DENSE, -0.05), level=2),
+            *rows("reinit", CONTROL, level=1, control=True),
+            *rows("reinit", CONTROL, level=2, control=True),
+        ]
+    )
+    text = verdict.sentence(found)
+    assert "winning at 1 of 2 levels (80.0%)" in text
+    assert "not winning at 1 of 2 levels (64.0%)" in text
+    assert "4 seeds" in text
+    assert "against reinit" in text
+
+
+def test_nothing_sparse_is_nothing_to_say() -> None:
+    assert "nothing" in verdict.sentence(verdict.levels(rows("imp", DENSE, level=0)))

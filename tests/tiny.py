@@ -1,0 +1,49 @@
+"""Models small enough for tests, as a user would bring them: by dotted name."""
+
+import tf_keras
+
+layers = tf_keras.layers
+
+
+def dense(input_shape, classes):
+    return tf_keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(name="flatten"),
+            layers.Dense(16, "relu", name="hidden"),
+            layers.Dense(classes, name="logits", dtype="float32"),
+        ]
+    )
+
+
+def dropout(input_shape, classes):
+    return tf_keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(name="flatten"),
+            layers.Dense(16, "relu", name="hidden"),
+            layers.Dropout(0.5, name="dropout"),
+            layers.Dense(classes, name="logits"),
+        ]
+    )
+
+
+def convnet(input_shape, classes):
+    """Convolutions, BatchNorm, max pooling, a residual add and a softmax at the end."""
+    images = layers.Input(input_shape)
+    x = layers.Conv2D(8, 3, padding="same", name="conv_1")(images)
+    x = layers.BatchNormalization(name="norm_1")(x)
+    x = layers.ReLU(name="relu_1")(x)
+    y = layers.Conv2D(8, 3, padding="same", name="conv_2")(x)
+    y = layers.BatchNormalization(name="norm_2")(y)
+    x = layers.Add(name="add")([x, y])
+    x = layers.MaxPooling2D(name="pool")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(classes, name="logits")(x)
+    return tf_keras.Model(images, layers.Softmax(name="softmax")(x))
+
+
+def keras_3(input_shape, classes):
+    import keras
+
+    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(classes)])
