@@ -16,7 +16,7 @@ This module holds what an author of finders needs; importing it loads no TensorF
 
 from importlib import metadata
 
-from ltx.checks import check_choice, check_count
+from ltx.checks import check_choice, check_count, check_score, check_type
 from ltx.cost import Cost
 from ltx.duration import Duration
 from ltx.errors import DivergedError, LtxError, UsageError
@@ -61,5 +61,7 @@ __all__ = [
     "Weight",
     "check_choice",
     "check_count",
+    "check_score",
+    "check_type",
     "inner",
 ]

@@ -11,6 +11,18 @@ def check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
         raise unknown(name, value, known)
 
 
+def check_type(name: str, value: object, kind: type, example: str) -> None:
+    """Refuse what is not of this class; a class bound without `()` is a usual slip in gin."""
+    if not isinstance(value, kind):
+        raise UsageError(f"{name}: expected {kind.__name__}, as in {example}, got {value!r}")
+
+
+def check_score(name: str, value: object) -> None:
+    """Refuse what cannot be called as a score."""
+    if isinstance(value, type) or not callable(value):
+        raise UsageError(f"{name}: expected a score, as in @Magnitude(), got {value!r}")
+
+
 def check_count(name: str, value: int, least: int = 1) -> None:
     """Refuse what is not a whole number of at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:

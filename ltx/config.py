@@ -2,13 +2,15 @@
 
 import contextlib
 import dataclasses
+import importlib
 import importlib.util
-import logging
 import re
+import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gin
+from gin import config_parser
 
 from ltx import registry
 from ltx.engine import Engine
@@ -23,11 +25,15 @@ CORE = {cls.__name__: cls for cls in (Study, Task, Recipe, Engine, Pruning, Magn
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)
 
-_COMMENT = re.compile(r"#.*")
-_CODE = re.compile(r"^\s*(import|from)\s", re.MULTILINE)
-_INCLUDE = re.compile(r"""^\s*include\s+['"](.+?)['"]""", re.MULTILINE)
-_REFERENCE = re.compile(r"@(?:[\w.]+/)*([\w.]+)")
-_BINDING = re.compile(r"^\s*(?:[\w.]+/)*([\w.]+)\.(\w+)\s*=", re.MULTILINE)
+_ERRORS = (
+    ValueError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    RuntimeError,
+    AttributeError,
+    tokenize.TokenError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,24 +46,85 @@ class Config:
 
 
 def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool = False) -> Config:
-    """Parse gin files, then bindings; every name in them is known before any is used."""
+    """Apply gin files, then bindings, in their order; the last one to bind a name wins."""
     gin.clear_config()
-    paths = [_resolve(file) for file in files]
-    for text, where in [*_texts(paths), *((param, f"--gin_param {param}") for param in params)]:
-        _check(text, where, allow_imports)
-    for path in paths:
-        gin.add_config_file_search_path(str(path.parent))
-    for folder in _shipped():
-        gin.add_config_file_search_path(str(folder))
-    with _translated():
-        gin.parse_config_files_and_bindings(
-            [str(path) for path in paths], list(params), finalize_config=True
+    for file in files:
+        _apply_file(_resolve(file), allow_imports)
+    for param in params:
+        _apply(param, f"--gin_param={param}", Path(), allow_imports)
+    with _translated("configuration"):
+        gin.finalize()
+        study = gin.get_configurable("ltx.Study")()
+        return Config(study, gin.get_configurable("ltx.Engine")(), gin.config_str())
+
+
+def _apply_file(path: Path, allow_imports: bool) -> None:
+    _apply(path.read_text(), str(path), path.parent, allow_imports)
+
+
+def _apply(text: str, where: str, folder: Path, allow_imports: bool) -> None:
+    """Apply one text statement by statement.
+
+    gin's own loader would run `import` statements, and looks for included files where this one
+    does not; so statements are taken from its parser and given to it one by one.
+    """
+    with _translated(where):
+        for statement in config_parser.ConfigParser(text, _Delegate(where, allow_imports)):
+            if isinstance(statement, config_parser.IncludeStatement):
+                _apply_file(_resolve(statement.filename, folder), allow_imports)
+            elif isinstance(statement, config_parser.ImportStatement):
+                _import(statement, where, allow_imports)
+            elif isinstance(statement, config_parser.BindingStatement):
+                _bind(statement, where, allow_imports)
+
+
+def _import(statement: config_parser.ImportStatement, where: str, allow_imports: bool) -> None:
+    line = statement.format()
+    if not allow_imports:
+        raise UsageError(
+            f"{where}: {line!r} would run code from a configuration; if you trust it,"
+            " pass --allow_gin_imports"
         )
-        return Config(
-            gin.get_configurable("ltx.Study")(),
-            gin.get_configurable("ltx.Engine")(),
-            gin.config_str(),
-        )
+    if statement.module.startswith("__gin__"):
+        raise UsageError(f"{where}: {line!r}: register what you need in an imported module instead")
+    importlib.import_module(statement.module)
+
+
+def _bind(statement: config_parser.BindingStatement, where: str, allow_imports: bool) -> None:
+    scope, name, field = statement.scope, statement.selector, statement.arg_name
+    if not field:  # a macro, `name = value`
+        gin.bind_parameter(f"{scope}/{name}/gin.macro.value".lstrip("/"), statement.value)
+        return
+    cls = _known(name, where, allow_imports)
+    if cls is not None:
+        fields = [f.name for f in dataclasses.fields(cls) if f.init]
+        if field not in fields:
+            raise unknown(f"parameter of {name}", field, fields, f"In {where}.")
+    gin.bind_parameter(f"{scope}/{name}.{field}".lstrip("/"), statement.value)
+
+
+class _Delegate(gin.config.ParserDelegate):
+    """Loads the plugin behind a reference before gin looks for it."""
+
+    def __init__(self, where: str, allow_imports: bool) -> None:
+        super().__init__()
+        self._where, self._allow_imports = where, allow_imports
+
+    def configurable_reference(self, scoped_name: str, evaluate: bool) -> object:
+        _known(scoped_name.rpartition("/")[2], self._where, self._allow_imports)
+        return super().configurable_reference(scoped_name, evaluate)
+
+
+def _known(name: str, where: str, allow_imports: bool) -> type | None:
+    """The class of that name, a plugin's loaded; None for what an imported module registered."""
+    short = name.rpartition(".")[2]
+    if short in CORE:
+        return CORE[short]
+    if short in registry.entries():
+        return registry.load(short)
+    if allow_imports or name == "gin.macro":
+        return None
+    raise unknown("name", name, [*CORE, *registry.entries()], f"In {where}; see `ltx plugins`.")
 
 
 def _shipped() -> list[Path]:
@@ -66,81 +133,25 @@ def _shipped() -> list[Path]:
     return [Path(p) for p in spec.submodule_search_locations or ()] if spec else []
 
 
-def _resolve(file: str, beside: Path | None = None) -> Path:
-    places = [Path(file), *([beside / file] if beside else []), *(p / file for p in _shipped())]
+def _resolve(file: str, beside: Path = Path()) -> Path:
+    """The file beside the one that includes it or in the current folder, else a shipped one."""
+    places = [beside / file, Path(file), *(folder / file for folder in _shipped())]
     for path in places:
         if path.is_file():
             return path
-    raise UsageError(f"gin file {file!r}: not found in {', '.join(str(p.parent) for p in places)}")
-
-
-def _texts(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """The text and the name of every file and of all that they include."""
-    waiting, seen = list(paths), set()
-    while waiting:
-        path = waiting.pop(0)
-        if path in seen:
-            continue
-        seen.add(path)
-        text = _COMMENT.sub("", path.read_text())
-        yield text, str(path)
-        waiting += [_resolve(included, path.parent) for included in _INCLUDE.findall(text)]
-
-
-def _check(text: str, where: str, allow_imports: bool) -> None:
-    """Refuse code and unknown names, and load the plugins that are named."""
-    if not allow_imports and (code := _CODE.search(text)):
-        line = text[code.start() :].strip().splitlines()[0]
-        raise UsageError(
-            f"{where}: {line!r} would run code from a configuration; if you trust it,"
-            " pass --allow_gin_imports"
-        )
-    names = [name.split(".")[-1] for name in _REFERENCE.findall(text)]
-    for name, field in _BINDING.findall(text):
-        names.append(name.split(".")[-1])
-        _check_field(names[-1], field, where, allow_imports)
-    for name in names:
-        _class(name, where, allow_imports)
-
-
-def _class(name: str, where: str, allow_imports: bool) -> type | None:
-    if name in CORE:
-        return CORE[name]
-    if name in registry.entries():
-        return registry.load(name)
-    if allow_imports or name == "gin":
-        return None
-    raise unknown("name", name, [*CORE, *registry.entries()], f"In {where}; see `ltx plugins`.")
-
-
-def _check_field(name: str, field: str, where: str, allow_imports: bool) -> None:
-    cls = _class(name, where, allow_imports)
-    if cls is not None:
-        fields = [f.name for f in dataclasses.fields(cls) if f.init]
-        if field not in fields:
-            raise unknown(f"parameter of {name}", field, fields, f"In {where}.")
+    folders = dict.fromkeys(str(path.parent) for path in places)
+    raise UsageError(f"gin file {file!r}: not found in {', '.join(folders)}")
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn gin's many-line errors into one line."""
-    logging.disable(logging.ERROR)  # gin reports every folder in which it does not find a file
+def _translated(where: str) -> Iterator[None]:
+    """Turn gin's many-line errors into one line that names the file or the binding."""
     try:
         yield
     except LtxError as error:
-        raise type(error).__mro__[1](str(error).split("\n", maxsplit=1)[0]) from None
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        SyntaxError,
-        OSError,
-        RuntimeError,
-        AttributeError,
-    ) as error:
+        # gin appends a line for every configurable on the way; the first says it all.
+        raise UsageError(str(error).split("\n", maxsplit=1)[0]) from error
+    except _ERRORS as error:
         # Python's own complaint about a token names objects in memory; gin's, behind it, the token.
         text = re.sub(r"malformed node or string.*?(?=Failed to parse)", "", str(error))
-        text = " ".join(text.split())
-        raise UsageError(f"configuration: {text}") from error
-    finally:
-        logging.disable(logging.NOTSET)
+        raise UsageError(f"{where}: {' '.join(text.split())}") from error

@@ -1,5 +1,6 @@
 """Device: which of this machine's devices an engine runs on, alone or as replicas."""
 
+import functools
 import os
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -33,7 +34,9 @@ def kind(engine: Engine) -> str:
     return kind
 
 
+@functools.cache
 def strategy(engine: Engine) -> tf.distribute.Strategy | None:
+    """The replicas of an engine; one set a process, or their collective operations mix."""
     if engine.strategy == "mirrored":
         devices = tf.config.list_logical_devices(kind(engine))
         return tf.distribute.MirroredStrategy([device.name for device in devices])

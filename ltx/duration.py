@@ -44,4 +44,5 @@ class Duration:
         return round(self.amount / 100 * whole)
 
     def __str__(self) -> str:
-        return f"{self.amount:g}{self.unit}"
+        whole = self.amount == int(self.amount)
+        return f"{int(self.amount) if whole else self.amount}{self.unit}"

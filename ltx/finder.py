@@ -1,7 +1,6 @@
 """Finder: a frozen dataclass with one method that yields tickets, and all that a plugin must be."""
 
 import abc
-import dataclasses
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -41,6 +40,6 @@ def is_finder(cls: object) -> bool:
     return (
         isinstance(cls, type)
         and issubclass(cls, Finder)
-        and dataclasses.is_dataclass(cls)
-        and bool(cls.__dataclass_params__.frozen)
+        and "__dataclass_fields__" in vars(cls)
+        and bool(vars(cls)["__dataclass_params__"].frozen)
     )

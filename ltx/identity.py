@@ -24,6 +24,8 @@ def describe(value: object) -> object:
         return [describe(item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 1 and 1.0 are the same setting
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(
@@ -66,11 +68,21 @@ def freeze(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     frozen = {}
     for name in sorted(arrays):
         array = np.asarray(arrays[name])
-        if array.flags.writeable or not array.flags.c_contiguous:
+        if not (array.flags.c_contiguous and _is_fixed(array)):
             array = np.array(array, order="C", copy=True)
             array.flags.writeable = False
         frozen[name] = array
     return frozen
+
+
+def _is_fixed(array: np.ndarray) -> bool:
+    """Whether nobody can write to the array, not even through one that it is a view of."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    return base is None or isinstance(base, bytes)
 
 
 def generator(seed: int, *stream: object) -> np.random.Generator:

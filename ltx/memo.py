@@ -128,12 +128,14 @@ class MemoLab(Lab):
 
     def _put(self, key: str, run: Run, checkpoint: bool) -> None:
         folder, step = self._folder(key), run.state.step
-        older = list(folder.glob("*.checkpoint.safetensors"))
+        checkpoints = folder.glob("*.checkpoint.safetensors")
+        older = [path for path in checkpoints if int(path.name.split(".")[0]) <= step]
         suffix = ".checkpoint.safetensors" if checkpoint else ".safetensors"
         header = {"kind": "memo", "history": vars(run.history)}
         sealed.write_arrays(folder / f"{step}{suffix}", run.state.arrays(), header)
         for path in older:
-            path.unlink(missing_ok=True)
+            if path.name != f"{step}{suffix}":
+                path.unlink(missing_ok=True)
         self._shrink()
 
     def _shrink(self) -> None:

@@ -46,7 +46,7 @@ def slots(
     """Every variable that the optimizer carries from step to step, but the rate.
 
     Named `slot:weight`, or `slot:` where it belongs to no weight. Among them is its own count of
-    steps, by which Adam corrects its bias: a fresh optimizer counts from 0 wherever training stands.
+    steps, by which Adam corrects its bias: a fresh one counts from 0 wherever training stands.
     """
     inner = plain(optimizer)
     named: dict[str, tf.Variable] = {}

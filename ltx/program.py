@@ -109,14 +109,24 @@ class Program:
 
     def load(self, state: State, mask: Mask) -> None:
         """Put a state and a mask into the model; what the mask prunes becomes zero, slots too."""
+        self._fits(state)
         state = state.masked(mask)
         self.masked.set_masks(mask)
         self._kept = {name: int(keep.sum()) for name, keep in mask.items()}
-        for group, values in (
+        for group, values in self._groups(state):
+            for name, variable in group.items():
+                variable.assign(values[name])
+
+    def _groups(self, state: State) -> tuple:
+        """The model's variables beside a state's values; no slots at all are a fresh optimizer's."""
+        return (
             (self.weights, state.weights),
             (self.masked.statistics, state.statistics),
             (self.slots, state.slots or self.fresh_slots),
-        ):
+        )
+
+    def _fits(self, state: State) -> None:
+        for group, values in self._groups(state):
             if wrong := sorted(group.keys() ^ values.keys()):
                 raise UsageError(
                     f"state {state.id}: {wrong[0]} is not in both the state and {self.task.label};"
@@ -128,7 +138,6 @@ class Program:
                         f"state {state.id}: {name} has shape {values[name].shape}, expected"
                         f" {tuple(variable.shape)} for {self.task.label}"
                     )
-                variable.assign(values[name])
 
     def read(self, step: int) -> State:
         """The state that the last segment left; the masks must be those that were loaded."""
@@ -164,21 +173,26 @@ class Program:
     def _resident_loop(  # type: ignore[no-untyped-def]
         self, table, images, labels, rates, count, start, seed
     ):
-        for i in tf.range(count):
+        # Not over tf.range(count): its length is a shape, and XLA compiles anew for every shape.
+        i = tf.constant(0)
+        while i < count:
             batch = tf.gather(images, table[i]), tf.gather(labels, table[i])
             if self.strategy is None:
                 self._step(*batch, rates[i], start + i, seed)
             else:
                 self.strategy.run(self._step, args=(*batch, rates[i], start + i, seed))
+            i += 1
         return self._report()
 
     def _streamed_loop(self, batches, rates, count, start, seed):  # type: ignore[no-untyped-def]
-        for i in tf.range(count):
+        i = tf.constant(0)
+        while i < count:
             batch = next(batches)
             if self.strategy is None:
                 self._one_step(*batch, rates[i], start + i, seed)
             else:
                 self.strategy.run(self._step, args=(*batch, rates[i], start + i, seed))
+            i += 1
         return self._report()
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
@@ -202,6 +216,7 @@ class Program:
             gradients = self.optimizer.get_unscaled_gradients(gradients)
         if self.replicas > 1:
             gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            self._share_statistics(replica)
         gradients = self._decayed_and_masked(gradients)
         if recipe.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, recipe.clip_norm)
@@ -209,6 +224,16 @@ class Program:
         self.optimizer.apply_gradients(
             zip(gradients, variables, strict=True), skip_gradients_aggregation=True
         )
+
+    def _share_statistics(self, replica: tf.distribute.ReplicaContext) -> None:
+        """Keep BatchNorm's statistics alike on all replicas, so that a state is all there is."""
+        statistics = list(self.masked.statistics.values())
+        if statistics:
+            means = replica.all_reduce(
+                tf.distribute.ReduceOp.MEAN, [tf.identity(v) for v in statistics]
+            )
+            for variable, mean in zip(statistics, means, strict=True):
+                variable.assign(mean)
 
     @property
     def _scales_loss(self) -> bool:
@@ -347,7 +372,8 @@ class Program:
 
 
 def _arrays(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:
-    return {name: variable.numpy() for name, variable in variables.items()}
+    # The first replica's: all hold the same, and a mean of three equal numbers need not be equal.
+    return {name: getattr(v, "values", (v,))[0].numpy() for name, v in variables.items()}
 
 
 def _ends_in_softmax(model: tf_keras.Model) -> bool:

@@ -30,9 +30,10 @@ class Pruning:
     keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "keep", (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
-        )
+        keep = (self.keep,) if isinstance(self.keep, str) else self.keep
+        if not isinstance(keep, list | tuple) or not all(isinstance(p, str) for p in keep):
+            raise UsageError(f"Pruning.keep: expected patterns, as in ('conv_1/*',), got {keep!r}")
+        object.__setattr__(self, "keep", tuple(keep))
         check_choice("Pruning.scope", self.scope, ("layer", "global"))
         for name in ("rate", "conv_rate", "dense_rate", "output_rate"):
             rate = getattr(self, name)
@@ -63,7 +64,7 @@ class Pruning:
         """The mask without its lowest-scored weights; exactly round(rate * surviving) go."""
         self.check(weights)
         for weight in weights:
-            _check_scores(weight, scores)
+            _check_scores(weight, mask, scores)
         pruned = [weight for weight in weights if not self._is_kept(weight.name)]
         kept = dict(mask)
         if self.scope == "global":
@@ -120,7 +121,7 @@ def drop_lowest(
     return result
 
 
-def _check_scores(weight: Weight, scores: Mapping[str, np.ndarray]) -> None:
+def _check_scores(weight: Weight, mask: Mask, scores: Mapping[str, np.ndarray]) -> None:
     if weight.name not in scores:
         raise UsageError(
             f"score: no values for {weight.name}; a score covers every prunable weight"
@@ -130,5 +131,5 @@ def _check_scores(weight: Weight, scores: Mapping[str, np.ndarray]) -> None:
         raise UsageError(
             f"score of {weight.name}: expected shape {weight.shape}, got {array.shape}"
         )
-    if np.isnan(array).any():
-        raise UsageError(f"score of {weight.name}: {int(np.isnan(array).sum())} values are NaN")
+    if bad := int(np.isnan(array[mask[weight.name]]).sum()):
+        raise UsageError(f"score of {weight.name}: {bad} values are NaN")

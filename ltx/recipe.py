@@ -40,6 +40,10 @@ class Recipe:
     eval_every: str = "100it"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.drops, list | tuple):
+            raise UsageError(
+                f"Recipe.drops: expected durations, as in ('50%',), got {self.drops!r}"
+            )
         object.__setattr__(self, "drops", tuple(self.drops))
         check_choice("Recipe.optimizer", self.optimizer, OPTIMIZERS)
         check_choice("Recipe.schedule", self.schedule, SCHEDULES)

@@ -64,7 +64,7 @@ def plugins() -> list[Plugin]:
 def _reason(entry: metadata.EntryPoint) -> str:
     try:
         cls = entry.load()
-    except Exception as error:  # whatever a stranger's module raises is its status
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises is its status
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     if not is_finder(cls):
         return f"{entry.value} is not a frozen dataclass that derives from ltx.Finder"
@@ -75,8 +75,9 @@ def _reason(entry: metadata.EntryPoint) -> str:
 
 @functools.cache
 def _register(entry: metadata.EntryPoint) -> type:
-    register: Callable[[type], type] = gin.register(entry.name, module=GROUP)
-    return register(entry.load())
+    with gin.unlock_config():  # a parsed configuration does not stop a plugin from being found
+        register: Callable[[type], type] = gin.register(entry.name, module=GROUP)
+        return register(entry.load())
 
 
 def _origin(entry: metadata.EntryPoint) -> tuple[str, str]:

@@ -53,7 +53,7 @@ class Store:
                 raise UsageError(
                     f"store {self.path}: no store there; `ltx run --store={self.path}` makes one"
                 )
-            if self.path.is_dir() and any(p.name != "locks" for p in self.path.iterdir()):
+            if self.path.is_dir() and not self._is_new() and not mark.exists():
                 raise UsageError(
                     f"store {self.path}: the folder holds other things; choose an empty one"
                 )
@@ -66,6 +66,11 @@ class Store:
                 f"store {self.path}: has format {found}, this ltx reads {FORMAT}; upgrade ltx"
             )
         sealed.sweep(self.path)
+
+    def _is_new(self) -> bool:
+        """Whether the folder holds at most what a process leaves that is just making it a store."""
+        started = ("locks", "ltx-store.json")
+        return all(p.name in started or p.suffix == ".tmp" for p in self.path.iterdir())
 
     def _format(self, mark: Path) -> int:
         try:
@@ -97,7 +102,7 @@ class Store:
             "parent": ticket.parent,
             "recipe": None if ticket.recipe is None else identity.describe(ticket.recipe),
             "cost": vars(ticket.cost),
-            "note": ticket.note,
+            "note": identity.describe(ticket.note),
             "state": ticket.state.id,
             "step": ticket.state.step,
             "shapes": {name: keep.shape for name, keep in ticket.mask.items()},

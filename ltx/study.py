@@ -1,6 +1,7 @@
 """Study: tasks x finders x seeds, run cell by cell; one that fails loses none of the others."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ltx.task import Task
 from ltx.ticket import Ticket
 from ltx.trial import Trial
 
+_log = logging.getLogger("ltx")
 OpenLab = Callable[[Task, int, bool], Lab]
 
 
@@ -39,11 +41,11 @@ class Study:
                 raise UsageError(
                     f"Study.finders[{label!r}]: expected a finder, as in @imp(), got {finder!r}"
                 )
-        tasks = (self.tasks,) if isinstance(self.tasks, Task) else tuple(self.tasks)
+        tasks = _several(self.tasks)
         if not tasks or not all(isinstance(task, Task) for task in tasks):
             raise UsageError(f"Study.tasks: expected at least one @Task(), got {self.tasks!r}")
         object.__setattr__(self, "tasks", tasks)
-        seeds = range(self.seeds) if isinstance(self.seeds, int) else tuple(self.seeds)
+        seeds = range(self.seeds) if isinstance(self.seeds, int) else _several(self.seeds)
         check_count("number of Study.seeds", len(seeds))
         for seed in seeds:
             check_count("Study.seeds", seed, least=0)
@@ -54,6 +56,15 @@ class Study:
     @property
     def id(self) -> str:
         return identity.identity(self)
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each task; those that share data set and model are told apart by their id."""
+        names = [task.label for task in self.tasks]
+        return [
+            name if names.count(name) == 1 else f"{name} {task.id[:6]}"
+            for name, task in zip(names, self.tasks, strict=True)
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +93,11 @@ def check(study: Study, open_lab: OpenLab) -> None:
     for task in study.tasks:
         lab = open_lab(task, study.seeds[0], True)
         lab.steps(task.recipe.warmup)
-        for finder in study.finders.values():
+        for label, finder in study.finders.items():
+            try:
+                identity.identity(finder)
+            except TypeError as error:
+                raise UsageError(f"Study.finders[{label!r}]: {error}") from error
             finder.check(lab)
 
 
@@ -92,18 +107,26 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
     All seeds of a level are wanted together, but the finders of one seed share trainings, so seeds
     go in the outer loop. Whatever was done before is read from the store.
     """
-    for task in study.tasks:
+    for name, task in zip(study.labels, study.tasks, strict=True):
         for seed in study.seeds:
             for label, finder in study.finders.items():
                 try:
                     for ticket in finder.find(open_lab(task, seed, True)):
                         store.put_ticket(ticket, task, finder, label)
                         trial = _trial(open_lab(task, seed, False), ticket, store)
-                        yield Row(task.label, label, finder.control, seed, trial)
+                        yield Row(name, label, finder.control, seed, trial)
                 except StoreFullError:
                     raise
                 except LtxError as error:
-                    yield Failure(task.label, label, seed, str(error))
+                    yield Failure(name, label, seed, str(error))
+                except Exception as error:  # a plugin's own mistake, which is its cell's alone
+                    _log.debug("%s failed", label, exc_info=True)
+                    yield Failure(name, label, seed, f"{type(error).__name__}: {error}")
+
+
+def _several(values: object) -> tuple:
+    """A tuple of what may be one value or many."""
+    return tuple(values) if isinstance(values, list | tuple | range) else (values,)
 
 
 def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:

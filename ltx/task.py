@@ -36,11 +36,12 @@ class Task:
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise UsageError(f"Task.{name}: expected a name, got {getattr(self, name)!r}")
         if self.image is not None:
-            object.__setattr__(self, "image", tuple(self.image))
-            if len(self.image) != 3 or not all(isinstance(n, int) and n > 0 for n in self.image):
+            image = tuple(self.image) if isinstance(self.image, list | tuple) else ()
+            if len(image) != 3 or not all(isinstance(n, int) and n > 0 for n in image):
                 raise UsageError(
-                    f"Task.image: expected (height, width, channels), got {self.image}"
+                    f"Task.image: expected (height, width, channels), got {self.image!r}"
                 )
+            object.__setattr__(self, "image", image)
 
     @property
     def id(self) -> str:

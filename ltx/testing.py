@@ -79,7 +79,7 @@ class FakeLab(Lab):
         recipe, whole, every = (
             self.task.recipe,
             self.steps(),
-            self.steps(self.task.recipe.eval_every),
+            max(1, self.steps(self.task.recipe.eval_every)),
         )
         state = state.masked(mask)
         weights = {name: array.copy() for name, array in state.weights.items()}

@@ -59,7 +59,7 @@ class Level:
     @property
     def verdict(self) -> str:
         """In Frankle & Carbin's terms: dense's accuracy, in at most its time, by its own init."""
-        if self.gain is None or self.seeds < 2:
+        if self.gain is None or math.isnan(self.gain.low):
             return "inconclusive"
         if self.gain.high < -MARGIN:
             return "not winning"

@@ -30,6 +30,8 @@ class EarlyRewind(ltx.Finder):
 
     def __post_init__(self) -> None:
         ltx.check_count("early_rewind.levels", self.levels)
+        ltx.check_type("early_rewind.pruning", self.pruning, ltx.Pruning, "@Pruning()")
+        ltx.check_score("early_rewind.score", self.score)
         ltx.check_choice("early_rewind.mode", self.mode, MODES)
         ltx.Duration.parse(self.rewind)
 

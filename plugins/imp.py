@@ -22,6 +22,8 @@ class IMP(ltx.Finder):
 
     def __post_init__(self) -> None:
         ltx.check_count("imp.levels", self.levels)
+        ltx.check_type("imp.pruning", self.pruning, ltx.Pruning, "@Pruning()")
+        ltx.check_score("imp.score", self.score)
 
     def check(self, lab: ltx.Lab) -> None:
         self.pruning.check(lab.prunable)

@@ -16,7 +16,8 @@ class Transfer(ltx.Finder):
     """Carries another data set's tickets over to this task.
 
     Tickets come from `of`, run on the same model over `source` with its images converted to this
-    task's, or from the store at `store`, those of this lab's seed. `carry`: "mask" alone over
+    task's, or from the store at `store`, those of this lab's seed and, where
+    several finders left some there, of the one labelled `finder`. `carry`: "mask" alone over
     weights drawn afresh, the mask and the source's "init", or the mask and the weights of the
     source's "rewind" point with their BatchNorm statistics; training starts at step 0 with a
     fresh optimizer. `head` is the layer that makes the logits: "fresh" keeps it dense and draws it
@@ -29,6 +30,7 @@ class Transfer(ltx.Finder):
     of: ltx.Finder | None = None
     source: str = ""
     store: str = ""
+    finder: str = ""
     carry: str = "rewind"
     head: str = "fresh"
 
@@ -59,7 +61,8 @@ class Transfer(ltx.Finder):
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         if self.store:
             for ticket in self._stored(lab):
-                yield self._carry(lab, ticket, ticket.state)
+                made = self._carry(lab, ticket, ticket.state)
+                yield dataclasses.replace(made, cost=made.cost + ticket.cost)
             return
         source = self._lab(lab)
         first = source.init()
@@ -67,14 +70,23 @@ class Transfer(ltx.Finder):
             yield self._carry(lab, ticket, first if self.carry == "init" else ticket.state)
 
     def _lab(self, lab: ltx.Lab) -> ltx.Lab:
-        return lab.on(data=self.source, image=lab.image)
+        source = lab.on(data=self.source)
+        # Where nothing needs converting the source task is the one that others train on, too.
+        return source if source.image == lab.image else source.on(image=lab.image)
 
     def _stored(self, lab: ltx.Lab) -> list[ltx.Ticket]:
-        tickets = ltx.Store(self.store, create=False).tickets(data=self.source, seed=lab.seed)
+        wanted = {"data": self.source, "seed": lab.seed, "model": lab.task.model}
+        wanted |= {"finder": self.finder} if self.finder else {}
+        tickets = ltx.Store(self.store, create=False).tickets(**wanted)
         if not tickets:
             raise ltx.UsageError(
                 f"transfer.store: {self.store} holds no ticket found on {self.source} with seed"
                 f" {lab.seed}; see `ltx tickets list --store={self.store}`"
+            )
+        if len({ticket.level for ticket in tickets}) < len(tickets):
+            raise ltx.UsageError(
+                f"transfer.store: {self.store} holds several tickets of one level, of different"
+                " finders or settings; name the finder's label in transfer.finder"
             )
         for ticket in tickets:
             self._fit(lab, ticket.mask)

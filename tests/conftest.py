@@ -3,11 +3,16 @@
 import dataclasses
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 from data_sets import debian, no_network, own, shared  # noqa: F401
 
 from ltx import Lab, Task
 from ltx.testing import RECIPE, FakeLab
+
+# A busy machine must not fail a test, and fifty examples find what these tests look for.
+hypothesis.settings.register_profile("ltx", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("ltx")
 
 DIGITS = Task(data="digits", recipe=dataclasses.replace(RECIPE, learning_rate=0.05))
 

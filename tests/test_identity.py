@@ -47,8 +47,8 @@ def test_identities_of_old_stay(made: str) -> None:
 # A default that changes keeps the hash of what is stored, which then stands for another value.
 DEFAULTS = {
     "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0)",
-    "Recipe": "('adam', 0.0012, 0.9, 'constant', '0it', (), 0.1, 60, '50000it', 0.0, 0.0, 0.0, 'none',"
-    " '100it')",
+    "Recipe": "('adam', 0.0012, 0.9, 'constant', '0it', (), 0.1, 60, '50000it', 0.0, 0.0, 0.0,"
+    " 'none', '100it')",
     "Pruning": "(0.2, 'layer', None, None, None, ())",
     "Random": "('score',)",
     "Engine": "('one', 'auto', 'float32', 'auto', True, 2048)",
@@ -180,5 +180,9 @@ def test_generators_are_the_same_in_every_process() -> None:
 
 
 def test_every_seed_and_stream_has_its_own_generator() -> None:
-    streams = [(0, "a"), (1, "a"), (0, "b"), (0, "a", "b"), (0, "a", 1), (0,)]
-    assert len({identity.generator(*stream).integers(2**60) for stream in streams}) == len(streams)
+    streams: list[tuple[int, tuple[object, ...]]] = [
+        *((seed, ("a",)) for seed in (0, 1)),
+        *((0, stream) for stream in (("b",), ("a", "b"), ("a", 1), ())),
+    ]
+    drawn = {identity.generator(seed, *stream).integers(2**60) for seed, stream in streams}
+    assert len(drawn) == len(streams)

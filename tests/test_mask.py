@@ -75,7 +75,8 @@ def test_apply_zeroes_what_is_pruned_and_nothing_else(mask: Mask, array: np.ndar
 
 
 def test_apply_zeroes_infinities_too() -> None:
-    assert Mask({"a": [0, 1]}).apply({"a": np.array([np.inf, 2.0])})["a"].tolist() == [0.0, 2.0]
+    zeroed = Mask({"a": np.array([0, 1])}).apply({"a": np.array([np.inf, 2.0])})
+    assert zeroed["a"].tolist() == [0.0, 2.0]
 
 
 def test_a_mask_cannot_be_changed() -> None:
@@ -116,4 +117,4 @@ def test_check_names_what_does_not_fit(arrays: dict[str, np.ndarray], words: str
 
 def test_masks_of_different_models_do_not_combine() -> None:
     with pytest.raises(UsageError, match="different models"):
-        Mask({"a": [1]}) & Mask({"b": [1]})
+        Mask({"a": np.ones(1)}) & Mask({"b": np.ones(1)})

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ from ltx.testing import RECIPE, FakeLab
 class Counting(FakeLab):
     """Remembers what it was asked to train, and is interrupted before `stop_at`."""
 
-    def __init__(self, *args: object, stop_at: int = 10**9, **more: object) -> None:
-        super().__init__(*args, **more)  # type: ignore[arg-type]
+    def __init__(self, task: Task | None = None, seed: int = 0, stop_at: int = 10**9) -> None:
+        super().__init__(task, seed)
         self.calls: list[tuple[int, int]] = []
         self.stop_at = stop_at
 
@@ -30,9 +31,7 @@ class Counting(FakeLab):
         return super()._train(state, mask, stop, stream)
 
 
-def pair(
-    store: Store, limit: int = memo.MEMO_BYTES, **settings: object
-) -> tuple[Counting, MemoLab]:
+def pair(store: Store, limit: int = memo.MEMO_BYTES, **settings: Any) -> tuple[Counting, MemoLab]:
     inner = Counting(**settings)
     return inner, MemoLab(inner, store, limit)
 
@@ -238,9 +237,9 @@ def test_the_least_recently_used_goes_when_the_memo_is_full(store: Store) -> Non
     train(pair(store, seed=0)[1])
     (first,) = (store.path / "memo").rglob("*.safetensors")
     limit = int(2.5 * first.stat().st_size)
-    train(pair(store, limit, seed=1)[1])
-    train(pair(store, limit, seed=0)[1])
-    train(pair(store, limit, seed=2)[1])
+    for seed in (1, 0, 2):
+        time.sleep(0.02)  # the clock of a file system ticks every few milliseconds
+        train(pair(store, limit, seed=seed)[1])
     assert len(entries(store)) == 2
     for seed, kept in ((0, True), (2, True), (1, False)):
         inner, lab = pair(store, seed=seed)

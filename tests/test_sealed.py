@@ -17,9 +17,7 @@ from ltx import UsageError, sealed
 from ltx.errors import CorruptError, StoreFullError
 
 DTYPES = (np.bool_, np.uint8, np.int32, np.int64, np.float16, np.float32, np.float64)
-same_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
-)
+same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 some = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(dtype, shapes))
 # Every way for the bytes not to lie in order: turned, every second, backwards, of one element.

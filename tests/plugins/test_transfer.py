@@ -208,7 +208,7 @@ def test_the_sources_images_are_converted_to_the_targets() -> None:
 
 def test_check_checks_what_is_inside() -> None:
     with pytest.raises(UsageError, match=r"transfer\.of: expected a finder"):
-        Transfer(of=IMP, source="source").check(target())  # type: ignore[arg-type]
+        Transfer(of=IMP, source="source").check(target())
     with pytest.raises(UsageError, match="has only 60"):
         Transfer(of=EarlyRewind(rewind="100%"), source="source").check(target())
 
