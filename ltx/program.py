@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -63,15 +64,15 @@ class Program:
 
     def _compile(self) -> None:
         xla = self.xla or None
-        self._evaluate = tf.function(self._evaluate_loop, jit_compile=xla)
-        self._score = tf.function(self._score_batch, jit_compile=xla)
-        self._gradient = tf.function(self._gradient_batch, jit_compile=xla)
+        self._evaluate = tf.function(self._evaluate_loop, jit_compile=xla, autograph=False)
+        self._score = tf.function(self._score_batch, jit_compile=xla, autograph=False)
+        self._gradient = tf.function(self._gradient_batch, jit_compile=xla, autograph=False)
         if self.resident:
-            self._segment = tf.function(self._resident_loop, jit_compile=xla)
+            self._segment = tf.function(self._resident_loop, jit_compile=xla, autograph=False)
         else:
             # A loop that waits for the host cannot be one XLA program, but each of its steps can.
-            self._one_step = tf.function(self._step, jit_compile=xla)
-            self._segment = tf.function(self._streamed_loop)
+            self._one_step = tf.function(self._step, jit_compile=xla, autograph=False)
+            self._segment = tf.function(self._streamed_loop, autograph=False)
 
     def build(self, seed: int) -> tf_keras.Model:
         """The task's model with the initial weights of this seed."""
@@ -118,7 +119,7 @@ class Program:
                 variable.assign(values[name])
 
     def _groups(self, state: State) -> tuple:
-        """The model's variables beside a state's values; no slots at all are a fresh optimizer's."""
+        """The model's variables beside a state's values; without slots, a fresh optimizer's."""
         return (
             (self.weights, state.weights),
             (self.masked.statistics, state.statistics),
@@ -173,27 +174,25 @@ class Program:
     def _resident_loop(  # type: ignore[no-untyped-def]
         self, table, images, labels, rates, count, start, seed
     ):
-        # Not over tf.range(count): its length is a shape, and XLA compiles anew for every shape.
-        i = tf.constant(0)
-        while i < count:
+        def step(i: tf.Tensor) -> None:
             batch = tf.gather(images, table[i]), tf.gather(labels, table[i])
-            if self.strategy is None:
-                self._step(*batch, rates[i], start + i, seed)
-            else:
-                self.strategy.run(self._step, args=(*batch, rates[i], start + i, seed))
-            i += 1
+            self._on_replicas(self._step, *batch, rates[i], start + i, seed)
+
+        _repeat(step, count)
         return self._report()
 
     def _streamed_loop(self, batches, rates, count, start, seed):  # type: ignore[no-untyped-def]
-        i = tf.constant(0)
-        while i < count:
-            batch = next(batches)
-            if self.strategy is None:
-                self._one_step(*batch, rates[i], start + i, seed)
-            else:
-                self.strategy.run(self._step, args=(*batch, rates[i], start + i, seed))
-            i += 1
+        def step(i: tf.Tensor) -> None:
+            self._on_replicas(self._one_step, *next(batches), rates[i], start + i, seed)
+
+        _repeat(step, count)
         return self._report()
+
+    def _on_replicas(self, step: Callable[..., None], *inputs: tf.Tensor) -> None:
+        if self.strategy is None:
+            step(*inputs)
+        else:
+            self.strategy.run(step, args=inputs)
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
         """One step of one replica: gradients summed, then masked, clipped and applied."""
@@ -325,11 +324,13 @@ class Program:
         return float(loss), float(right)
 
     def _evaluate_loop(self, images, labels, rows, real):  # type: ignore[no-untyped-def]
-        sums = tf.TensorArray(tf.float32, size=rows.shape[0], element_shape=[2])
-        for i in tf.range(rows.shape[0]):
-            batch = tf.gather(images, rows[i]), tf.gather(labels, rows[i])
-            sums = sums.write(i, self._score_batch(*batch, real[i]))
-        return sums.stack()
+        def score(inputs: tuple) -> tf.Tensor:
+            chosen, weight = inputs
+            batch = tf.gather(images, chosen), tf.gather(labels, chosen)
+            return self._score_batch(*batch, weight)
+
+        signature = tf.TensorSpec([2], tf.float32)
+        return tf.map_fn(score, (rows, real), fn_output_signature=signature, parallel_iterations=1)
 
     def _score_batch(self, images: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         """The sums of loss and of hits over the examples that are real and not padding."""
@@ -369,6 +370,17 @@ class Program:
 
     def _scope(self):  # type: ignore[no-untyped-def]
         return self.strategy.scope() if self.strategy else tf.device(device.kind(self.engine))
+
+
+def _repeat(step: Callable[[tf.Tensor], None], count: tf.Tensor) -> None:
+    """Call `step` with 0 to count - 1, in a loop that is compiled once for every count."""
+
+    # Not over tf.range(count): its length is a shape, and XLA compiles anew for every shape.
+    def body(i: tf.Tensor) -> tf.Tensor:
+        step(i)
+        return i + 1
+
+    tf.while_loop(lambda i: i < count, body, [tf.constant(0)], parallel_iterations=1)
 
 
 def _arrays(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich.progress
 
-from ltx import quiet, registry, study, summary, table
+from ltx import quiet, registry, study, table
 from ltx.config import Config
 from ltx.identity import describe
 from ltx.lab import Lab
@@ -59,6 +59,8 @@ def run(
             (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
             tell(result)
     store.put_study(asked.study.id, {**record, **_results(rows, failures)})
+    from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
+
     summary.show(table.console(), rows, failures)
     return 1 if failures else 0
 
