@@ -136,16 +136,16 @@ def _tickets(options: argparse.Namespace) -> int:
     from ltx import table
     from ltx.store import Store
 
+    if options.action == "show" and not options.id:
+        raise UsageError(
+            "tickets show: expected the beginning of a ticket's id; see `ltx tickets list`"
+        )
+    if options.action == "list" and options.id:
+        raise UsageError(f"tickets list takes no id; did you mean `ltx tickets show {options.id}`?")
     store = Store(FLAGS.store, create=False)
     if options.action == "show":
-        if not options.id:
-            raise UsageError(
-                "tickets show: expected the beginning of a ticket's id; see `ltx tickets list`"
-            )
         print(json.dumps(store.manifest(options.id), indent=2))
         return 0
-    if options.id:
-        raise UsageError(f"tickets list takes no id; did you mean `ltx tickets show {options.id}`?")
     rows = [
         [
             m["id"],

@@ -1,6 +1,5 @@
 """Summary: a study's tables and verdicts, for a terminal."""
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -14,11 +13,10 @@ from ltx.verdict import Interval, Level
 
 def show(console: rich.console.Console, rows: Sequence[Row], failures: Sequence[Failure]) -> None:
     """Print each finder's table with its verdict in a sentence, then what stopped early."""
-    levels = sorted(verdict.levels(rows), key=lambda level: (level.task, level.finder))
-    for (task, finder), group in itertools.groupby(
-        levels, lambda level: (level.task, level.finder)
-    ):
-        found = list(group)
+    groups: dict[tuple[str, str], list[Level]] = {}
+    for level in verdict.levels(rows):
+        groups.setdefault((level.task, level.finder), []).append(level)
+    for (task, finder), found in groups.items():
         console.print(
             f"\n{finder} on {task}, test accuracy over {found[0].seeds} seeds\n", style="bold"
         )
@@ -40,7 +38,7 @@ def _table(levels: Sequence[Level]) -> rich.table.Table:
         "density",
         "accuracy",
         "early stop",
-        *(f"{name} (control)" for name in controls),
+        *(text for name in controls for text in (f"{name} (control)", "early stop")),
     ]
     rows = [
         [
@@ -48,12 +46,16 @@ def _table(levels: Sequence[Level]) -> rich.table.Table:
             f"{level.density:.2%}",
             _percent(level.accuracy),
             _steps(level.early_stop),
-            *(_percent(level.controls.get(name)) for name in controls),
+            *(text for name in controls for text in _control(level, name)),
             level.verdict if level.level > 0 else "dense",
         ]
         for level in levels
     ]
     return table.plain([*columns, "verdict"], rows, right=range(len(columns)))
+
+
+def _control(level: Level, name: str) -> tuple[str, str]:
+    return _percent(level.controls.get(name)), _steps(level.control_stops.get(name))
 
 
 def _percent(interval: Interval | None) -> str:
@@ -64,5 +66,7 @@ def _percent(interval: Interval | None) -> str:
     )
 
 
-def _steps(interval: Interval) -> str:
+def _steps(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
     return f"{interval.mean:.0f}" + ("" if math.isnan(interval.low) else f" ± {interval.reach:.0f}")

@@ -54,6 +54,7 @@ class Level:
     gain: Interval | None
     leads: dict[str, Interval]
     controls: dict[str, Interval]
+    control_stops: dict[str, Interval]
     seeds: int
 
     @property
@@ -101,25 +102,30 @@ def _level(
     beside: dict[str, dict[int, Trial]],
 ) -> Level:
     first = next(iter(trials.values()))
-    stops = [float(trial.early_stop or 0) for trial in trials.values()]
     return Level(
         task=task,
         finder=finder,
         level=first.level,
         density=float(np.mean([trial.density for trial in trials.values()])),
-        accuracy=Interval.of([trial.test.accuracy for trial in trials.values()]),
-        early_stop=Interval.of(stops),
+        accuracy=_accuracy(trials),
+        early_stop=_early_stop(trials),
         dense_early_stop=float(
             np.mean([float(t.early_stop or 0) for t in dense.values()] or [math.nan])
         ),
         gain=_lead(trials, dense) if first.level > 0 else None,
         leads={name: lead for name, them in beside.items() if (lead := _lead(trials, them))},
-        controls={
-            name: Interval.of([t.test.accuracy for t in them.values()])
-            for name, them in beside.items()
-        },
+        controls={name: _accuracy(them) for name, them in beside.items()},
+        control_stops={name: _early_stop(them) for name, them in beside.items()},
         seeds=len(trials),
     )
+
+
+def _accuracy(trials: dict[int, Trial]) -> Interval:
+    return Interval.of([trial.test.accuracy for trial in trials.values()])
+
+
+def _early_stop(trials: dict[int, Trial]) -> Interval:
+    return Interval.of([float(trial.early_stop or 0) for trial in trials.values()])
 
 
 def _lead(ours: dict[int, Trial], theirs: dict[int, Trial]) -> Interval | None:

@@ -114,3 +114,11 @@ def debian() -> Path:
     ]
     assert found, remedy
     return Path(found[0]).parent
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist(debian: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data directory with the real Fashion-MNIST, imported from Debian's files."""
+    root = str(tmp_path_factory.mktemp("fashion"))
+    data.import_fashion_mnist(str(debian), root)
+    return root

@@ -1,0 +1,75 @@
+"""Docs: whatever a reader can copy runs as it stands, with less training where that takes long."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ltx_plugins.imp import IMP
+
+from ltx import Store, Task
+from ltx.cli import main
+from ltx.testing import FakeLab
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TINY = ("--gin_param=Recipe.length='4it'", "--gin_param=Recipe.eval_every='2it'", "--seeds=1")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(start: str) -> list[str]:
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(start)]
+
+
+def test_every_shell_line_is_of_a_kind_that_is_checked_here():
+    known = ("ltx ", "make ", "pip install -e ", "python3.11 -m venv ", ". .venv/bin/activate")
+    assert [line for line in commands("") if line and not line.startswith(known)] == []
+
+
+def test_every_make_target_is_one():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for line in commands("make "):
+        assert line.split()[1] in targets
+
+
+@pytest.mark.parametrize(
+    "line", [c for c in commands("ltx ") if "run" not in c and "import" not in c]
+)
+def test_every_short_command_runs(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Store("ltx-store")
+    assert main(shlex.split(line)[1:]) == 0
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", commands("ltx run"))
+def test_every_study_runs(line, tmp_path, fashion_mnist):
+    words = [word.replace("gin_configs/", "") for word in shlex.split(line)[2:]]
+    command = [sys.executable, "-m", "ltx", "run", *words, *TINY, "--gin_param=imp.levels=1"]
+    command += [f"--store={tmp_path / 'store'}", f"--data_dir={fashion_mnist}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "inconclusive: one seed cannot tell luck from merit" in done.stdout
+
+
+def test_the_readme_shows_the_finder_as_it_is():
+    shown = blocks(ROOT / "README.md", "python")[0]
+    assert shown in (ROOT / "plugins" / "imp.py").read_text()
+
+
+def test_the_code_that_reads_a_ticket_reads_it(tmp_path):
+    store = Store(tmp_path / "store")
+    ticket = list(IMP(levels=2).find(FakeLab()))[-1]
+    store.put_ticket(ticket, Task(), IMP(), "imp")
+    names = {"path": tmp_path / "store" / "tickets" / f"{ticket.id}.safetensors"}
+    exec(blocks(ROOT / "docs" / "formats.md", "python")[0], names)
+    assert names["manifest"]["density"] == ticket.density
+    for name, keep in ticket.mask.items():
+        assert (names["masks"][name] == keep).all()
