@@ -77,12 +77,17 @@ class _Parser(argparse_flags.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="ltx", description="Find, control and transfer lottery tickets.")
+    looks = {
+        "epilog": FLAGS.module_help(__name__),
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
+    text = "Find, control and transfer lottery tickets."
+    parser = _Parser(prog="ltx", description=text, **looks)
     parser.add_argument("--version", action="version", version=f"ltx {__version__}")
     commands = parser.add_subparsers(dest="name", metavar="command", required=True)
 
     def add(name: str, command: Callable[[Any], int], text: str) -> Any:
-        sub = commands.add_parser(name, help=text, description=text)
+        sub = commands.add_parser(name, help=text, description=text, **looks)
         sub.set_defaults(command=command)
         return sub
 

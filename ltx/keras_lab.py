@@ -42,7 +42,7 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
 class KerasLab(Lab):
     """Trains one task with one seed; many labs may share one compiled program.
 
-    `watch(step, stop)` is called as training proceeds.
+    `watch(step, end)` is called as training proceeds.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class KerasLab(Lab):
             step = until
             if step % every == 0 or step == whole:
                 points.append((step, *inner.evaluate("validation")))
-            self._watch(step, stop)
+            self._watch(step, whole)
         return Run(inner.read(step), History(*map(tuple, zip(*points, strict=True))))
 
     def _gradients(

@@ -48,14 +48,3 @@ def test_the_installed_entry_points_are_those_of_setup_cfg():
     wanted = dict(line.split(" = ") for line in map(str.strip, text.splitlines()) if " = " in line)
     ours = {name: e.value for name, e in registry.entries().items() if e.dist.name == "ltx"}
     assert ours == wanted
-
-
-def test_the_plugins_folder_cannot_be_imported_under_its_own_name():
-    done = subprocess.run(
-        [sys.executable, "-c", "import plugins"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "import ltx_plugins, not plugins" in done.stderr
