@@ -172,8 +172,10 @@ def _plugins(options: argparse.Namespace) -> int:
     del options
     from ltx import registry, table
 
-    rows = [[p.name, p.distribution, p.version, p.status] for p in registry.plugins()]
-    table.console().print(table.plain(["finder", "distribution", "version", "status"], rows))
+    rows = [[p.name, p.kind, p.distribution, p.version, p.status] for p in registry.plugins()]
+    table.console().print(
+        table.plain(["plugin", "kind", "distribution", "version", "status"], rows)
+    )
     return 0
 
 

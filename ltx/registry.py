@@ -10,7 +10,7 @@ import gin
 from ltx.errors import UsageError, unknown
 from ltx.finder import is_finder
 
-GROUP = "ltx.finders"
+FINDERS, SCORES = "ltx.finders", "ltx.scores"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Plugin:
     """One entry point: `target` is its `module:object`, `reason` why it cannot be used, if so."""
 
     name: str
+    kind: str
     distribution: str
     version: str
     target: str
@@ -29,35 +30,46 @@ class Plugin:
 
 
 @functools.cache
-def entries() -> dict[str, metadata.EntryPoint]:
-    """The entry points by name, none of them loaded; a name claimed twice is an error."""
-    found: dict[str, metadata.EntryPoint] = {}
-    for entry in metadata.entry_points(group=GROUP):
-        other = found.setdefault(entry.name, entry)
-        if other.value != entry.value:
-            raise UsageError(
-                f"finder {entry.name!r} is claimed twice, by {' '.join(_origin(other))} and by"
-                f" {' '.join(_origin(entry))}; uninstall one of them"
-            )
+def entries() -> dict[str, list[metadata.EntryPoint]]:
+    """Who offers each name; nothing is loaded, and a name that is offered twice has two entries."""
+    found: dict[str, list[metadata.EntryPoint]] = {}
+    for group in (FINDERS, SCORES):
+        for entry in metadata.entry_points(group=group):
+            others = found.setdefault(entry.name, [])
+            # An editable installation may be seen twice.
+            if all(other.value != entry.value for other in others):
+                others.append(entry)
     return found
 
 
 def load(name: str) -> type:
-    """The finder class of that name, registered with gin under it."""
+    """The finder or score class of that name, registered with gin under it."""
     if name not in entries():
         raise unknown("finder", name, entries(), "See `ltx plugins`.")
-    entry = entries()[name]
+    entry, *others = entries()[name]
+    if others:
+        raise UsageError(
+            f"{name!r} is claimed twice, by {_origin(entry)} and by {_origin(others[0])};"
+            " uninstall one of them"
+        )
     if reason := _reason(entry):
-        raise UsageError(f"finder {name!r} of {' '.join(_origin(entry))} is broken: {reason}")
+        raise UsageError(f"{name!r} of {_origin(entry)} is broken: {reason}")
     return _register(entry)
 
 
 def plugins() -> list[Plugin]:
     """Every installed plugin with its status; a broken one stops nobody who does not use it."""
     return [
-        Plugin(name, *_origin(entry), entry.value, _reason(entry))
-        for name, entry in sorted(entries().items())
+        _plugin(entry, f"claimed by {len(found)} distributions" if len(found) > 1 else "")
+        for _, found in sorted(entries().items())
+        for entry in found
     ]
+
+
+def _plugin(entry: metadata.EntryPoint, clash: str) -> Plugin:
+    kind = entry.group.removeprefix("ltx.").removesuffix("s")
+    name, version = _origin(entry).split(" ")
+    return Plugin(entry.name, kind, name, version, entry.value, clash or _reason(entry))
 
 
 @functools.cache
@@ -66,6 +78,9 @@ def _reason(entry: metadata.EntryPoint) -> str:
         cls = entry.load()
     except (Exception, SystemExit) as error:  # whatever a stranger's module raises is its status
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if entry.group == SCORES:
+        fits = dataclasses.is_dataclass(cls) and "__call__" in dir(cls)
+        return "" if fits else f"{entry.value} is not a dataclass with a __call__ method"
     if not is_finder(cls):
         return f"{entry.value} is not a frozen dataclass that derives from ltx.Finder"
     if getattr(cls, "__abstractmethods__", None):
@@ -76,10 +91,10 @@ def _reason(entry: metadata.EntryPoint) -> str:
 @functools.cache
 def _register(entry: metadata.EntryPoint) -> type:
     with gin.unlock_config():  # a parsed configuration does not stop a plugin from being found
-        register: Callable[[type], type] = gin.register(entry.name, module=GROUP)
+        register: Callable[[type], type] = gin.register(entry.name, module=entry.group)
         return register(entry.load())
 
 
-def _origin(entry: metadata.EntryPoint) -> tuple[str, str]:
+def _origin(entry: metadata.EntryPoint) -> str:
     """The distribution that offers it, and that one's version."""
-    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown ?"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ltx_plugins.imp import IMP
 
-from ltx import UsageError, config
+from ltx import Pruning, UsageError, config
 from ltx.config import Config
 
 SHIPPED = Path(__file__).parents[1] / "gin_configs"
@@ -51,7 +51,7 @@ def test_a_shipped_study_is_found_by_its_short_name(
     monkeypatch.chdir(tmp_path)
     asked = config.load(["studies/first_ticket.gin"])
     assert list(asked.study.finders) == ["imp", "reinit"]
-    assert asked.study.finders["imp"] == IMP()
+    assert asked.study.finders["imp"] == IMP(levels=7, pruning=Pruning(rate=0.4))
 
 
 def test_what_is_bound_is_built(tmp_path: Path) -> None:

@@ -46,5 +46,6 @@ def test_the_installed_entry_points_are_those_of_setup_cfg():
     """Entry points are frozen at installation: after editing setup.cfg, install anew."""
     text = (ROOT / "setup.cfg").read_text().partition("ltx.finders =")[2]
     wanted = dict(line.split(" = ") for line in map(str.strip, text.splitlines()) if " = " in line)
-    ours = {name: e.value for name, e in registry.entries().items() if e.dist.name == "ltx"}
+    found = [entry for several in registry.entries().values() for entry in several]
+    ours = {entry.name: entry.value for entry in found if entry.dist.name == "ltx"}
     assert ours == wanted

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ltx import UsageError, registry
+from ltx import UsageError, config, registry
 
 GOOD = """
 import dataclasses
@@ -32,7 +32,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     """Puts a distribution with one finder on the path and returns the finder's name."""
     clear()
 
-    def add(code: str, name: str, distribution: str = "ltx-guest", target: str = "Mine") -> str:
+    def add(
+        code: str,
+        name: str,
+        distribution: str = "ltx-guest",
+        target: str = "Mine",
+        group: str = "ltx.finders",
+    ) -> str:
         folder = tmp_path / distribution
         # A name of its own for every test: Python keeps the modules that it has imported.
         module = f"{distribution.replace('-', '_')}_{tmp_path.name}"
@@ -41,7 +47,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
         )
-        (info / "entry_points.txt").write_text(f"[ltx.finders]\n{name} = {module}:{target}\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}:{target}\n")
         (folder / f"{module}.py").write_text(code)
         monkeypatch.syspath_prepend(folder)
         clear()
@@ -109,6 +115,41 @@ def test_a_name_claimed_twice_names_both(install: Install) -> None:
     install(GOOD, "guest_same", "ltx-two")
     with pytest.raises(UsageError, match=r"claimed twice.*ltx-(one|two) 1\.2.*ltx-(one|two) 1\.2"):
         registry.load("guest_same")
+
+
+def test_a_name_claimed_twice_stops_nobody_who_does_not_use_it(install: Install) -> None:
+    install(GOOD, "guest_same", "ltx-one")
+    install(GOOD, "guest_same", "ltx-two")
+    assert [p.status for p in registry.plugins() if p.name == "guest_same"] == [
+        "broken: claimed by 2 distributions"
+    ] * 2
+    assert registry.load("imp")
+    assert status("imp") == "ok"
+
+
+SCORE = """
+import dataclasses
+
+@dataclasses.dataclass(frozen=True)
+class Mine:
+    power: float = 2.0
+
+    def __call__(self, lab, state, mask):
+        return {name: abs(state.weights[name]) ** self.power for name in mask}
+"""
+
+
+def test_a_guests_score_is_bound_by_its_name(install: Install) -> None:
+    name = install(SCORE, "guest_score", group="ltx.scores")
+    assert status(name) == "ok"
+    params = ["Study.finders = {'a': @imp()}", f"imp.score = @{name}()", f"{name}.power = 3.0"]
+    score = config.load([], params).study.finders["a"].score  # type: ignore[attr-defined]
+    assert score.power == 3.0
+
+
+def test_a_score_that_cannot_be_called_is_broken(install: Install) -> None:
+    name = install(SCORE.replace("__call__", "call"), "guest_mute", group="ltx.scores")
+    assert "is not a dataclass with a __call__ method" in status(name)
 
 
 def test_nobody_takes_a_first_party_name(install: Install) -> None:
