@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 2 for input that cannot be meant, or 1 for another failure."""
     arguments = list(sys.argv if argv is None else ["ltx", *argv])
     FLAGS.unparse_flags()
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where a user's own model is; last, so that it hides nothing
     try:
         options = _parser().parse_args(arguments[1:])
         logging.basicConfig(level=logging.INFO, format="ltx: %(message)s", stream=sys.stderr)

@@ -132,3 +132,21 @@ def test_a_reader_that_leaves_early_is_no_error():
     process.stdout.close()
     time.sleep(0.1)
     assert b"Traceback" not in process.communicate()[1]
+
+
+def test_a_model_of_the_users_own_is_found_in_the_current_folder(tmp_path):
+    (tmp_path / "my_models.py").write_text(
+        "import tf_keras\n"
+        "def net(input_shape, classes):\n"
+        "    layers = [tf_keras.layers.Flatten(), tf_keras.layers.Dense(classes, name='logits')]\n"
+        "    return tf_keras.Sequential([tf_keras.layers.Input(input_shape), *layers])\n"
+    )
+    params = ["Task.model='my_models.net'", "Recipe.length='5it'", "imp.levels=1"]
+    command = ["ltx", "run", STUDY, "--seeds=1", *(f"--gin_param={p}" for p in params)]
+    script = "import sys; from ltx.cli import main; sys.path.remove('');"
+    script += f"sys.exit(main({command[1:]!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "imp on digits/net" in done.stdout

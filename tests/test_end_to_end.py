@@ -75,7 +75,7 @@ def test_a_study_is_quiet_and_ends_with_its_table_and_a_verdict(undisturbed):
         "accuracy",
         "early stop",
         "reinit (control)",
-        "80.20%",
+        "60.40%",
         "verdict",
     ):
         assert text in output
