@@ -23,6 +23,9 @@ GOLDEN = {
     "Pruning()": "4a54192b596c0857",
     "Magnitude()": "6237ba5b07c75c98",
     "Random()": "b0581088945d2b02",
+    "Snip()": "03fcaa41775fca7b",
+    "Grasp()": "dec3bc8e61afefbd",
+    "Synflow()": "4b1b4015f94784fb",
     "Engine()": "f2d95db5aa32b518",
     "imp()": "3bc712b646efb74f",
     "early_rewind()": "d9bf00ae900bf4d6",
@@ -32,10 +35,12 @@ GOLDEN = {
     "imp(levels=3, pruning=Pruning(scope='global', keep='conv_1/*'))": "ac61ec90f5652de5",
 }
 
+SCORES = ("Magnitude", "Random", "Snip", "Grasp", "Synflow")
+
 
 def golden_names() -> dict[str, Any]:
     finders = {n: registry.load(n) for n in ("imp", "early_rewind", "random_reinit", "transfer")}
-    core = {n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", "Magnitude", "Random")}
+    core = {n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", *SCORES)}
     return {**finders, **core, "Engine": Engine}
 
 
@@ -51,6 +56,8 @@ DEFAULTS = {
     " 'none', '100it')",
     "Pruning": "(0.2, 'layer', None, None, None, ())",
     "Random": "('score',)",
+    "Snip": "(1,)",
+    "Grasp": "(1, 200.0)",
     "Engine": "('one', 'auto', 'float32', 'auto', True, 2048)",
     "imp": "(12, Pruning(rate=0.2), Magnitude())",
     "early_rewind": "(12, '1%', 'weights', Pruning(rate=0.2, scope='global'), Magnitude())",

@@ -20,7 +20,18 @@ ORDER = [
     *("engine", "registry", "config"),
     *("dataset", "digits", "fashion_mnist", "image_cache", "data"),
     *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-    *("device", "feed", "program", "keras_lab", "doctor", "runner", "__init__", "cli", "__main__"),
+    *(
+        "device",
+        "feed",
+        "sensitivity",
+        "program",
+        "keras_lab",
+        "doctor",
+        "runner",
+        "__init__",
+        "cli",
+        "__main__",
+    ),
 ]
 
 # Who imports a foreign library.
@@ -30,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *("image_cache", "device", "feed", "program"),
+        *("image_cache", "device", "feed", "sensitivity", "program"),
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer", "program"),
