@@ -15,7 +15,18 @@ PLUGINS = sorted((ROOT / "plugins").glob("*.py"))
 # A module imports only what stands before it.
 ORDER = [
     *("errors", "checks", "quiet", "duration", "identity", "weight", "cost", "mask", "state"),
-    *("recipe", "task", "order", "history", "lab", "scores", "pruning", "ticket", "finder"),
+    *(
+        "recipe",
+        "task",
+        "order",
+        "history",
+        "lab",
+        "scores",
+        "densities",
+        "pruning",
+        "ticket",
+        "finder",
+    ),
     *("trial", "testing", "sealed", "store", "memo", "study", "verdict", "table", "summary"),
     *("engine", "registry", "config"),
     *("dataset", "digits", "fashion_mnist", "image_cache", "data"),
