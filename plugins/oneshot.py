@@ -26,6 +26,8 @@ class OneShot(ltx.Finder):
 
     def __post_init__(self) -> None:
         _check("oneshot", self.density, self.score, self.rounds, self.scope)
+        pruning = ltx.Pruning.to(self.density, self.scope, self.keep)
+        object.__setattr__(self, "keep", pruning.keep)  # a list from gin, or one plain text
 
     def check(self, lab: ltx.Lab) -> None:
         ltx.Pruning.to(self.density, self.scope, self.keep).check(lab.prunable)

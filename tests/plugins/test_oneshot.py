@@ -102,6 +102,15 @@ def test_check_refuses_a_density_of_nothing(cls: type) -> None:
         cls(density=0.001).check(FakeLab())
 
 
+def test_kept_patterns_stay_whole_however_they_are_given() -> None:
+    finder = OneShot(density=0.1, keep=("output/*",))
+    assert (
+        finder == OneShot(density=0.1, keep="output/*") == OneShot(density=0.1, keep=["output/*"])
+    )
+    mask = sparse(finder, FakeLab()).mask
+    assert (mask["output/kernel"].sum(), mask["hidden/kernel"].sum()) == (48, round(0.1 * 192))
+
+
 def test_check_refuses_patterns_that_match_nothing() -> None:
     with pytest.raises(UsageError, match="conv"):
         OneShot(keep=("conv*",)).check(FakeLab())
