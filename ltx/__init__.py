@@ -16,7 +16,7 @@ This module holds what an author of finders needs; importing it loads no TensorF
 
 from importlib import metadata
 
-from ltx.checks import check_choice, check_count, check_score, check_type
+from ltx.checks import check_choice, check_count, check_number, check_score, check_type
 from ltx.cost import Cost
 from ltx.duration import Duration
 from ltx.errors import DivergedError, LtxError, UsageError
@@ -26,7 +26,7 @@ from ltx.lab import Lab, Run
 from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
-from ltx.scores import Magnitude, Random, Score
+from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.state import State
 from ltx.store import Store
 from ltx.task import Task
@@ -41,6 +41,7 @@ __all__ = [
     "DivergedError",
     "Duration",
     "Finder",
+    "Grasp",
     "History",
     "Lab",
     "LtxError",
@@ -52,8 +53,10 @@ __all__ = [
     "Recipe",
     "Run",
     "Score",
+    "Snip",
     "State",
     "Store",
+    "Synflow",
     "Task",
     "Ticket",
     "Trial",
@@ -61,6 +64,7 @@ __all__ = [
     "Weight",
     "check_choice",
     "check_count",
+    "check_number",
     "check_score",
     "check_type",
     "inner",

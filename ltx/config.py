@@ -17,11 +17,12 @@ from ltx.engine import Engine
 from ltx.errors import LtxError, UsageError, unknown
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
-from ltx.scores import Magnitude, Random
+from ltx.scores import Grasp, Magnitude, Random, Snip, Synflow
 from ltx.study import Study
 from ltx.task import Task
 
-CORE = {cls.__name__: cls for cls in (Study, Task, Recipe, Engine, Pruning, Magnitude, Random)}
+_SCORES = (Magnitude, Snip, Grasp, Synflow, Random)
+CORE = {cls.__name__: cls for cls in (Study, Task, Recipe, Engine, Pruning, *_SCORES)}
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)
 

@@ -128,12 +128,22 @@ class KerasLab(Lab):
     def _gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
-        inner = self._program
-        table = order.batches(
-            self.seed, stream, len(inner.data.train), self.task.recipe.batch_size, 0, batches
-        )
-        inner.load(state, mask)
-        return inner.gradients(table, self._noise(stream))
+        self._program.load(state, mask)
+        return self._program.gradients(self._table(batches, stream), self._noise(stream))
+
+    def _hessian_gradient(
+        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
+    ) -> dict[str, np.ndarray]:
+        table = self._table(batches, stream)
+        self._program.load(state, mask)
+        return self._program.hessian_gradient(table, self._noise(stream), temperature)
+
+    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        return self._program.synaptic_flow(state, mask)
+
+    def _table(self, batches: int, stream: str) -> np.ndarray:
+        size, examples = self.task.recipe.batch_size, len(self._program.data.train)
+        return order.batches(self.seed, stream, examples, size, 0, batches)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         self._program.load(state, mask)

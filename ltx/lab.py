@@ -6,9 +6,10 @@ import dataclasses
 import numpy as np
 
 from ltx import identity
+from ltx.checks import check_number
 from ltx.cost import Cost
 from ltx.duration import Duration
-from ltx.errors import UsageError
+from ltx.errors import DivergedError, UsageError
 from ltx.history import History, Metrics
 from ltx.mask import Mask
 from ltx.state import State
@@ -86,6 +87,14 @@ class Lab(abc.ABC):
     ) -> dict[str, np.ndarray]: ...
 
     @abc.abstractmethod
+    def _hessian_gradient(
+        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
+    ) -> dict[str, np.ndarray]: ...
+
+    @abc.abstractmethod
+    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
+
+    @abc.abstractmethod
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics: ...
 
     @abc.abstractmethod
@@ -133,6 +142,46 @@ class Lab(abc.ABC):
         self.ledger.add(self.cost(batches, mask))
         return arrays
 
+    def hessian_gradient(
+        self,
+        state: State,
+        mask: Mask,
+        batches: int = 1,
+        temperature: float = 1.0,
+        stream: str = "gradients",
+    ) -> dict[str, np.ndarray]:
+        """The Hessian times the gradient, both means over the same `batches`, unmasked.
+
+        Of the prunable weights alone, of which only survivors enter the gradient that is
+        multiplied. The loss is that of the logits divided by `temperature`. The forward pass is
+        that of `gradients`.
+        """
+        if batches < 1:
+            raise UsageError(f"hessian_gradient: expected at least 1 batch, got {batches}")
+        check_number("hessian_gradient: temperature", temperature, above=0)
+        arrays = self._hessian_gradient(
+            state, mask.check(self.prunable), batches, temperature, stream
+        )
+        # One gradient to multiply with, and another whose own gradient is taken.
+        self.ledger.add(self.cost(3 * batches, mask))
+        return arrays
+
+    def synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        """The derivative of the summed logits by every prunable weight, unmasked; it sees no data.
+
+        All variables are taken absolute, the input is one image of ones, and BatchNorm
+        normalises by its statistics. Raises DivergedError where the flow overflows.
+        """
+        arrays = self._synaptic_flow(state, mask.check(self.prunable))
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise DivergedError(
+                    f"{self.task.label}: the synaptic flow of {name} is not finite; the network is"
+                    " too deep for this precision: start from smaller weights"
+                )
+        self.ledger.add(dataclasses.replace(self._pass(1, mask), examples=0))
+        return arrays
+
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
         """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
         if split not in ("train", "validation", "test"):
@@ -158,11 +207,15 @@ class Lab(abc.ABC):
 
     def cost(self, steps: int, mask: Mask) -> Cost:
         """What `steps` training steps under this mask cost."""
-        examples = steps * self.task.recipe.batch_size
+        made = self._pass(steps * self.task.recipe.batch_size, mask)
+        return dataclasses.replace(made, steps=steps)
+
+    def _pass(self, examples: int, mask: Mask) -> Cost:
+        """What it costs to send `examples` forward and back."""
         dense = sum(weight.size * weight.uses for weight in self.prunable)
         kept = sum(int(mask[weight.name].sum()) * weight.uses for weight in self.prunable)
         per_example = TRAINING_FLOPS * examples
-        return Cost(steps, examples, dense * per_example, kept * per_example)
+        return Cost(0, examples, dense * per_example, kept * per_example)
 
     @property
     def spent(self) -> Cost:

@@ -65,6 +65,14 @@ class MemoLab(Lab):
     ) -> dict[str, np.ndarray]:
         return self.inner._gradients(state, mask, batches, stream)
 
+    def _hessian_gradient(
+        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
+    ) -> dict[str, np.ndarray]:
+        return self.inner._hessian_gradient(state, mask, batches, temperature, stream)
+
+    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        return self.inner._synaptic_flow(state, mask)
+
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return self.inner._evaluate(state, mask, split)
 

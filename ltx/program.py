@@ -19,6 +19,7 @@ from ltx.engine import Engine
 from ltx.errors import DivergedError, GuardError, UsageError
 from ltx.mask import Mask
 from ltx.masking import MaskedModel
+from ltx.sensitivity import Sensitivity
 from ltx.state import State
 from ltx.task import Task
 
@@ -73,6 +74,7 @@ class Program:
             # A loop that waits for the host cannot be one XLA program, but each of its steps can.
             self._one_step = tf.function(self._step, jit_compile=xla, autograph=False)
             self._segment = tf.function(self._streamed_loop, autograph=False)
+        self._sensitivity = Sensitivity(self.masked, self.data.image, self._noisy_logs, self.xla)
 
     def build(self, seed: int) -> tf_keras.Model:
         """The task's model with the initial weights of this seed."""
@@ -342,10 +344,8 @@ class Program:
     def gradients(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
         """The mean gradient of the prunable weights over the batches of `table`."""
         total = {name: np.zeros(mask.shape, np.float32) for name, mask in self.masks.items()}
-        for number, rows in enumerate(table):
-            images, labels = self.data.train.take(rows)
-            batch = tf.constant(images), tf.constant(labels), tf.constant(number)
-            gradients = self._gradient(*batch, tf.constant(seed))
+        for batch in self._batches(table, seed):
+            gradients = self._gradient(*batch)
             for name, gradient in zip(total, gradients, strict=True):
                 total[name] += gradient.numpy() / len(table)
         return total
@@ -356,6 +356,39 @@ class Program:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(self._losses(self._scaled(images), labels, 0.0))
         return tape.gradient(loss, weights, unconnected_gradients="zero")
+
+    def hessian_gradient(
+        self, table: np.ndarray, seed: np.ndarray, temperature: float
+    ) -> dict[str, np.ndarray]:
+        """The mean Hessian times the mean gradient over the batches of `table`."""
+        return self._sensitivity.hessian_gradient(self._batches(table, seed), temperature)
+
+    def synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        """The derivatives of the summed logits, all variables absolute, for an image of ones."""
+        if self.softmax:
+            raise UsageError(
+                f"{self.task.label}: expected a model that ends in logits, got one that ends in"
+                " softmax, whose outputs always sum to one; leave its softmax away"
+            )
+        weights, statistics = (
+            {name: np.abs(array) for name, array in group.items()}
+            for group in (state.weights, state.statistics)
+        )
+        self.load(state.replace(weights=weights, statistics=statistics), mask)
+        return self._sensitivity.synaptic_flow()
+
+    def _batches(self, table: np.ndarray, seed: np.ndarray) -> list[tuple[tf.Tensor, ...]]:
+        """The batches of `table` on the device, each with its number and the seed of its noise."""
+        taken = (self.data.train.take(rows) for rows in table)
+        return [
+            (tf.constant(images), tf.constant(labels), tf.constant(number), tf.constant(seed))
+            for number, (images, labels) in enumerate(taken)
+        ]
+
+    def _noisy_logs(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The log-probabilities of raw images in training mode, under the noise of this seed."""
+        self._seed_layers(seed)
+        return self._log_probabilities(self._scaled(images), training=True)
 
     def _tensors(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
         """A split on the device, put there when it is first asked for."""

@@ -2,14 +2,17 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from ltx import densities
 from ltx.checks import check_choice
 from ltx.errors import UsageError, unknown
 from ltx.mask import Mask
 from ltx.weight import Weight
+
+SCOPES = ("layer", "global", "erk")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +23,10 @@ class Pruning:
     `dense_rate` (both `rate` when not given) and the layer that makes the logits at
     `output_rate` (half the rate its kind has, as the papers do). Scope "global" compares the
     scores of all tensors. `keep` names weights to leave alone, by patterns such as `conv_1/*`.
+
+    A `density` takes the place of the rate: exactly round(density * all) of the weights that may
+    be pruned are left, the same share of every layer in scope "layer", shares by the
+    Erdos-Renyi-Kernel rule in scope "erk".
     """
 
     rate: float = 0.2
@@ -28,14 +35,22 @@ class Pruning:
     dense_rate: float | None = None
     output_rate: float | None = None
     keep: tuple[str, ...] = ()
+    density: float | None = None
+
+    @classmethod
+    def to(cls, density: float, scope: str = "global", keep: tuple[str, ...] = ()) -> "Pruning":
+        """The pruning that leaves this share of all weights, whatever was pruned before."""
+        return cls(scope=scope, keep=keep, density=density)
 
     def __post_init__(self) -> None:
         keep = (self.keep,) if isinstance(self.keep, str) else self.keep
         if not isinstance(keep, list | tuple) or not all(isinstance(p, str) for p in keep):
             raise UsageError(f"Pruning.keep: expected patterns, as in ('conv_1/*',), got {keep!r}")
         object.__setattr__(self, "keep", tuple(keep))
-        check_choice("Pruning.scope", self.scope, ("layer", "global"))
-        for name in ("rate", "conv_rate", "dense_rate", "output_rate"):
+        check_choice("Pruning.scope", self.scope, SCOPES)
+        if self.scope == "erk" and self.density is None:
+            raise UsageError("Pruning.scope: erk shares out a density; set Pruning.density")
+        for name in ("rate", "conv_rate", "dense_rate", "output_rate", "density"):
             rate = getattr(self, name)
             if rate is None and name != "rate":
                 continue
@@ -43,7 +58,9 @@ class Pruning:
                 raise UsageError(
                     f"Pruning.{name}: expected a share strictly between 0 and 1, got {rate!r}"
                 )
-            if self.scope == "global" and name != "rate":
+            if self.density is not None and name.endswith("_rate"):
+                raise UsageError(f"Pruning.{name}: a density leaves no choice of rates; drop one")
+            if self.scope == "global" and name.endswith("_rate"):
                 raise UsageError(
                     f"Pruning.{name}: the global scope has one rate; use scope 'layer'"
                 )
@@ -56,29 +73,50 @@ class Pruning:
                 raise unknown("weight pattern", pattern, names, "See Pruning.keep.")
         if names and all(self._is_kept(name) for name in names):
             raise UsageError(f"Pruning.keep: {', '.join(self.keep)} leaves no weight to prune")
+        size = sum(weight.size for weight in weights if not self._is_kept(weight.name))
+        if size and self.density is not None and round(self.density * size) < 1:
+            raise UsageError(
+                f"Pruning.density: {self.density:g} of {size} weights is less than one; ask for"
+                f" at least {1 / size:.1g}"
+            )
         return self
 
     def __call__(
         self, weights: Sequence[Weight], mask: Mask, scores: Mapping[str, np.ndarray]
     ) -> Mask:
-        """The mask without its lowest-scored weights; exactly round(rate * surviving) go."""
+        """The mask without its lowest-scored weights; exactly round(rate * surviving) go.
+
+        Or so many that the density is left: none from a tensor that has fewer already.
+        """
         self.check(weights)
         for weight in weights:
             _check_scores(weight, mask, scores)
         pruned = [weight for weight in weights if not self._is_kept(weight.name)]
         kept = dict(mask)
-        if self.scope == "global":
-            names = [weight.name for weight in pruned]
+        for names, count in self._counts(pruned, mask):
             kept.update(
-                drop_lowest({n: scores[n] for n in names}, {n: mask[n] for n in names}, self.rate)
+                drop_lowest({n: scores[n] for n in names}, {n: mask[n] for n in names}, count)
             )
-        else:
-            for weight in pruned:
-                name = weight.name
-                kept.update(
-                    drop_lowest({name: scores[name]}, {name: mask[name]}, self.rate_of(weight))
-                )
         return Mask(kept)
+
+    def _counts(
+        self, weights: Sequence[Weight], mask: Mask
+    ) -> Iterator[tuple[tuple[str, ...], int]]:
+        """The groups of tensors whose scores are compared, and how many weights each loses."""
+        have = {weight.name: int(mask[weight.name].sum()) for weight in weights}
+        if self.scope == "global":
+            count = round(self.rate * sum(have.values()))
+            if self.density is not None:
+                size = sum(weight.size for weight in weights)
+                count = max(0, sum(have.values()) - round(self.density * size))
+            yield tuple(have), count
+        elif self.density is None:
+            for weight in weights:
+                yield (weight.name,), round(self.rate_of(weight) * have[weight.name])
+        else:
+            left = densities.counts(weights, self.density, densities.RULES[self.scope])
+            for name, count in have.items():
+                yield (name,), max(0, count - left[name])
 
     def rate_of(self, weight: Weight) -> float:
         """The share of this tensor's survivors that a layer-wise round removes."""
@@ -93,16 +131,15 @@ class Pruning:
 
 
 def drop_lowest(
-    scores: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray], rate: float
+    scores: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray], count: int
 ) -> dict[str, np.ndarray]:
-    """The masks without the round(rate * survivors) lowest-scored of all tensors together.
+    """The masks without the `count` lowest-scored survivors of all tensors together.
 
     Among equal scores the order is a fixed pseudo-random one, so that ties favour no layer and no
     corner of a layer, and fall alike on every machine.
     """
     alive = {name: np.flatnonzero(keep) for name, keep in mask.items()}
     values = np.concatenate([scores[name].reshape(-1)[index] for name, index in alive.items()])
-    count = round(rate * values.size)
     if count == 0:
         return dict(mask)
     threshold = np.partition(values, count - 1)[count - 1]

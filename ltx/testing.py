@@ -113,6 +113,30 @@ class FakeLab(Lab):
         each = [_gradients(weights, images[rows], labels[rows]) for rows in table]
         return {name: np.mean([g[name] for g in each], axis=0) for name in mask}
 
+    def _hessian_gradient(
+        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
+    ) -> dict[str, np.ndarray]:
+        images, labels = self._data["train"]
+        size = self.task.recipe.batch_size
+        table = order.batches(self.seed, stream, len(labels), size, 0, batches)
+        weights = mask.apply(state.weights)
+        each = [_gradients(weights, images[rows], labels[rows], temperature) for rows in table]
+        vector = mask.apply({name: np.mean([g[name] for g in each], axis=0) for name in mask})
+        each = [
+            _hessian_times(vector, weights, images[rows], labels[rows], temperature)
+            for rows in table
+        ]
+        return {name: np.mean([p[name] for p in each], axis=0) for name in mask}
+
+    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        weights = {name: np.abs(array) for name, array in mask.apply(state.weights).items()}
+        hidden = weights["hidden/kernel"].sum(axis=0) + weights["hidden/bias"]
+        onward = weights["output/kernel"].sum(axis=1) * (hidden > 0)
+        return {
+            "hidden/kernel": np.broadcast_to(onward, weights["hidden/kernel"].shape).copy(),
+            "output/kernel": np.repeat(hidden[:, None], self.classes, axis=1),
+        }
+
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return _measure(mask.apply(state.weights), *self._data[split])
 
@@ -132,24 +156,49 @@ class FakeLab(Lab):
         return made
 
 
-def _forward(weights: dict, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _forward(
+    weights: dict, images: np.ndarray, temperature: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     hidden = np.maximum(images @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
-    logits = hidden @ weights["output/kernel"] + weights["output/bias"]
+    logits = (hidden @ weights["output/kernel"] + weights["output/bias"]) / np.float32(temperature)
     logits -= logits.max(axis=1, keepdims=True)
     return hidden, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
-def _gradients(weights: dict, images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    hidden, logs = _forward(weights, images)
+def _gradients(
+    weights: dict, images: np.ndarray, labels: np.ndarray, temperature: float = 1.0
+) -> dict[str, np.ndarray]:
+    hidden, logs = _forward(weights, images, temperature)
     error = np.exp(logs)
     error[np.arange(len(labels)), labels] -= 1
-    error /= np.float32(len(labels))
+    error /= np.float32(len(labels) * temperature)
     back = (error @ weights["output/kernel"].T) * (hidden > 0)
     return {
         "hidden/kernel": images.T @ back,
         "hidden/bias": back.sum(axis=0),
         "output/kernel": hidden.T @ error,
         "output/bias": error.sum(axis=0),
+    }
+
+
+def _hessian_times(
+    vector: dict, weights: dict, images: np.ndarray, labels: np.ndarray, temperature: float
+) -> dict[str, np.ndarray]:
+    """The derivative of the kernels' `_gradients` along `vector`, by the chain rule."""
+    hidden, logs = _forward(weights, images, temperature)
+    into, out = weights["output/kernel"], vector["output/kernel"]
+    scale = np.float32(len(labels) * temperature)
+    chances = np.exp(logs)
+    error = chances.copy()
+    error[np.arange(len(labels)), labels] -= 1
+    moved = (images @ vector["hidden/kernel"]) * (hidden > 0)
+    logit = (moved @ into + hidden @ out) / np.float32(temperature)
+    turned = chances * (logit - (chances * logit).sum(axis=1, keepdims=True)) / scale
+    error /= scale
+    back = (turned @ into.T + error @ out.T) * (hidden > 0)
+    return {
+        "hidden/kernel": images.T @ back,
+        "output/kernel": moved.T @ error + hidden.T @ turned,
     }
 
 

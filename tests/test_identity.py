@@ -23,19 +23,37 @@ GOLDEN = {
     "Pruning()": "4a54192b596c0857",
     "Magnitude()": "6237ba5b07c75c98",
     "Random()": "b0581088945d2b02",
+    "Snip()": "03fcaa41775fca7b",
+    "Grasp()": "dec3bc8e61afefbd",
+    "Synflow()": "4b1b4015f94784fb",
     "Engine()": "f2d95db5aa32b518",
     "imp()": "3bc712b646efb74f",
     "early_rewind()": "d9bf00ae900bf4d6",
+    "oneshot()": "83f61ce5edb8eb39",
+    "snip()": "2526c6b5da09af89",
+    "grasp()": "9ef14bcd2b983b15",
+    "synflow()": "03edb0dcab1e0b8f",
+    "early_bird()": "19f8507279a51a0d",
+    "gradual()": "b615e89dec63322d",
+    "rigl()": "170d358addc6470c",
+    "set()": "b63092920ab01698",
     "random_reinit(of=imp())": "bf287dee4f1cf0bd",
     "transfer(of=imp(), source='mnist')": "88c160ea957df202",
     "Task(data='mnist', recipe=Recipe(drops=('50%',), schedule='step'))": "bacf5438c61cc62a",
     "imp(levels=3, pruning=Pruning(scope='global', keep='conv_1/*'))": "ac61ec90f5652de5",
 }
 
+SCORES = ("Magnitude", "Random", "Snip", "Grasp", "Synflow")
+
+FINDERS = (
+    *("imp", "early_rewind", "random_reinit", "transfer", "oneshot", "snip", "grasp", "synflow"),
+    *("early_bird", "gradual", "rigl", "set"),
+)
+
 
 def golden_names() -> dict[str, Any]:
-    finders = {n: registry.load(n) for n in ("imp", "early_rewind", "random_reinit", "transfer")}
-    core = {n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", "Magnitude", "Random")}
+    finders = {n: registry.load(n) for n in FINDERS}
+    core = {n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", *SCORES)}
     return {**finders, **core, "Engine": Engine}
 
 
@@ -51,8 +69,18 @@ DEFAULTS = {
     " 'none', '100it')",
     "Pruning": "(0.2, 'layer', None, None, None, ())",
     "Random": "('score',)",
+    "Snip": "(1,)",
+    "Grasp": "(1, 200.0)",
     "Engine": "('one', 'auto', 'float32', 'auto', True, 2048)",
     "imp": "(12, Pruning(rate=0.2), Magnitude())",
+    "oneshot": "(0.1, Magnitude(), 1, 'global', ())",
+    "snip": "(0.1, 1)",
+    "grasp": "(0.1, 1, 200.0)",
+    "synflow": "(0.1, 100)",
+    "early_bird": "((0.5, 0.3, 0.1), '1ep', 5, 0.2, 'drawn', 'global', Magnitude())",
+    "gradual": "(0.1, '0%', '75%', '100it', 'layer', Magnitude())",
+    "rigl": "(0.1, '100it', '75%', 0.3, 'erk')",
+    "set": "(0.1, '1ep', 0.3, 'erk')",
     "early_rewind": "(12, '1%', 'weights', Pruning(rate=0.2, scope='global'), Magnitude())",
 }
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
 
-from ltx import Lab, Mask, State, UsageError
+from ltx import DivergedError, Lab, Mask, State, UsageError
 
 MakeLab = Callable[..., Lab]
 
@@ -134,6 +134,8 @@ def test_evaluating_changes_nothing(make_lab: MakeLab) -> None:
     metrics = lab.evaluate(state, lab.dense())
     lab.evaluate(lab.init("other"), mask, "train")
     lab.gradients(lab.init("other"), mask, 2)
+    lab.hessian_gradient(lab.init("other"), mask, 2)
+    lab.synaptic_flow(lab.init("other"), mask)
     assert lab.train(state, mask, "40it") == once
     assert lab.evaluate(state, lab.dense()) == metrics
 
@@ -146,6 +148,8 @@ def test_inputs_are_not_changed(make_lab: MakeLab) -> None:
     masks = {name: keep.copy() for name, keep in mask.items()}
     lab.train(state, mask)
     lab.gradients(state, mask)
+    lab.hessian_gradient(state, mask)
+    lab.synaptic_flow(state, mask)
     lab.evaluate(state, mask)
     for name, array in state.arrays().items():
         np.testing.assert_array_equal(array, copies[name])
@@ -201,6 +205,103 @@ def test_gradients_need_a_batch(make_lab: MakeLab) -> None:
     lab = make_lab()
     with pytest.raises(UsageError, match="at least 1 batch, got 0"):
         lab.gradients(lab.init(), lab.dense(), batches=0)
+
+
+def flat(arrays: Mapping[str, np.ndarray], mask: Mask) -> np.ndarray:
+    return np.concatenate([arrays[name].reshape(-1) for name in mask]).astype(np.float64)
+
+
+def moved(state: State, along: dict[str, np.ndarray], length: float) -> State:
+    """The state a step of that length further along; float32 weights."""
+    scale = np.float32(length / np.linalg.norm(np.concatenate([a.ravel() for a in along.values()])))
+    return state.replace(
+        weights={**state.weights, **{n: state.weights[n] + scale * along[n] for n in along}}
+    )
+
+
+@pytest.mark.parametrize("share", [0.4, 1.1])
+def test_gradients_are_those_of_finite_differences(make_lab: MakeLab, share: float) -> None:
+    lab = make_lab()
+    mask = sparse(lab, share)
+    state = lab.init()
+    along = mask.apply(lab.gradients(state, mask, lab.epoch))
+    losses = [lab.evaluate(moved(state, along, s), mask, "train").loss for s in (2e-3, -2e-3)]
+    slope = (losses[0] - losses[1]) / 4e-3
+    # An epoch's batches leave a few images of the split out.
+    assert slope == pytest.approx(np.linalg.norm(flat(along, mask)), rel=0.02)
+
+
+@pytest.mark.parametrize("share", [0.4, 1.1])
+def test_hessian_gradients_are_those_of_finite_differences(make_lab: MakeLab, share: float) -> None:
+    lab = make_lab()
+    mask = sparse(lab, share)
+    state = lab.init().masked(mask)
+    product = flat(lab.hessian_gradient(state, mask, 3), mask)
+    # A longer step crosses kinks of the ReLUs, where gradients jump.
+    along = mask.apply(lab.gradients(state, mask, 3))
+    ends = [flat(lab.gradients(moved(state, along, s), mask, 3), mask) for s in (1e-4, -1e-4)]
+    expected = (ends[0] - ends[1]) / 2e-4 * np.linalg.norm(flat(along, mask))
+    assert np.linalg.norm(product - expected) < 0.01 * np.linalg.norm(expected)
+
+
+def test_hessian_gradients_are_pure_unmasked_and_charged(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab), lab.init()
+    product = lab.hessian_gradient(state, mask, 2)
+    assert (lab.spent.steps, lab.spent.flops) == (6, 6 * 120 * mask.kept)
+    again = make_lab().hessian_gradient(state.masked(mask), mask, 2)
+    for name, keep in mask.items():
+        assert (product[name].shape, product[name].dtype) == (keep.shape, np.float32)
+        assert np.count_nonzero(product[name][~keep])
+        np.testing.assert_array_equal(product[name], again[name])
+
+
+def test_a_high_temperature_makes_the_loss_flat(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = lab.dense(), lab.init()
+    sizes = [np.abs(flat(lab.hessian_gradient(state, mask, 1, t), mask)).sum() for t in (1, 10)]
+    # Two derivatives of the logits and one of the gradient: a cube, were the output uniform.
+    assert sizes[1] < sizes[0] / 100
+    for wrong in ({"batches": 0}, {"temperature": 0.0}):
+        with pytest.raises(UsageError, match="hessian_gradient"):
+            lab.hessian_gradient(state, mask, **wrong)
+
+
+def test_synaptic_flow_is_conserved_from_layer_to_layer(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask = sparse(lab)
+    state = lab.init().masked(mask)
+    flow = lab.synaptic_flow(state, mask)
+    # The labs' networks are chains without biases at the start, so every layer carries it all.
+    carried = [float((np.abs(state.weights[name]) * flow[name]).sum()) for name in mask]
+    assert carried == pytest.approx([carried[0]] * len(carried), rel=1e-4)
+    assert carried[0] > 0
+    assert all((array >= 0).all() for array in flow.values())
+
+
+def test_synaptic_flow_sees_neither_data_nor_signs_nor_pruned_weights(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab), lab.init()
+    flow = lab.synaptic_flow(state, mask)
+    assert vars(lab.spent) == {
+        "steps": 0,
+        "examples": 0,
+        "dense_flops": 6 * lab.dense().size,
+        "flops": 6 * mask.kept,
+    }
+    flipped = state.replace(weights={n: -array for n, array in state.weights.items()})
+    for other in (state.masked(mask), flipped):
+        again = lab.synaptic_flow(other, mask)
+        for name in mask:
+            np.testing.assert_array_equal(again[name], flow[name])
+
+
+def test_synaptic_flow_that_overflows_is_refused(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.init()
+    huge = {n: np.full_like(array, 1e38) for n, array in state.weights.items()}
+    with pytest.raises(DivergedError, match="synaptic flow of"), np.errstate(all="ignore"):
+        lab.synaptic_flow(state.replace(weights=huge), lab.dense())
 
 
 def test_siblings_share_ledger_and_seed(make_lab: MakeLab) -> None:

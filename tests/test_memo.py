@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ltx import Lab, Mask, Run, State, Store, Task, UsageError, memo
@@ -132,6 +133,13 @@ def test_the_rest_of_the_lab_shows_through(store: Store) -> None:
     assert lab.evaluate(lab.init(), lab.dense()) == inner.evaluate(lab.init(), lab.dense())
     assert lab.gradients(lab.init(), lab.dense(), 2).keys() == lab.dense().keys()
     assert lab.spent.steps == 2
+    product = lab.hessian_gradient(lab.init(), lab.dense())
+    flow = lab.synaptic_flow(lab.init(), lab.dense())
+    for name in lab.dense():
+        same = inner.hessian_gradient(inner.init(), inner.dense())[name]
+        np.testing.assert_array_equal(product[name], same)
+        same = inner.synaptic_flow(inner.init(), inner.dense())[name]
+        np.testing.assert_array_equal(flow[name], same)
     with pytest.raises(UsageError, match="test split"):
         lab.evaluate(lab.init(), lab.dense(), "test")
 

@@ -87,6 +87,30 @@ def test_what_stays_is_worth_at_least_what_goes(
         assert not gone.size or not left.size or gone.max() <= left.min()
 
 
+@given(st.data(), rates, st.sampled_from(["layer", "global", "erk"]))
+def test_a_density_is_reached_exactly(data: st.DataObject, density: float, scope: str) -> None:
+    dense = Mask.ones(WEIGHTS)
+    if round(density * dense.size) < 1:
+        return
+    pruning = Pruning.to(density, scope=scope)
+    mask = pruning(WEIGHTS, dense, scored(data))
+    assert mask.kept == round(density * dense.size)
+    assert pruning(WEIGHTS, mask, scored(data)) == mask
+    halved = Pruning(0.01, scope="global")(WEIGHTS, mask, scored(data))
+    assert pruning(WEIGHTS, halved, scored(data)) <= halved
+
+
+def test_a_density_is_of_what_may_be_pruned() -> None:
+    pruning = Pruning.to(0.1, keep=("conv/*",))
+    mask = pruning(WEIGHTS, Mask.ones(WEIGHTS), normal(WEIGHTS))
+    assert mask.kept == 72 + round(0.1 * 78)
+
+
+def test_a_density_of_less_than_one_weight_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"0\.001 of 150 weights is less than one"):
+        Pruning.to(0.001).check(WEIGHTS)
+
+
 def random_mask(seed: int) -> Mask:
     """Dense for seed 0, else about half full."""
     rng = np.random.default_rng(seed)
@@ -114,7 +138,7 @@ def test_the_same_scores_give_the_same_mask(scope: str) -> None:
 
 
 def test_ties_fall_as_they_always_did() -> None:
-    kept = drop_lowest({"a": np.zeros(20)}, {"a": np.ones(20, np.bool_)}, 0.5)["a"]
+    kept = drop_lowest({"a": np.zeros(20)}, {"a": np.ones(20, np.bool_)}, 10)["a"]
     assert np.flatnonzero(kept).tolist() == [3, 5, 6, 8, 11, 12, 15, 17, 18, 19]
 
 
@@ -199,6 +223,10 @@ def test_scores_that_do_not_fit_are_refused(change: dict, words: str) -> None:
         ({"scope": "local"}, "scope"),
         ({"scope": "global", "conv_rate": 0.1}, "conv_rate"),
         ({"keep": 3}, "keep"),
+        ({"density": 0}, "density"),
+        ({"density": 1.0}, "density"),
+        ({"density": 0.1, "conv_rate": 0.1}, "conv_rate"),
+        ({"scope": "erk"}, "scope"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings: dict, words: str) -> None:

@@ -15,12 +15,34 @@ PLUGINS = sorted((ROOT / "plugins").glob("*.py"))
 # A module imports only what stands before it.
 ORDER = [
     *("errors", "checks", "quiet", "duration", "identity", "weight", "cost", "mask", "state"),
-    *("recipe", "task", "order", "history", "lab", "scores", "pruning", "ticket", "finder"),
+    *(
+        "recipe",
+        "task",
+        "order",
+        "history",
+        "lab",
+        "scores",
+        "densities",
+        "pruning",
+        "ticket",
+        "finder",
+    ),
     *("trial", "testing", "sealed", "store", "memo", "study", "verdict", "table", "summary"),
     *("engine", "registry", "config"),
     *("dataset", "digits", "fashion_mnist", "image_cache", "data"),
     *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-    *("device", "feed", "program", "keras_lab", "doctor", "runner", "__init__", "cli", "__main__"),
+    *(
+        "device",
+        "feed",
+        "sensitivity",
+        "program",
+        "keras_lab",
+        "doctor",
+        "runner",
+        "__init__",
+        "cli",
+        "__main__",
+    ),
 ]
 
 # Who imports a foreign library.
@@ -30,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *("image_cache", "device", "feed", "program"),
+        *("image_cache", "device", "feed", "sensitivity", "program"),
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer", "program"),

@@ -1,0 +1,134 @@
+"""Pruning before training: score the initial weights, keep the best, in one round or many."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import ltx
+
+SCOPES = ("global", "layer", "erk")
+
+
+@dataclasses.dataclass(frozen=True)
+class OneShot(ltx.Finder):
+    """Prunes the initial weights to `density` by any score, and trains nothing.
+
+    `rounds` steps lower the density by the same factor each, and score anew what is left. Gives
+    the dense network and one ticket, whose note lists as `collapsed` the layers that lost every
+    weight. Costs what the score asks of the lab. With ltx.Random() in scope "erk" it is the sparse
+    random network that others start from.
+    """
+
+    density: float = 0.1
+    score: ltx.Score = ltx.Magnitude()
+    rounds: int = 1
+    scope: str = "global"
+    keep: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check("oneshot", self.density, self.score, self.rounds, self.scope)
+        pruning = ltx.Pruning.to(self.density, self.scope, self.keep)
+        object.__setattr__(self, "keep", pruning.keep)  # a list from gin, or one plain text
+
+    def check(self, lab: ltx.Lab) -> None:
+        ltx.Pruning.to(self.density, self.scope, self.keep).check(lab.prunable)
+
+    def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
+        yield from _find(lab, self.density, self.score, self.rounds, self.scope, self.keep)
+
+
+@dataclasses.dataclass(frozen=True)
+class SNIP(ltx.Finder):
+    """One round by connection sensitivity, over all layers together, on one training batch.
+
+    The paper initialises by variance scaling and takes 100 images, 128 for CIFAR-10; `batches` is
+    how many of the recipe's batches stand for them.
+
+    Reference: Lee et al., SNIP, https://arxiv.org/abs/1810.02340
+    """
+
+    density: float = 0.1
+    batches: int = 1
+
+    def __post_init__(self) -> None:
+        _check("snip", self.density, ltx.Snip(self.batches), 1, "global")
+
+    def check(self, lab: ltx.Lab) -> None:
+        ltx.Pruning.to(self.density).check(lab.prunable)
+
+    def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
+        yield from _find(lab, self.density, ltx.Snip(self.batches))
+
+
+@dataclasses.dataclass(frozen=True)
+class GraSP(ltx.Finder):
+    """One round that keeps the gradient's norm, over all layers together.
+
+    The paper takes ten images a class, evenly drawn, and logits divided by 200; `batches` is how
+    many of the recipe's batches, drawn without regard to class, stand for them.
+
+    Reference: Wang et al., Picking Winning Tickets Before Training by Preserving Gradient Flow,
+    https://arxiv.org/abs/2002.07376
+    """
+
+    density: float = 0.1
+    batches: int = 1
+    temperature: float = 200.0
+
+    def __post_init__(self) -> None:
+        _check("grasp", self.density, self._score, 1, "global")
+
+    @property
+    def _score(self) -> ltx.Grasp:
+        return ltx.Grasp(self.batches, self.temperature)
+
+    def check(self, lab: ltx.Lab) -> None:
+        ltx.Pruning.to(self.density).check(lab.prunable)
+
+    def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
+        yield from _find(lab, self.density, self._score)
+
+
+@dataclasses.dataclass(frozen=True)
+class SynFlow(ltx.Finder):
+    """A hundred rounds by synaptic flow, over all layers together, without data.
+
+    Reference: Tanaka et al., Pruning neural networks without any data by iteratively conserving
+    synaptic flow, https://arxiv.org/abs/2006.05467
+    """
+
+    density: float = 0.1
+    rounds: int = 100
+
+    def __post_init__(self) -> None:
+        _check("synflow", self.density, ltx.Synflow(), self.rounds, "global")
+
+    def check(self, lab: ltx.Lab) -> None:
+        ltx.Pruning.to(self.density).check(lab.prunable)
+
+    def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
+        yield from _find(lab, self.density, ltx.Synflow(), self.rounds)
+
+
+def _find(
+    lab: ltx.Lab,
+    density: float,
+    score: ltx.Score,
+    rounds: int = 1,
+    scope: str = "global",
+    keep: tuple[str, ...] = (),
+) -> Iterator[ltx.Ticket]:
+    """The dense network, then the ticket of that density, which all the rounds together make."""
+    ticket = ltx.Ticket.of(lab, lab.dense(), lab.init())
+    yield ticket
+    mask = ticket.mask
+    for number in range(1, rounds + 1):
+        pruning = ltx.Pruning.to(density ** (number / rounds), scope, keep)
+        mask = pruning(lab.prunable, mask, score(lab, ticket.state, mask))
+    yield ticket.child(lab, mask, note={"rounds": rounds, "collapsed": mask.empty()})
+
+
+def _check(name: str, density: float, score: ltx.Score, rounds: int, scope: str) -> None:
+    ltx.check_number(f"{name}.density", density, above=0, below=1)
+    ltx.check_score(f"{name}.score", score)
+    ltx.check_count(f"{name}.rounds", rounds)
+    ltx.check_choice(f"{name}.scope", scope, SCOPES)
