@@ -47,3 +47,21 @@ def strategy(engine: Engine) -> tf.distribute.Strategy | None:
             raise UsageError(f"Engine.strategy: no TPU can be reached: {error}") from error
         return tf.distribute.TPUStrategy(resolver)
     return None
+
+
+def use_xla(engine: Engine, convolves: bool, pools: bool) -> bool:
+    """Whether whole loops are compiled by XLA."""
+    clash = pools and engine.deterministic
+    if engine.compile == "xla":
+        if clash:
+            raise UsageError(
+                "Engine.compile: XLA has no deterministic gradient of max pooling; set"
+                " Engine.deterministic = False or Engine.compile = 'graph'"
+            )
+        if engine.strategy == "mirrored":
+            raise UsageError("Engine.compile: XLA cannot compile mirrored replicas; use 'graph'")
+        return True
+    if engine.compile == "graph" or engine.strategy != "one" or clash:
+        return False
+    # On a CPU XLA makes convolutions inside a loop a hundred times slower than the graph does.
+    return not (convolves and kind(engine) == "CPU")

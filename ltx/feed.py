@@ -7,7 +7,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 import tensorflow as tf
 
-from ltx.dataset import Split
+from ltx.dataset import Dataset, Split
 
 
 def share(batch: tf.Tensor, replicas: int, number: tf.Tensor) -> tf.Tensor:
@@ -40,3 +40,18 @@ def stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
 
     rows = tf.data.Dataset.from_tensor_slices(table)
     return rows.map(read, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+class OnDevice:
+    """The splits of a data set as tensors, each put on the device when it is first asked for."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+        self.held: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
+
+    def __call__(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
+        """Images uint8 and labels int32."""
+        if split not in self.held:
+            part: Split = getattr(self._data, split)
+            self.held[split] = (tf.constant(part.images), tf.constant(part.labels, tf.int32))
+        return self.held[split]

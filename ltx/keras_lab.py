@@ -121,7 +121,7 @@ class KerasLab(Lab):
             inner.run(table, rates, step, self._noise(stream), every)
             step = until
             if step % every == 0 or step == whole:
-                points.append((step, *inner.evaluate("validation")))
+                points.append((step, *inner.meter.evaluate("validation")))
             self._watch(step, whole)
         return Run(inner.read(step), History(*map(tuple, zip(*points, strict=True))))
 
@@ -129,14 +129,14 @@ class KerasLab(Lab):
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
         self._program.load(state, mask)
-        return self._program.gradients(self._table(batches, stream), self._noise(stream))
+        return self._program.meter.gradients(self._table(batches, stream), self._noise(stream))
 
     def _hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
         table = self._table(batches, stream)
         self._program.load(state, mask)
-        return self._program.hessian_gradient(table, self._noise(stream), temperature)
+        return self._program.meter.hessian_gradient(table, self._noise(stream), temperature)
 
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self._program.synaptic_flow(state, mask)
@@ -147,7 +147,7 @@ class KerasLab(Lab):
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         self._program.load(state, mask)
-        return Metrics(*self._program.evaluate(split))
+        return Metrics(*self._program.meter.evaluate(split))
 
     def _sibling(self, task: Task) -> Lab:
         return KerasLab(

@@ -14,21 +14,21 @@ import tensorflow as tf
 import tf_keras
 
 from ltx import device, feed, models, optimizer
-from ltx.dataset import Dataset, Split
+from ltx.dataset import Dataset
 from ltx.engine import Engine
 from ltx.errors import DivergedError, GuardError, UsageError
 from ltx.mask import Mask
 from ltx.masking import MaskedModel
-from ltx.sensitivity import Sensitivity
+from ltx.meter import Meter
+from ltx.objective import Objective
 from ltx.state import State
 from ltx.task import Task
 
 VERSION = 1  # part of every fingerprint: raise it when the same inputs may give other bytes
-EVAL_BATCH = 1000
 
 
 class Program:
-    """Runs segments of training, evaluation and gradients for one task on one engine.
+    """Runs segments of training for one task on one engine; its `meter` measures between them.
 
     Masks, data order and learning rates are inputs, so one compilation serves every level, finder
     and seed. The bare model computes; TF-MOT's wrappers, which share its variables, hold the masks
@@ -53,28 +53,24 @@ class Program:
             )
         self.slots = optimizer.slots(self.optimizer, self.weights)
         self.fresh_slots = {name: slot.numpy() for name, slot in self.slots.items()}
-        self.softmax = _ends_in_softmax(self.model)
         size = sum(split.nbytes for split in (data.train, data.validation, data.test))
-        self.resident = size <= engine.resident_mb << 20
-        self.xla = _use_xla(engine, self.model, self.masked)
-        self._mean = tf.constant(data.mean, tf.float32)
-        self._inverse_std = tf.constant(1 / data.std, tf.float32)
+        self.resident = feed.OnDevice(data) if size <= engine.resident_mb << 20 else None
+        pools = any("MaxPool" in type(layer).__name__ for layer in self.model._flatten_layers())
+        self.xla = device.use_xla(engine, self.masked.has_convolution, pools)
+        self.objective = Objective(self.masked, data)
+        self.meter = Meter(self.masked, self.objective, data, self.resident, self.xla)
         if engine.deterministic:
             tf.config.experimental.enable_op_determinism()
         self._compile()
 
     def _compile(self) -> None:
         xla = self.xla or None
-        self._evaluate = tf.function(self._evaluate_loop, jit_compile=xla, autograph=False)
-        self._score = tf.function(self._score_batch, jit_compile=xla, autograph=False)
-        self._gradient = tf.function(self._gradient_batch, jit_compile=xla, autograph=False)
         if self.resident:
             self._segment = tf.function(self._resident_loop, jit_compile=xla, autograph=False)
         else:
             # A loop that waits for the host cannot be one XLA program, but each of its steps can.
             self._one_step = tf.function(self._step, jit_compile=xla, autograph=False)
             self._segment = tf.function(self._streamed_loop, autograph=False)
-        self._sensitivity = Sensitivity(self.masked, self.data.image, self._noisy_logs, self.xla)
 
     def build(self, seed: int) -> tf_keras.Model:
         """The task's model with the initial weights of this seed."""
@@ -168,7 +164,7 @@ class Program:
         if self.resident:
             rows = np.zeros((window, table.shape[1]), np.int32)
             rows[:count] = table
-            report = self._segment(tf.constant(rows), *self._tensors("train"), *inputs)
+            report = self._segment(tf.constant(rows), *self.resident("train"), *inputs)
         else:
             report = self._segment(iter(feed.stream(self.data.train, table)), *inputs)
         self._guard(report, start + count)
@@ -205,11 +201,11 @@ class Program:
             number = replica.replica_id_in_sync_group
             images, labels = (feed.share(x, self.replicas, number) for x in (images, labels))
             seed = tf.random.experimental.stateless_fold_in(seed, number)
-        self._seed_layers(seed)
-        images = feed.augment(self._scaled(images), recipe.augment, seed)
+        self.objective.seed_layers(seed)
+        images = feed.augment(self.objective.scaled(images), recipe.augment, seed)
         variables = list(self.weights.values())
         with tf.GradientTape() as tape:
-            losses = self._losses(images, labels, recipe.label_smoothing)
+            losses = self.objective.losses(images, labels, recipe.label_smoothing)
             loss = tf.reduce_sum(losses) / batch + sum(self.model.losses) / self.replicas
             scaled = self.optimizer.get_scaled_loss(loss) if self._scales_loss else loss
         gradients = tape.gradient(scaled, variables, unconnected_gradients="zero")
@@ -253,28 +249,6 @@ class Program:
                 result.append((gradient + decay * weight if decay else gradient) * mask)
         return result
 
-    def _seed_layers(self, seed: tf.Tensor) -> None:
-        """Make the noise of Dropout a function of the step, so that segments equal one run."""
-        for number, generator in enumerate(self.masked.generators):
-            key = tf.random.experimental.stateless_fold_in(seed, number)
-            state = tf.concat([tf.zeros(1, tf.int64), tf.cast(key, tf.int64)], 0)
-            generator.state.assign(state)
-
-    def _scaled(self, images: tf.Tensor) -> tf.Tensor:
-        return (tf.cast(images, tf.float32) - self._mean) * self._inverse_std
-
-    def _log_probabilities(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        """Of scaled images, [batch, classes], in float32 whatever the precision of the model."""
-        outputs = tf.cast(self.model(images, training=training), tf.float32)
-        if self.softmax:
-            return tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
-        return tf.nn.log_softmax(outputs)
-
-    def _losses(self, images: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:
-        low = smoothing / self.data.classes
-        targets = tf.one_hot(labels, self.data.classes, 1 - smoothing + low, low)
-        return -tf.reduce_sum(targets * self._log_probabilities(images, training=True), axis=-1)
-
     def _report(self) -> tuple[tf.Tensor, ...]:
         """What the guard needs, taken before TF-MOT zeroes once more what the masks prune."""
         finite = [tf.reduce_all(tf.math.is_finite(v)) for v in self.weights.values()]
@@ -305,67 +279,9 @@ class Program:
                     " please report this"
                 )
 
-    # Measuring
-
-    def evaluate(self, split: str) -> tuple[float, float]:
-        """Mean loss and accuracy over a split, summed in float64."""
-        part: Split = getattr(self.data, split)
-        size = min(EVAL_BATCH, len(part))
-        count = -(-len(part) // size)
-        rows = np.resize(np.arange(len(part), dtype=np.int32), (count, size))
-        real = (np.arange(count * size) < len(part)).astype(np.float32).reshape(count, size)
-        if self.resident:
-            inputs = (*self._tensors(split), tf.constant(rows), tf.constant(real))
-            sums = self._evaluate(*inputs).numpy()
-        else:
-            batches = feed.stream(part, rows)
-            sums = [
-                self._score(*b, tf.constant(w)).numpy() for b, w in zip(batches, real, strict=True)
-            ]
-        loss, right = np.asarray(sums, np.float64).sum(0) / len(part)
-        return float(loss), float(right)
-
-    def _evaluate_loop(self, images, labels, rows, real):  # type: ignore[no-untyped-def]
-        def score(inputs: tuple) -> tf.Tensor:
-            chosen, weight = inputs
-            batch = tf.gather(images, chosen), tf.gather(labels, chosen)
-            return self._score_batch(*batch, weight)
-
-        signature = tf.TensorSpec([2], tf.float32)
-        return tf.map_fn(score, (rows, real), fn_output_signature=signature, parallel_iterations=1)
-
-    def _score_batch(self, images: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-        """The sums of loss and of hits over the examples that are real and not padding."""
-        logs = self._log_probabilities(self._scaled(images), training=False)
-        losses = -tf.reduce_sum(tf.one_hot(labels, self.data.classes) * logs, axis=-1)
-        right = tf.cast(tf.argmax(logs, -1, tf.int32) == labels, tf.float32)
-        return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(right * real)])
-
-    def gradients(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
-        """The mean gradient of the prunable weights over the batches of `table`."""
-        total = {name: np.zeros(mask.shape, np.float32) for name, mask in self.masks.items()}
-        for batch in self._batches(table, seed):
-            gradients = self._gradient(*batch)
-            for name, gradient in zip(total, gradients, strict=True):
-                total[name] += gradient.numpy() / len(table)
-        return total
-
-    def _gradient_batch(self, images, labels, number, seed):  # type: ignore[no-untyped-def]
-        self._seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
-        weights = [self.weights[name] for name in self.masks]
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(self._losses(self._scaled(images), labels, 0.0))
-        return tape.gradient(loss, weights, unconnected_gradients="zero")
-
-    def hessian_gradient(
-        self, table: np.ndarray, seed: np.ndarray, temperature: float
-    ) -> dict[str, np.ndarray]:
-        """The mean Hessian times the mean gradient over the batches of `table`."""
-        return self._sensitivity.hessian_gradient(self._batches(table, seed), temperature)
-
     def synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         """The derivatives of the summed logits, all variables absolute, for an image of ones."""
-        if self.softmax:
+        if not self.objective.outputs_logits:
             raise UsageError(
                 f"{self.task.label}: expected a model that ends in logits, got one that ends in"
                 " softmax, whose outputs always sum to one; leave its softmax away"
@@ -375,31 +291,7 @@ class Program:
             for group in (state.weights, state.statistics)
         )
         self.load(state.replace(weights=weights, statistics=statistics), mask)
-        return self._sensitivity.synaptic_flow()
-
-    def _batches(self, table: np.ndarray, seed: np.ndarray) -> list[tuple[tf.Tensor, ...]]:
-        """The batches of `table` on the device, each with its number and the seed of its noise."""
-        taken = (self.data.train.take(rows) for rows in table)
-        return [
-            (tf.constant(images), tf.constant(labels), tf.constant(number), tf.constant(seed))
-            for number, (images, labels) in enumerate(taken)
-        ]
-
-    def _noisy_logs(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """The log-probabilities of raw images in training mode, under the noise of this seed."""
-        self._seed_layers(seed)
-        return self._log_probabilities(self._scaled(images), training=True)
-
-    def _tensors(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
-        """A split on the device, put there when it is first asked for."""
-        part: Split = getattr(self.data, split)
-        if split not in self._on_device:
-            self._on_device[split] = (tf.constant(part.images), tf.constant(part.labels, tf.int32))
-        return self._on_device[split]
-
-    @functools.cached_property
-    def _on_device(self) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
-        return {}
+        return self.meter.synaptic_flow()
 
     def _scope(self):  # type: ignore[no-untyped-def]
         return self.strategy.scope() if self.strategy else tf.device(device.kind(self.engine))
@@ -419,31 +311,3 @@ def _repeat(step: Callable[[tf.Tensor], None], count: tf.Tensor) -> None:
 def _arrays(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:
     # The first replica's: all hold the same, and a mean of three equal numbers need not be equal.
     return {name: getattr(v, "values", (v,))[0].numpy() for name, v in variables.items()}
-
-
-def _ends_in_softmax(model: tf_keras.Model) -> bool:
-    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, tf_keras.Model)]
-    if not layers:
-        return False
-    activation = getattr(layers[-1], "activation", None)
-    softmax = activation is tf_keras.activations.softmax
-    return softmax or isinstance(layers[-1], tf_keras.layers.Softmax)
-
-
-def _use_xla(engine: Engine, model: tf_keras.Model, masked: MaskedModel) -> bool:
-    """Whether whole loops are compiled by XLA."""
-    pools = any("MaxPool" in type(layer).__name__ for layer in model._flatten_layers())
-    clash = pools and engine.deterministic
-    if engine.compile == "xla":
-        if clash:
-            raise UsageError(
-                "Engine.compile: XLA has no deterministic gradient of max pooling; set"
-                " Engine.deterministic = False or Engine.compile = 'graph'"
-            )
-        if engine.strategy == "mirrored":
-            raise UsageError("Engine.compile: XLA cannot compile mirrored replicas; use 'graph'")
-        return True
-    if engine.compile == "graph" or engine.strategy != "one" or clash:
-        return False
-    # On a CPU XLA makes convolutions inside a loop a hundred times slower than the graph does.
-    return not (masked.has_convolution and device.kind(engine) == "CPU")

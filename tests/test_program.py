@@ -77,7 +77,7 @@ def test_dropout_draws_anew_at_every_step_and_for_every_seed():
     generator = made._program.masked.generators[0]
     seen = set()
     for step in range(3):
-        made._program._seed_layers(tf.constant([0, step], tf.int32))
+        made._program.objective.seed_layers(tf.constant([0, step], tf.int32))
         seen.add(tuple(generator.state.numpy()))
     assert len(seen) == 3
 
@@ -195,7 +195,9 @@ def test_gradients_are_those_of_finite_differences():
 
     def loss(state):
         program.load(state, mask)
-        return float(tf.reduce_mean(program._losses(program._scaled(images), labels, 0.0)))
+        return float(
+            tf.reduce_mean(program.objective.losses(program.objective.scaled(images), labels, 0.0))
+        )
 
     keep = tuple(np.argwhere(mask["logits/kernel"])[0])
     moved = []
@@ -234,7 +236,7 @@ def test_evaluation_counts_every_example_once(monkeypatch):
     made = lab()
     state, mask = made.init(), made.dense()
     before = made.evaluate(state, mask, "train")
-    monkeypatch.setattr("ltx.program.EVAL_BATCH", 7)
+    monkeypatch.setattr("ltx.meter.EVAL_BATCH", 7)
     other = KerasLab(ltx.Task(model="tiny.dense", recipe=ltx.Recipe(length="99it")), 0)
     after = other.evaluate(state, mask, "train")
     assert after.accuracy == before.accuracy
@@ -256,7 +258,7 @@ def test_what_an_engine_cannot_do_is_said_before_training():
 def test_a_program_holds_no_more_than_the_data_it_was_given():
     made = lab()
     assert isinstance(made._program, Program)
-    assert set(made._program._on_device) <= {"train", "validation", "test"}
+    assert set(made._program.resident.held) <= {"train", "validation", "test"}
 
 
 @pytest.mark.slow

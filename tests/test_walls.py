@@ -34,7 +34,9 @@ ORDER = [
     *(
         "device",
         "feed",
+        "objective",
         "sensitivity",
+        "meter",
         "program",
         "keras_lab",
         "doctor",
@@ -52,10 +54,11 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *("image_cache", "device", "feed", "sensitivity", "program"),
+        *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
     },
     "tf_keras": {
-        *("architectures", "models", "geometry", "variables", "masking", "optimizer", "program"),
+        *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
+        *("objective", "program"),
     },
     "keras": set(),
 }

@@ -1,0 +1,114 @@
+"""Meter: loss, accuracy and derivatives of a model at the state that it holds."""
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import numpy as np
+import tensorflow as tf
+
+from ltx import feed
+from ltx.dataset import Dataset, Split
+from ltx.feed import OnDevice
+from ltx.masking import MaskedModel
+from ltx.objective import Objective
+from ltx.sensitivity import Sensitivity
+
+EVAL_BATCH = 1000
+
+
+class Meter:
+    """Measures and changes nothing; splits that are not `resident` on the device are streamed."""
+
+    def __init__(
+        self,
+        masked: MaskedModel,
+        objective: Objective,
+        data: Dataset,
+        resident: OnDevice | None,
+        xla: bool,
+    ) -> None:
+        self._masked, self._objective = masked, objective
+        self._data, self._resident = data, resident
+        compiled = xla or None
+        self._evaluate = tf.function(self._evaluate_loop, jit_compile=compiled, autograph=False)
+        self._score = tf.function(self._score_batch, jit_compile=compiled, autograph=False)
+        self._gradient = tf.function(self._gradient_batch, jit_compile=compiled, autograph=False)
+        self._sensitivity = Sensitivity(masked, data.image, self._noisy_logs, xla)
+
+    def evaluate(self, split: str) -> tuple[float, float]:
+        """Mean loss and accuracy over a split, summed in float64."""
+        part: Split = getattr(self._data, split)
+        size = min(EVAL_BATCH, len(part))
+        count = -(-len(part) // size)
+        rows = np.resize(np.arange(len(part), dtype=np.int32), (count, size))
+        real = (np.arange(count * size) < len(part)).astype(np.float32).reshape(count, size)
+        if self._resident is not None:
+            inputs = (*self._resident(split), tf.constant(rows), tf.constant(real))
+            sums = self._evaluate(*inputs).numpy()
+        else:
+            batches = feed.stream(part, rows)
+            sums = [
+                self._score(*b, tf.constant(w)).numpy() for b, w in zip(batches, real, strict=True)
+            ]
+        loss, right = np.asarray(sums, np.float64).sum(0) / len(part)
+        return float(loss), float(right)
+
+    def _evaluate_loop(self, images, labels, rows, real):  # type: ignore[no-untyped-def]
+        def score(inputs: tuple) -> tf.Tensor:
+            chosen, weight = inputs
+            batch = tf.gather(images, chosen), tf.gather(labels, chosen)
+            return self._score_batch(*batch, weight)
+
+        signature = tf.TensorSpec([2], tf.float32)
+        return tf.map_fn(score, (rows, real), fn_output_signature=signature, parallel_iterations=1)
+
+    def _score_batch(self, images: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+        """The sums of loss and of hits over the examples that are real and not padding."""
+        logs = self._objective.log_probabilities(self._objective.scaled(images), training=False)
+        losses = -tf.reduce_sum(tf.one_hot(labels, self._objective.classes) * logs, axis=-1)
+        right = tf.cast(tf.argmax(logs, -1, tf.int32) == labels, tf.float32)
+        return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(right * real)])
+
+    def gradients(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
+        """The mean gradient of the prunable weights over the batches of `table`."""
+        total = {
+            name: np.zeros(mask.shape, np.float32) for name, mask in self._masked.masks.items()
+        }
+        for batch in self._batches(table, seed):
+            gradients = self._gradient(*batch)
+            for name, gradient in zip(total, gradients, strict=True):
+                total[name] += gradient.numpy() / len(table)
+        return total
+
+    def _gradient_batch(self, images, labels, number, seed):  # type: ignore[no-untyped-def]
+        self._objective.seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
+        weights = [self._masked.weights[name] for name in self._masked.masks]
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(
+                self._objective.losses(self._objective.scaled(images), labels, 0.0)
+            )
+        return tape.gradient(loss, weights, unconnected_gradients="zero")
+
+    def hessian_gradient(
+        self, table: np.ndarray, seed: np.ndarray, temperature: float
+    ) -> dict[str, np.ndarray]:
+        """The mean Hessian times the mean gradient over the batches of `table`."""
+        return self._sensitivity.hessian_gradient(self._batches(table, seed), temperature)
+
+    def synaptic_flow(self) -> dict[str, np.ndarray]:
+        """The derivatives of the summed logits for an image of ones, in eval mode."""
+        return self._sensitivity.synaptic_flow()
+
+    def _batches(self, table: np.ndarray, seed: np.ndarray) -> list[tuple[tf.Tensor, ...]]:
+        """The batches of `table` on the device, each with its number and the seed of its noise."""
+        taken = (self._data.train.take(rows) for rows in table)
+        return [
+            (tf.constant(images), tf.constant(labels), tf.constant(number), tf.constant(seed))
+            for number, (images, labels) in enumerate(taken)
+        ]
+
+    def _noisy_logs(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The log-probabilities of raw images in training mode, under the noise of this seed."""
+        self._objective.seed_layers(seed)
+        return self._objective.log_probabilities(self._objective.scaled(images), training=True)
