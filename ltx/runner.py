@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -101,6 +102,22 @@ def _results(rows: list[Row], failures: list[Failure]) -> dict[str, object]:
 
 
 @contextlib.contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: Python drops the exception where a destructor is running."""
+    pressed: list[int] = []
+
+    def press(number: int, frame: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
 def _progress() -> Iterator[tuple[Watch, Callable[[Row | Failure], None]]]:
     """A bar for the training under way, named by what was found last; only on a terminal."""
     columns = (
@@ -110,12 +127,15 @@ def _progress() -> Iterator[tuple[Watch, Callable[[Row | Failure], None]]]:
         rich.progress.TimeElapsedColumn(),
     )
     console = rich.console.Console(stderr=True)
-    with rich.progress.Progress(
+    shown = rich.progress.Progress(
         *columns, console=console, transient=True, disable=not sys.stderr.isatty()
-    ) as bars:
+    )
+    with _interrupts() as interrupted, shown as bars:
         bar = bars.add_task("starting", total=None)
 
         def watch(step: int, stop: int) -> None:
+            if interrupted():
+                raise KeyboardInterrupt
             bars.update(bar, completed=step, total=stop)
 
         def tell(result: Row | Failure) -> None:
