@@ -26,6 +26,11 @@ CORE = {cls.__name__: cls for cls in (Study, Task, Recipe, Engine, Pruning, *_SC
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)
 
+_EXAMPLES = {
+    "Task": "Study.tasks = [@Task()]",
+    "Recipe": "Task.recipe = @Recipe()",
+    "Pruning": "imp.pruning = @Pruning()",
+}
 _ERRORS = (
     ValueError,
     KeyError,
@@ -56,7 +61,24 @@ def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool =
     with _translated("configuration"):
         gin.finalize()
         study = gin.get_configurable("ltx.Study")()
-        return Config(study, gin.get_configurable("ltx.Engine")(), gin.config_str())
+        engine = gin.get_configurable("ltx.Engine")()
+        _check_all_used()
+        return Config(study, engine, gin.config_str())
+
+
+def _check_all_used() -> None:
+    """Refuse a setting that nothing reads, which gin would pass over without a word."""
+    used = gin.config._OPERATIVE_CONFIG.keys()  # gin has no public way to ask
+    for (scope, selector), settings in gin.config._CONFIG.items():
+        read = any(
+            n == selector and (not scope or f"{s}/".startswith(f"{scope}/")) for s, n in used
+        )
+        if selector != "gin.macro" and not read:
+            name = selector.rpartition(".")[2]
+            raise UsageError(
+                f"{name}.{next(iter(settings))} is set, but nothing in the study uses {name}; refer"
+                f" to it as {_EXAMPLES.get(name, f'@{name}()')}, or leave the setting away"
+            )
 
 
 def _apply_file(path: Path, allow_imports: bool) -> None:

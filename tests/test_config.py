@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ltx_plugins.imp import IMP
 
-from ltx import Pruning, UsageError, config
+from ltx import Pruning, Random, UsageError, config
 from ltx.config import Config
 
 SHIPPED = Path(__file__).parents[1] / "gin_configs"
@@ -260,3 +260,23 @@ def test_imports_run_where_they_are_allowed(tmp_path: Path, trap: Path) -> None:
     asked = load(tmp_path, f"import trap_{tmp_path.name}\n{SMALL}", allow=True)
     assert trap.exists()
     assert asked.study.finders["imp"] == IMP()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Study.finders = {'a': @imp()}\nTask.data = 'mnist'", "Study.tasks = [@Task()]"),
+        (SMALL.replace("Task.recipe", "# ") + "Recipe.length = '5it'", "Task.recipe = @Recipe()"),
+        (SMALL + "Pruning.rate = 0.5", "imp.pruning = @Pruning()"),
+        (SMALL + "transfer.head = 'random'", "nothing in the study uses transfer"),
+        (SMALL + "other/imp.levels = 3", "imp.levels is set, but nothing"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    message = refused(tmp_path, text)
+    assert words in message, message
+
+
+def test_a_setting_for_all_scopes_is_used_by_any_of_them(tmp_path: Path) -> None:
+    text = SMALL.replace("@imp()", "@deep/imp()") + "imp.levels = 2\ndeep/imp.score = @Random()\n"
+    assert load(tmp_path, text).study.finders["imp"] == IMP(levels=2, score=Random())
