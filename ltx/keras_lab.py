@@ -6,7 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ltx import data, identity, order
+from ltx.channels import Channels
 from ltx.engine import Engine
+from ltx.errors import UsageError
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Ledger, Run
 from ltx.mask import Mask
@@ -64,6 +66,10 @@ class KerasLab(Lab):
     @property
     def prunable(self) -> tuple[Weight, ...]:
         return self._program.masked.prunable
+
+    @property
+    def channels(self) -> tuple[Channels, ...]:
+        raise UsageError(f"{self.task.label}: its channels are not known")
 
     @functools.cached_property
     def head(self) -> tuple[str, ...]:

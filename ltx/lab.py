@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 
 from ltx import identity
+from ltx.channels import Channels
 from ltx.checks import check_number
 from ltx.cost import Cost
 from ltx.duration import Duration
@@ -53,6 +54,14 @@ class Lab(abc.ABC):
     @abc.abstractmethod
     def prunable(self) -> tuple[Weight, ...]:
         """The weights that a mask covers, in the model's order."""
+
+    @property
+    @abc.abstractmethod
+    def channels(self) -> tuple[Channels, ...]:
+        """The channels that can be dropped whole, from the image to the logits.
+
+        Raises UsageError where the model's layers do not tell how they are wired.
+        """
 
     @property
     @abc.abstractmethod

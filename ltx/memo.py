@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ltx import identity, sealed
+from ltx.channels import Channels
 from ltx.errors import CorruptError
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Run
@@ -40,6 +41,10 @@ class MemoLab(Lab):
     @property
     def prunable(self) -> tuple[Weight, ...]:
         return self.inner.prunable
+
+    @property
+    def channels(self) -> tuple[Channels, ...]:
+        return self.inner.channels
 
     @property
     def head(self) -> tuple[str, ...]:

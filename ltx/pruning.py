@@ -3,16 +3,28 @@
 import dataclasses
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from ltx import densities
+from ltx.channels import Channels
 from ltx.checks import check_choice
 from ltx.errors import UsageError, unknown
 from ltx.mask import Mask
 from ltx.weight import Weight
 
 SCOPES = ("layer", "global", "erk")
+
+
+class Prunable(Protocol):
+    """What pruning asks of a lab."""
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]: ...
+
+    @property
+    def channels(self) -> tuple[Channels, ...]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +77,9 @@ class Pruning:
                     f"Pruning.{name}: the global scope has one rate; use scope 'layer'"
                 )
 
-    def check(self, weights: Sequence[Weight]) -> "Pruning":
+    def check(self, lab: Prunable) -> "Pruning":
         """This pruning, if every `keep` pattern matches a weight and something is left to prune."""
+        weights = lab.prunable
         names = [weight.name for weight in weights]
         for pattern in self.keep:
             if not fnmatch.filter(names, pattern):
@@ -81,17 +94,15 @@ class Pruning:
             )
         return self
 
-    def __call__(
-        self, weights: Sequence[Weight], mask: Mask, scores: Mapping[str, np.ndarray]
-    ) -> Mask:
+    def __call__(self, lab: Prunable, mask: Mask, scores: Mapping[str, np.ndarray]) -> Mask:
         """The mask without its lowest-scored weights; exactly round(rate * surviving) go.
 
         Or so many that the density is left: none from a tensor that has fewer already.
         """
-        self.check(weights)
-        for weight in weights:
+        self.check(lab)
+        for weight in lab.prunable:
             _check_scores(weight, mask, scores)
-        pruned = [weight for weight in weights if not self._is_kept(weight.name)]
+        pruned = [weight for weight in lab.prunable if not self._is_kept(weight.name)]
         kept = dict(mask)
         for names, count in self._counts(pruned, mask):
             kept.update(

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from ltx import identity, order
+from ltx.channels import Axis, Channels
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Ledger, Run
 from ltx.mask import Mask
@@ -54,6 +55,12 @@ class FakeLab(Lab):
             Weight("hidden/kernel", (inputs, HIDDEN)),
             Weight("output/kernel", (HIDDEN, self.classes), is_output=True),
         )
+
+    @property
+    def channels(self) -> tuple[Channels, ...]:
+        made = Axis("hidden/kernel", 1, HIDDEN)
+        taken = Axis("output/kernel", 0, HIDDEN)
+        return (Channels(HIDDEN, (made,), (taken,), riders=("hidden/bias",)),)
 
     @property
     def head(self) -> tuple[str, ...]:

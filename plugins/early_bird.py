@@ -53,7 +53,7 @@ class EarlyBird(ltx.Finder):
 
     def check(self, lab: ltx.Lab) -> None:
         for density in self.densities:
-            ltx.Pruning.to(density, self.scope).check(lab.prunable)
+            ltx.Pruning.to(density, self.scope).check(lab)
         every, whole = lab.steps(self.every), lab.steps()
         if not 0 < every * self.window <= whole:
             raise ltx.UsageError(
@@ -73,7 +73,7 @@ class EarlyBird(ltx.Finder):
             state = lab.train(state, dense, f"{until}it").state
             scores = self.score(lab, state, dense)
             for density in drawn.keys() - found.keys():
-                mask = ltx.Pruning.to(density, self.scope)(lab.prunable, dense, scores)
+                mask = ltx.Pruning.to(density, self.scope)(lab, dense, scores)
                 masks = drawn[density] = [*drawn[density], mask][-self.window :]
                 distance = max((_distance(mask, old) for old in masks[:-1]), default=1.0)
                 emerged = len(masks) == self.window and distance <= self._limit(density)

@@ -36,7 +36,7 @@ class EarlyRewind(ltx.Finder):
         ltx.Duration.parse(self.rewind)
 
     def check(self, lab: ltx.Lab) -> None:
-        self.pruning.check(lab.prunable)
+        self.pruning.check(lab)
         if lab.steps(self.rewind) >= lab.steps():
             raise ltx.UsageError(
                 f"early_rewind.rewind: {self.rewind} is step {lab.steps(self.rewind)}, but the"
@@ -51,7 +51,7 @@ class EarlyRewind(ltx.Finder):
         for _ in range(self.levels):
             trained = again.train(ticket.state, ticket.mask).state
             scores = self.score(lab, trained, ticket.mask)
-            mask = self.pruning(lab.prunable, ticket.mask, scores)
+            mask = self.pruning(lab, ticket.mask, scores)
             if self.mode == "fine_tune" and recipe is None:
                 recipe = self._last_rate(lab, origin.step)
                 again = lab.on(recipe=recipe)

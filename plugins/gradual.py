@@ -32,7 +32,7 @@ class Gradual(ltx.Finder):
             ltx.Duration.parse(text)
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.Pruning.to(self.density, self.scope).check(lab.prunable)
+        ltx.Pruning.to(self.density, self.scope).check(lab)
         begin, end, whole = lab.steps(self.begin), lab.steps(self.end), lab.steps()
         if not begin < end < whole:
             raise ltx.UsageError(
@@ -53,7 +53,7 @@ class Gradual(ltx.Finder):
             state = lab.train(state, mask, f"{step}it").state
             density = self._density(lab, step)
             pruning = ltx.Pruning.to(density, self.scope)
-            mask = pruning(lab.prunable, mask, self.score(lab, state, mask))
+            mask = pruning(lab, mask, self.score(lab, state, mask))
             curve.append([step, mask.density])
         yield first.child(lab, mask, state=state, note={"curve": curve, "collapsed": mask.empty()})
 

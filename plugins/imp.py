@@ -26,7 +26,7 @@ class IMP(ltx.Finder):
         ltx.check_score("imp.score", self.score)
 
     def check(self, lab: ltx.Lab) -> None:
-        self.pruning.check(lab.prunable)
+        self.pruning.check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         ticket = ltx.Ticket.of(lab, lab.dense(), lab.init())
@@ -34,5 +34,5 @@ class IMP(ltx.Finder):
         for _ in range(self.levels):
             trained = lab.train(ticket.state, ticket.mask).state
             scores = self.score(lab, trained, ticket.mask)
-            ticket = ticket.child(lab, self.pruning(lab.prunable, ticket.mask, scores))
+            ticket = ticket.child(lab, self.pruning(lab, ticket.mask, scores))
             yield ticket

@@ -30,7 +30,7 @@ class OneShot(ltx.Finder):
         object.__setattr__(self, "keep", pruning.keep)  # a list from gin, or one plain text
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.Pruning.to(self.density, self.scope, self.keep).check(lab.prunable)
+        ltx.Pruning.to(self.density, self.scope, self.keep).check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         yield from _find(lab, self.density, self.score, self.rounds, self.scope, self.keep)
@@ -53,7 +53,7 @@ class SNIP(ltx.Finder):
         _check("snip", self.density, ltx.Snip(self.batches), 1, "global")
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.Pruning.to(self.density).check(lab.prunable)
+        ltx.Pruning.to(self.density).check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         yield from _find(lab, self.density, ltx.Snip(self.batches))
@@ -82,7 +82,7 @@ class GraSP(ltx.Finder):
         return ltx.Grasp(self.batches, self.temperature)
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.Pruning.to(self.density).check(lab.prunable)
+        ltx.Pruning.to(self.density).check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         yield from _find(lab, self.density, self._score)
@@ -103,7 +103,7 @@ class SynFlow(ltx.Finder):
         _check("synflow", self.density, ltx.Synflow(), self.rounds, "global")
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.Pruning.to(self.density).check(lab.prunable)
+        ltx.Pruning.to(self.density).check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         yield from _find(lab, self.density, ltx.Synflow(), self.rounds)
@@ -123,7 +123,7 @@ def _find(
     mask = ticket.mask
     for number in range(1, rounds + 1):
         pruning = ltx.Pruning.to(density ** (number / rounds), scope, keep)
-        mask = pruning(lab.prunable, mask, score(lab, ticket.state, mask))
+        mask = pruning(lab, mask, score(lab, ticket.state, mask))
     yield ticket.child(lab, mask, note={"rounds": rounds, "collapsed": mask.empty()})
 
 

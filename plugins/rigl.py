@@ -94,7 +94,7 @@ def _find(
     yield first
     state, seen = first.state, first.mask
     random = ltx.Random("first connections")(lab, state, seen)
-    mask = seen = ltx.Pruning.to(density, scope)(lab.prunable, seen, random)
+    mask = seen = ltx.Pruning.to(density, scope)(lab, seen, random)
     for step in times:
         state = lab.train(state, mask, f"{step}it").state
         wanted = grow(state, mask)
@@ -129,7 +129,7 @@ def _check(name: str, density: float, drop: float, scope: str) -> None:
 
 
 def _fits(name: str, lab: ltx.Lab, density: float, every: str, end: str) -> None:
-    ltx.Pruning.to(density, "erk").check(lab.prunable)
+    ltx.Pruning.to(density, "erk").check(lab)
     if not 0 < lab.steps(every) < lab.steps(end) <= lab.steps():
         raise ltx.UsageError(
             f"{name}.every: {every} is step {lab.steps(every)}, expected one between 0 and step"

@@ -1,5 +1,7 @@
 """Pruning: exact counts, nested masks, fair ties, kept patterns and the papers' densities."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,11 +11,18 @@ from hypothesis.extra import numpy as hnp
 from ltx import Mask, Pruning, UsageError, Weight
 from ltx.pruning import drop_lowest
 
+
+def lab_of(weights: tuple[Weight, ...]) -> SimpleNamespace:
+    """As much of a lab as pruning looks at."""
+    return SimpleNamespace(prunable=weights, channels=())
+
+
 WEIGHTS = (
     Weight("conv/kernel", (3, 3, 2, 4), kind="conv", uses=9),
     Weight("fc/kernel", (8, 6)),
     Weight("out/kernel", (6, 5), is_output=True),
 )
+LAB = lab_of(WEIGHTS)
 LENET = (
     Weight("dense_1/kernel", (784, 300)),
     Weight("dense_2/kernel", (300, 100)),
@@ -59,7 +68,7 @@ def normal(weights: tuple[Weight, ...], seed: int = 0) -> dict[str, np.ndarray]:
 @given(st.data(), rates, seeds)
 def test_global_removes_exactly_the_share(data: st.DataObject, rate: float, seed: int) -> None:
     before = random_mask(seed)
-    after = Pruning(rate, scope="global")(WEIGHTS, before, scored(data))
+    after = Pruning(rate, scope="global")(LAB, before, scored(data))
     assert after.kept == before.kept - round(rate * before.kept)
     assert after <= before
 
@@ -67,7 +76,7 @@ def test_global_removes_exactly_the_share(data: st.DataObject, rate: float, seed
 @given(st.data(), rates, seeds)
 def test_layerwise_removes_exactly_the_share(data: st.DataObject, rate: float, seed: int) -> None:
     pruning, before = Pruning(rate), random_mask(seed)
-    after = pruning(WEIGHTS, before, scored(data))
+    after = pruning(LAB, before, scored(data))
     for weight in WEIGHTS:
         had = int(before[weight.name].sum())
         assert after[weight.name].sum() == had - round(pruning.rate_of(weight) * had)
@@ -79,7 +88,7 @@ def test_what_stays_is_worth_at_least_what_goes(
     data: st.DataObject, rate: float, scope: str, seed: int
 ) -> None:
     before, scores = random_mask(seed), scored(data)
-    after = Pruning(rate, scope=scope)(WEIGHTS, before, scores)
+    after = Pruning(rate, scope=scope)(LAB, before, scores)
     groups = [list(before)] if scope == "global" else [[name] for name in before]
     for names in groups:
         gone = np.concatenate([scores[n][before[n] & ~after[n]] for n in names])
@@ -93,22 +102,22 @@ def test_a_density_is_reached_exactly(data: st.DataObject, density: float, scope
     if round(density * dense.size) < 1:
         return
     pruning = Pruning.to(density, scope=scope)
-    mask = pruning(WEIGHTS, dense, scored(data))
+    mask = pruning(LAB, dense, scored(data))
     assert mask.kept == round(density * dense.size)
-    assert pruning(WEIGHTS, mask, scored(data)) == mask
-    halved = Pruning(0.01, scope="global")(WEIGHTS, mask, scored(data))
-    assert pruning(WEIGHTS, halved, scored(data)) <= halved
+    assert pruning(LAB, mask, scored(data)) == mask
+    halved = Pruning(0.01, scope="global")(LAB, mask, scored(data))
+    assert pruning(LAB, halved, scored(data)) <= halved
 
 
 def test_a_density_is_of_what_may_be_pruned() -> None:
     pruning = Pruning.to(0.1, keep=("conv/*",))
-    mask = pruning(WEIGHTS, Mask.ones(WEIGHTS), normal(WEIGHTS))
+    mask = pruning(LAB, Mask.ones(WEIGHTS), normal(WEIGHTS))
     assert mask.kept == 72 + round(0.1 * 78)
 
 
 def test_a_density_of_less_than_one_weight_is_refused() -> None:
     with pytest.raises(UsageError, match=r"0\.001 of 150 weights is less than one"):
-        Pruning.to(0.001).check(WEIGHTS)
+        Pruning.to(0.001).check(LAB)
 
 
 def random_mask(seed: int) -> Mask:
@@ -121,7 +130,7 @@ def random_mask(seed: int) -> Mask:
 def test_equal_scores_fall_evenly_on_layers_and_corners(value: float) -> None:
     weights = (Weight("a", (100, 100)), Weight("b", (50, 100)))
     scores = {w.name: np.full(w.shape, value, np.float32) for w in weights}
-    mask = Pruning(0.5, scope="global")(weights, Mask.ones(weights), scores)
+    mask = Pruning(0.5, scope="global")(lab_of(weights), Mask.ones(weights), scores)
     assert mask.kept == 7500
     for array in (mask["a"], mask["b"], mask["a"][:50], mask["a"][:, :50]):
         assert abs(array.mean() - 0.5) < 0.05
@@ -131,9 +140,9 @@ def test_equal_scores_fall_evenly_on_layers_and_corners(value: float) -> None:
 def test_the_same_scores_give_the_same_mask(scope: str) -> None:
     scores = {w.name: np.zeros(w.shape, np.float32) for w in WEIGHTS}
     dense = Mask.ones(WEIGHTS)
-    masks = {Pruning(0.3, scope=scope)(WEIGHTS, dense, scores).id for _ in range(3)}
+    masks = {Pruning(0.3, scope=scope)(LAB, dense, scores).id for _ in range(3)}
     turned = {name: np.asfortranarray(array) for name, array in reversed(scores.items())}
-    masks.add(Pruning(0.3, scope=scope)(WEIGHTS, dense, turned).id)
+    masks.add(Pruning(0.3, scope=scope)(LAB, dense, turned).id)
     assert len(masks) == 1
 
 
@@ -145,7 +154,7 @@ def test_ties_fall_as_they_always_did() -> None:
 def test_neither_scores_nor_mask_are_changed() -> None:
     scores, dense = normal(WEIGHTS), Mask.ones(WEIGHTS)
     before = {name: array.copy() for name, array in scores.items()}
-    Pruning(0.5)(WEIGHTS, dense, scores)
+    Pruning(0.5)(LAB, dense, scores)
     assert dense == Mask.ones(WEIGHTS)
     for name, array in scores.items():
         np.testing.assert_array_equal(array, before[name])
@@ -156,7 +165,7 @@ def test_the_papers_density_ladder() -> None:
     assert mask.size == 266_200
     for level in range(1, 19):
         before = mask
-        mask = pruning(LENET, mask, normal(LENET, level))
+        mask = pruning(lab_of(LENET), mask, normal(LENET, level))
         assert mask <= before
         if level in LADDER:
             assert abs(100 * mask.density - LADDER[level]) < 0.05
@@ -172,7 +181,7 @@ def test_the_output_layer_goes_at_half_the_rate() -> None:
 
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_kept_patterns_stay_whole(scope: str) -> None:
-    mask = Pruning(0.9, scope=scope, keep=("conv/*",))(WEIGHTS, Mask.ones(WEIGHTS), normal(WEIGHTS))
+    mask = Pruning(0.9, scope=scope, keep=("conv/*",))(LAB, Mask.ones(WEIGHTS), normal(WEIGHTS))
     assert mask["conv/kernel"].all()
     if scope == "global":
         assert mask.kept == 72 + 78 - round(0.9 * 78)
@@ -184,16 +193,16 @@ def test_one_pattern_may_be_plain_text() -> None:
 
 def test_patterns_that_match_nothing_or_everything_are_refused() -> None:
     with pytest.raises(UsageError, match=r"'cnv/kernel': did you mean conv/kernel"):
-        Pruning(keep=("cnv/kernel",)).check(WEIGHTS)
+        Pruning(keep=("cnv/kernel",)).check(LAB)
     with pytest.raises(UsageError, match="no weight to prune"):
-        Pruning(keep=("*",)).check(WEIGHTS)
+        Pruning(keep=("*",)).check(LAB)
 
 
 def test_values_of_pruned_weights_are_not_looked_at() -> None:
     mask = random_mask(1)
     scores = normal(WEIGHTS)
     wild = {n: np.where(mask[n], scores[n], np.nan) for n in mask}
-    assert Pruning(0.3)(WEIGHTS, mask, wild) == Pruning(0.3)(WEIGHTS, mask, scores)
+    assert Pruning(0.3)(LAB, mask, wild) == Pruning(0.3)(LAB, mask, scores)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +216,7 @@ def test_values_of_pruned_weights_are_not_looked_at() -> None:
 def test_scores_that_do_not_fit_are_refused(change: dict, words: str) -> None:
     scores = {n: a for n, a in {**normal(WEIGHTS), **change}.items() if a is not None}
     with pytest.raises(UsageError, match=words):
-        Pruning()(WEIGHTS, Mask.ones(WEIGHTS), scores)
+        Pruning()(LAB, Mask.ones(WEIGHTS), scores)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def dense(lab: FakeLab) -> Ticket:
 
 def sparser(lab: FakeLab, ticket: Ticket) -> Mask:
     weights = {name: np.abs(ticket.state.weights[name]) for name in ticket.mask}
-    return Pruning()(lab.prunable, ticket.mask, weights)
+    return Pruning()(lab, ticket.mask, weights)
 
 
 def test_of_takes_task_seed_and_cost_from_the_lab() -> None:

@@ -58,7 +58,7 @@ def test_it_is_the_mask_of_the_training_at_that_step_and_no_earlier_one_would_do
     for step in range(2, found + 1, 2):
         state = lab.train(lab.init(), lab.dense(), f"{step}it").state
         scores = ltx.Magnitude()(lab, state, lab.dense())
-        masks.append(Pruning.to(0.2)(lab.prunable, lab.dense(), scores))
+        masks.append(Pruning.to(0.2)(lab, lab.dense(), scores))
     assert (ticket.mask, ticket.state) == (masks[-1], state)
 
     def still(newest: int) -> bool:

@@ -38,7 +38,7 @@ def test_it_is_pruning_and_training_by_turns() -> None:
     one = list(Gradual(density=0.5, end="10it", every="10it").find(lab))[1]
     state = lab.train(lab.init(), lab.dense(), "10it").state
     pruning = Pruning.to(0.5, scope="layer")
-    mask = pruning(lab.prunable, lab.dense(), ltx.Magnitude()(lab, state, lab.dense()))
+    mask = pruning(lab, lab.dense(), ltx.Magnitude()(lab, state, lab.dense()))
     assert (one.state, one.mask) == (state, mask)
     two = list(Gradual(density=0.5, end="20it", every="10it").find(lab))[1]
     for name, keep in two.mask.items():

@@ -61,7 +61,7 @@ def test_score_and_scope_are_fields() -> None:
     size = lab.dense().size
     assert ticket.mask.kept == size - round(0.5 * size)
     scores = Random()(lab, lab.init(), lab.dense())
-    assert ticket.mask == Pruning(0.5, scope="global")(lab.prunable, lab.dense(), scores)
+    assert ticket.mask == Pruning(0.5, scope="global")(lab, lab.dense(), scores)
 
 
 def test_too_many_levels_stop_where_nothing_is_left_to_prune() -> None:

@@ -43,7 +43,7 @@ def test_single_rounds_are_their_score_and_a_global_cut() -> None:
     lab = FakeLab()
     state, dense, cut = lab.init(), lab.dense(), Pruning.to(0.1)
     for finder, score in ((SNIP(), Snip()), (GraSP(), Grasp()), (OneShot(), Magnitude())):
-        assert sparse(finder, lab).mask == cut(lab.prunable, dense, score(lab, state, dense))
+        assert sparse(finder, lab).mask == cut(lab, dense, score(lab, state, dense))
 
 
 def test_rounds_lower_the_density_by_one_factor() -> None:

@@ -110,7 +110,7 @@ def test_layers_share_the_density_by_erk_or_evenly() -> None:
     assert even.mask.densities() == pytest.approx(dict.fromkeys(even.mask, 0.3), abs=0.01)
     erk = list(RIGL.find(lab))[1].mask
     dense = lab.dense()
-    drawn = Pruning.to(0.3, "erk")(lab.prunable, dense, ltx.Random()(lab, lab.init(), dense))
+    drawn = Pruning.to(0.3, "erk")(lab, dense, ltx.Random()(lab, lab.init(), dense))
     assert erk.densities() == drawn.densities()
 
 
