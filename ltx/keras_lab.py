@@ -147,6 +147,11 @@ class KerasLab(Lab):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self._program.synaptic_flow(state, mask)
 
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        self._program.load(state, mask)
+        taken = self._program.calibration(self._table(batches, stream), self._noise(stream))
+        return state.replace(statistics={**state.statistics, **taken}) if taken else state
+
     def _table(self, batches: int, stream: str) -> np.ndarray:
         size, examples = self.task.recipe.batch_size, len(self._program.data.train)
         return order.batches(self.seed, stream, examples, size, 0, batches)

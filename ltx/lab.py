@@ -104,6 +104,9 @@ class Lab(abc.ABC):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
 
     @abc.abstractmethod
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State: ...
+
+    @abc.abstractmethod
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics: ...
 
     @abc.abstractmethod
@@ -191,6 +194,22 @@ class Lab(abc.ABC):
         self.ledger.add(dataclasses.replace(self._pass(1, mask), examples=0))
         return arrays
 
+    def recalibrated(
+        self, state: State, mask: Mask, batches: int = 50, stream: str = "recalibrated"
+    ) -> State:
+        """The state with BatchNorm's statistics taken anew under the mask; all else is the same.
+
+        Each is the plain mean of what `batches` training batches give, augmented as in training. A
+        model without such statistics gets the state back. Weights that were made without training,
+        as by interpolating, need it before they are evaluated.
+        """
+        if batches < 1:
+            raise UsageError(f"recalibrated: expected at least 1 batch, got {batches}")
+        made = self._recalibrated(state, mask.check(self.prunable), batches, stream)
+        if made is not state:
+            self.ledger.add(self._forward(batches * self.task.recipe.batch_size, mask))
+        return made
+
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
         """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
         if split not in ("train", "validation", "test"):
@@ -225,6 +244,11 @@ class Lab(abc.ABC):
         kept = sum(int(mask[weight.name].sum()) * weight.uses for weight in self.prunable)
         per_example = TRAINING_FLOPS * examples
         return Cost(0, examples, dense * per_example, kept * per_example)
+
+    def _forward(self, examples: int, mask: Mask) -> Cost:
+        """What it costs to send `examples` forward alone: a third, and no steps."""
+        made = self._pass(examples, mask)
+        return dataclasses.replace(made, dense_flops=made.dense_flops // 3, flops=made.flops // 3)
 
     @property
     def spent(self) -> Cost:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ltx import geometry
 from ltx.errors import UsageError
-from ltx.variables import children, generators, owned
+from ltx.variables import children, generators, is_norm, owned
 from ltx.weight import Weight
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -60,9 +60,10 @@ class MaskedModel:
     `model` is the bare model; it shares its variables with the wrappers, and calling it applies
     no mask: that is what `apply` does. `weights` are the trainable variables, `statistics` the
     others that belong to the model's state, `generators` the random states of its Dropout-like
-    layers. `masks` (float32, 1 keeps) and `prunable` are in model order. `unprunable` are the
-    sizes of the weights of rank 2 or more in layers that TF-MOT cannot wrap. `has_convolution`
-    covers custom layers and frozen ones too.
+    layers. `norms` are the BatchNorm layers that train, `moments` their moving statistics and
+    `scales` the names of their trainable scales. `masks` (float32, 1 keeps) and `prunable` are in
+    model order. `unprunable` are the sizes of the weights of rank 2 or more in layers that TF-MOT
+    cannot wrap. `has_convolution` covers custom layers and frozen ones too.
     """
 
     def __init__(self, model: tf_keras.Model) -> None:
@@ -84,6 +85,14 @@ class MaskedModel:
         owners = [(e.layer, e.shape) for e in entries]
         self.has_convolution: bool = geometry.has_convolution(model, owners)
         self.generators: list[tf.random.Generator] = generators(model)
+        normed = [e for e in entries if is_norm(e.layer) and e.layer.trainable]
+        self.norms = list({id(e.layer): e.layer for e in normed}.values())
+        self.moments: dict[str, tf.Variable] = {
+            e.name: e.variable
+            for e in normed
+            if e.variable is e.layer.moving_mean or e.variable is e.layer.moving_variance
+        }
+        self.scales = tuple(e.name for e in normed if e.variable is getattr(e.layer, "gamma", None))
         self._wrappers: dict[int, tf_keras.layers.Layer] = {}
         masks: dict[object, tf.Variable] = {}
         taken: set[object] = set()

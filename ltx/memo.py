@@ -78,6 +78,9 @@ class MemoLab(Lab):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self.inner._synaptic_flow(state, mask)
 
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        return self.inner._recalibrated(state, mask, batches, stream)
+
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return self.inner._evaluate(state, mask, split)
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tf_keras
 
 from ltx import device, feed, models, optimizer
+from ltx.calibration import Calibration
 from ltx.dataset import Dataset
 from ltx.engine import Engine
 from ltx.errors import DivergedError, GuardError, UsageError
@@ -59,6 +60,9 @@ class Program:
         self.xla = device.use_xla(engine, self.masked.has_convolution, pools)
         self.objective = Objective(self.masked, data)
         self.meter = Meter(self.masked, self.objective, data, self.resident, self.xla)
+        self.calibration = Calibration(
+            self.masked, self.objective, task.recipe.augment, data.train, self.xla
+        )
         if engine.deterministic:
             tf.config.experimental.enable_op_determinism()
         self._compile()

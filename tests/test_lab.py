@@ -304,6 +304,18 @@ def test_synaptic_flow_that_overflows_is_refused(make_lab: MakeLab) -> None:
         lab.synaptic_flow(state.replace(weights=huge), lab.dense())
 
 
+def test_a_network_without_statistics_is_recalibrated_for_nothing(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.train(lab.init(), sparse(lab), "10it").state
+    spent = lab.spent
+    assert lab.recalibrated(state, sparse(lab), 2) is state
+    assert lab.spent == spent
+    with pytest.raises(UsageError, match="recalibrated: expected at least 1 batch, got 0"):
+        lab.recalibrated(state, sparse(lab), 0)
+    with pytest.raises(UsageError, match="mask"):
+        lab.recalibrated(state, Mask({}))
+
+
 def test_siblings_share_ledger_and_seed(make_lab: MakeLab) -> None:
     lab = make_lab(seed=3)
     recipe = dataclasses.replace(lab.task.recipe, length="20it")

@@ -61,6 +61,7 @@ ORDER = [
     "feed",
     "objective",
     "sensitivity",
+    "calibration",
     "meter",
     "program",
     "keras_lab",
@@ -78,7 +79,16 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
+        *(
+            "image_cache",
+            "device",
+            "feed",
+            "objective",
+            "sensitivity",
+            "calibration",
+            "meter",
+            "program",
+        ),
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
