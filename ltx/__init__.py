@@ -27,6 +27,7 @@ from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
 from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
+from ltx.stability import Barrier, barrier, copies
 from ltx.state import State
 from ltx.store import Store
 from ltx.task import Task
@@ -37,6 +38,7 @@ from ltx.weight import Weight
 __version__ = metadata.version("ltx")
 
 __all__ = [
+    "Barrier",
     "Cost",
     "DivergedError",
     "Duration",
@@ -62,10 +64,12 @@ __all__ = [
     "Trial",
     "UsageError",
     "Weight",
+    "barrier",
     "check_choice",
     "check_count",
     "check_number",
     "check_score",
     "check_type",
+    "copies",
     "inner",
 ]

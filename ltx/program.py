@@ -52,6 +52,7 @@ class Program:
             self.optimizer = optimizer.make(
                 task.recipe, self.weights, set(self.masks), engine.precision
             )
+        task.recipe.check_scales(self.masked.scales, task.label)
         self.slots = optimizer.slots(self.optimizer, self.weights)
         self.fresh_slots = {name: slot.numpy() for name, slot in self.slots.items()}
         size = sum(split.nbytes for split in (data.train, data.validation, data.test))
@@ -218,6 +219,8 @@ class Program:
         if self.replicas > 1:
             gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
             self._share_statistics(replica)
+        if recipe.scale_l1:
+            gradients = self._with_scale_l1(gradients)
         gradients = self._decayed_and_masked(gradients)
         if recipe.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, recipe.clip_norm)
@@ -239,6 +242,13 @@ class Program:
     @property
     def _scales_loss(self) -> bool:
         return self.engine.precision == "float16"
+
+    def _with_scale_l1(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        strength, scales = self.task.recipe.scale_l1, self.masked.scales
+        return [
+            gradient + strength * tf.sign(weight) if name in scales else gradient
+            for (name, weight), gradient in zip(self.weights.items(), gradients, strict=True)
+        ]
 
     def _decayed_and_masked(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
         # Before the optimizer, so that norms, clipping and slots see only what exists.

@@ -38,6 +38,7 @@ class FakeLab(Lab):
         ledger: Ledger | None = None,
     ) -> None:
         self.task = task or Task(data="fake", model="fake", recipe=RECIPE)
+        self.task.recipe.check_scales((), self.task.label)
         self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
 
     @property

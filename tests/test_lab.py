@@ -316,6 +316,12 @@ def test_a_network_without_statistics_is_recalibrated_for_nothing(make_lab: Make
         lab.recalibrated(state, Mask({}))
 
 
+def test_a_penalty_on_scales_that_are_not_there_is_refused(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    with pytest.raises(UsageError, match=r"Recipe\.scale_l1: .* has no BatchNorm"):
+        lab.on(recipe=dataclasses.replace(lab.task.recipe, scale_l1=1e-4))
+
+
 def test_siblings_share_ledger_and_seed(make_lab: MakeLab) -> None:
     lab = make_lab(seed=3)
     recipe = dataclasses.replace(lab.task.recipe, length="20it")

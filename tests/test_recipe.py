@@ -54,6 +54,7 @@ def test_length_in_epochs_becomes_steps() -> None:
         ("optimizer", "adamax"),
         ("schedule", "linear"),
         ("augment", "mixup"),
+        ("scale_l1", -1e-4),
         ("learning_rate", 0),
         ("learning_rate", -1.0),
         ("learning_rate", float("nan")),

@@ -29,6 +29,7 @@ ORDER = [
     "order",
     "history",
     "lab",
+    "stability",
     "scores",
     "densities",
     "pruning",
@@ -79,16 +80,8 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *(
-            "image_cache",
-            "device",
-            "feed",
-            "objective",
-            "sensitivity",
-            "calibration",
-            "meter",
-            "program",
-        ),
+        *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
+        "calibration",
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
