@@ -29,6 +29,7 @@ from ltx.recipe import Recipe
 from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.state import State
 from ltx.store import Store
+from ltx.structures import Blocks, ByChannel, NofM, Structure, Unstructured
 from ltx.task import Task
 from ltx.ticket import Ticket
 from ltx.trial import Trial
@@ -37,6 +38,8 @@ from ltx.weight import Weight
 __version__ = metadata.version("ltx")
 
 __all__ = [
+    "Blocks",
+    "ByChannel",
     "Cost",
     "DivergedError",
     "Duration",
@@ -48,6 +51,7 @@ __all__ = [
     "Magnitude",
     "Mask",
     "Metrics",
+    "NofM",
     "Pruning",
     "Random",
     "Recipe",
@@ -56,10 +60,12 @@ __all__ = [
     "Snip",
     "State",
     "Store",
+    "Structure",
     "Synflow",
     "Task",
     "Ticket",
     "Trial",
+    "Unstructured",
     "UsageError",
     "Weight",
     "check_choice",

@@ -31,6 +31,8 @@ ORDER = [
     "lab",
     "scores",
     "densities",
+    "selection",
+    "structures",
     "pruning",
     "ticket",
     "finder",
