@@ -55,6 +55,8 @@ ORDER = [
     "models",
     "geometry",
     "variables",
+    "graph",
+    "wiring",
     "masking",
     "optimizer",
     "device",
@@ -78,10 +80,12 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
+        *("graph", "wiring"),
         *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
+        *("graph", "wiring"),
         *("objective", "program"),
     },
     "keras": set(),
