@@ -57,6 +57,8 @@ ORDER = [
     "models",
     "geometry",
     "variables",
+    "graph",
+    "wiring",
     "masking",
     "optimizer",
     "device",
@@ -80,10 +82,12 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
+        *("graph", "wiring"),
         *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
+        *("graph", "wiring"),
         *("objective", "program"),
     },
     "keras": set(),
