@@ -30,6 +30,7 @@ from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.stability import Barrier, barrier, copies
 from ltx.state import State
 from ltx.store import Store
+from ltx.structures import Blocks, ByChannel, NofM, Structure, Unstructured
 from ltx.task import Task
 from ltx.ticket import Ticket
 from ltx.trial import Trial
@@ -39,6 +40,8 @@ __version__ = metadata.version("ltx")
 
 __all__ = [
     "Barrier",
+    "Blocks",
+    "ByChannel",
     "Cost",
     "DivergedError",
     "Duration",
@@ -50,6 +53,7 @@ __all__ = [
     "Magnitude",
     "Mask",
     "Metrics",
+    "NofM",
     "Pruning",
     "Random",
     "Recipe",
@@ -58,10 +62,12 @@ __all__ = [
     "Snip",
     "State",
     "Store",
+    "Structure",
     "Synflow",
     "Task",
     "Ticket",
     "Trial",
+    "Unstructured",
     "UsageError",
     "Weight",
     "barrier",

@@ -322,6 +322,45 @@ def test_a_penalty_on_scales_that_are_not_there_is_refused(make_lab: MakeLab) ->
         lab.on(recipe=dataclasses.replace(lab.task.recipe, scale_l1=1e-4))
 
 
+def test_channels_are_those_of_the_weights(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    shapes = {weight.name: weight.shape for weight in lab.prunable}
+    state = lab.init()
+    assert lab.channels
+    for channels in lab.channels:
+        for axis in (*channels.writers, *channels.readers):
+            assert shapes[axis.name][axis.axis] == axis.outer * axis.total * axis.inner
+        for name in (*channels.scales, *channels.riders):
+            array = state.weights[name] if name in state.weights else state.statistics[name]
+            assert array.shape == (channels.size,)
+        assert channels.alive(lab.dense()).all()
+    outputs = {weight.name for weight in lab.prunable if weight.is_output}
+    assert not outputs & {axis.name for channels in lab.channels for axis in channels.writers}
+
+
+def test_what_a_dropped_channel_holds_does_not_matter(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state, mask = lab.train(lab.init(), lab.dense(), "20it").state, dict(lab.dense())
+    weights, statistics = dict(state.weights), dict(state.statistics)
+    for number, channels in enumerate(lab.channels):
+        dead = lab.rng("dead", number).random(channels.size) < 0.5
+        mask = channels.drop(mask, dead)
+        np.testing.assert_array_equal(channels.alive(mask), ~dead)
+        for name in (*channels.scales, *channels.riders):
+            group = weights if name in weights else statistics
+            group[name] = np.where(dead, np.float32(7), group[name])
+    left = Mask(mask)
+    other = state.replace(weights=weights, statistics=statistics)
+    assert other != state
+    assert lab.evaluate(other, left) == lab.evaluate(state, left)
+    assert lab.evaluate(state, left) != lab.evaluate(state, lab.dense())
+    ends = [lab.train(start, left, "30it") for start in (state, other)]
+    assert ends[0].history == ends[1].history
+    for name, keep in left.items():
+        np.testing.assert_array_equal(ends[0].state.weights[name], ends[1].state.weights[name])
+        assert not ends[0].state.weights[name][~keep].any()
+
+
 def test_siblings_share_ledger_and_seed(make_lab: MakeLab) -> None:
     lab = make_lab(seed=3)
     recipe = dataclasses.replace(lab.task.recipe, length="20it")
