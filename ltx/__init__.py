@@ -26,7 +26,7 @@ from ltx.lab import Lab, Run
 from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
-from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
+from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.state import State
 from ltx.store import Store
 from ltx.structures import Blocks, ByChannel, NofM, Structure, Unstructured
@@ -38,9 +38,11 @@ from ltx.weight import Weight
 __version__ = metadata.version("ltx")
 
 __all__ = [
+    "BatchNormScale",
     "Blocks",
     "ByChannel",
     "Cost",
+    "Criterion",
     "DivergedError",
     "Duration",
     "Finder",
