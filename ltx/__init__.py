@@ -26,7 +26,7 @@ from ltx.lab import Lab, Run
 from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
-from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
+from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.stability import Barrier, barrier, copies
 from ltx.state import State
 from ltx.store import Store
@@ -40,9 +40,11 @@ __version__ = metadata.version("ltx")
 
 __all__ = [
     "Barrier",
+    "BatchNormScale",
     "Blocks",
     "ByChannel",
     "Cost",
+    "Criterion",
     "DivergedError",
     "Duration",
     "Finder",

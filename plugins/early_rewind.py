@@ -54,7 +54,7 @@ class EarlyRewind(ltx.Finder):
         ltx.check_number("early_rewind.tolerance", self.tolerance, above=0, below=1)
 
     def check(self, lab: ltx.Lab) -> None:
-        self.pruning.check(lab)
+        self.pruning.check(lab, self.score, self.levels)
         if self.rewind == AUTO:
             if not 0 < lab.steps(self.at_most) < lab.steps():
                 raise ltx.UsageError(
