@@ -39,6 +39,7 @@ GOLDEN = {
     "set()": "b63092920ab01698",
     "random_reinit(of=imp())": "bf287dee4f1cf0bd",
     "transfer(of=imp(), source='mnist')": "88c160ea957df202",
+    "Task(subset=0.1, corrupt='random_labels', classes=(0, 1))": "23f9b76760e88158",
     "Task(data='mnist', recipe=Recipe(drops=('50%',), schedule='step'))": "bacf5438c61cc62a",
     "imp(levels=3, pruning=Pruning(scope='global', keep='conv_1/*'))": "ac61ec90f5652de5",
 }
@@ -64,7 +65,7 @@ def test_identities_of_old_stay(made: str) -> None:
 
 # A default that changes keeps the hash of what is stored, which then stands for another value.
 DEFAULTS = {
-    "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0)",
+    "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0, 1.0, 'none', ())",
     "Recipe": "('adam', 0.0012, 0.9, 'constant', '0it', (), 0.1, 60, '50000it', 0.0, 0.0, 0.0,"
     " 'none', '100it')",
     "Pruning": "(0.2, 'layer', None, None, None, ())",

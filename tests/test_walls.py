@@ -25,6 +25,7 @@ ORDER = [
     "mask",
     "state",
     "recipe",
+    "sample",
     "task",
     "order",
     "history",
