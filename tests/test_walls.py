@@ -34,6 +34,7 @@ ORDER = [
     "densities",
     "pruning",
     "ticket",
+    "control",
     "finder",
     "trial",
     "testing",
