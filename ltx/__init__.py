@@ -17,9 +17,10 @@ This module holds what an author of finders needs; importing it loads no TensorF
 from importlib import metadata
 
 from ltx.checks import check_choice, check_count, check_number, check_score, check_type
+from ltx.control import check_control, check_corrupted
 from ltx.cost import Cost
 from ltx.duration import Duration
-from ltx.errors import DivergedError, LtxError, UsageError
+from ltx.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.finder import Finder, inner
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Run
@@ -43,6 +44,7 @@ __all__ = [
     "BatchNormScale",
     "Blocks",
     "ByChannel",
+    "ControlError",
     "Cost",
     "Criterion",
     "DivergedError",
@@ -74,6 +76,8 @@ __all__ = [
     "Weight",
     "barrier",
     "check_choice",
+    "check_control",
+    "check_corrupted",
     "check_count",
     "check_number",
     "check_score",

@@ -34,6 +34,9 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
             fit=task.fit,
             validation=task.validation,
             split_seed=task.split_seed,
+            subset=task.subset,
+            corrupt=task.corrupt,
+            classes=task.classes,
             data_dir=data_dir,
         )
         _programs[key] = Program(task, engine, loaded)

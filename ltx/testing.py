@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from ltx import identity, order
+from ltx import identity, order, sample
 from ltx.channels import Axis, Channels
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Ledger, Run
@@ -40,14 +40,20 @@ class FakeLab(Lab):
         self.task = task or Task(data="fake", model="fake", recipe=RECIPE)
         self.task.recipe.check_scales((), self.task.label)
         self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
+        sample.check_classes(f"Task.classes of {self.task.data!r}", self.task.classes, self._made)
 
     @property
     def image(self) -> tuple[int, int, int]:
         return self.task.image or (4, 4, 1)
 
     @property
-    def classes(self) -> int:
+    def _made(self) -> int:
+        """The classes of the set before any are left away."""
         return int(self.task.data.partition("/")[2] or 4)
+
+    @property
+    def classes(self) -> int:
+        return len(self.task.classes) or self._made
 
     @property
     def prunable(self) -> tuple[Weight, ...]:
@@ -69,7 +75,7 @@ class FakeLab(Lab):
 
     @property
     def epoch(self) -> int:
-        return order.steps_per_epoch(_SPLITS["train"], self.task.recipe.batch_size)
+        return order.steps_per_epoch(len(self._data["train"][1]), self.task.recipe.batch_size)
 
     @property
     def fingerprint(self) -> str:
@@ -158,13 +164,31 @@ class FakeLab(Lab):
     def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         rng = identity.generator(0, "fake data", self.task.data)
         inputs = int(np.prod(self.image))
-        centres = rng.normal(0, 1, (self.classes, inputs))
+        centres = rng.normal(0, 1, (self._made, inputs))
         made = {}
         for split, count in _SPLITS.items():
-            labels = rng.integers(self.classes, size=count)
+            labels = rng.integers(self._made, size=count)
             images = centres[labels] + rng.normal(0, 1.5, (count, inputs))
-            made[split] = (images.astype(np.float32), labels)
+            made[split] = self._sampled(split, images.astype(np.float32), labels)
         return made
+
+    def _sampled(
+        self, split: str, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the task leaves of a split, and how it spoils it."""
+        task, seed = self.task, self.task.split_seed
+        if task.classes:
+            places = sample.renumbered(labels, task.classes)
+            images, labels = images[places >= 0], places[places >= 0]
+        if split == "train":
+            rows = sample.subset(labels, task.subset, seed)
+            images, labels = images[rows], labels[rows]
+        if split != "test" and task.corrupt == "random_labels":
+            labels = sample.permuted(labels, seed, split)
+        if split != "test" and task.corrupt == "shuffled_pixels":
+            pixels = images.reshape(-1, *self.image)
+            images = sample.shuffled(pixels, np.arange(len(images)), seed).reshape(images.shape)
+        return images, labels
 
 
 def _forward(

@@ -39,6 +39,10 @@ GOLDEN = {
     "set()": "b63092920ab01698",
     "random_reinit(of=imp())": "bf287dee4f1cf0bd",
     "transfer(of=imp(), source='mnist')": "88c160ea957df202",
+    "subset(of=imp())": "6e10ba23e5bf8666",
+    "corrupted(of=imp())": "60e1b368df7de8e8",
+    "random_reinit(of=imp(), mask='uniform')": "bb54f36d013f2f01",
+    "Task(subset=0.1, corrupt='random_labels', classes=(0, 1))": "23f9b76760e88158",
     "Task(data='mnist', recipe=Recipe(drops=('50%',), schedule='step'))": "bacf5438c61cc62a",
     "imp(levels=3, pruning=Pruning(scope='global', keep='conv_1/*'))": "ac61ec90f5652de5",
 }
@@ -47,7 +51,7 @@ SCORES = ("Magnitude", "Random", "Snip", "Grasp", "Synflow")
 
 FINDERS = (
     *("imp", "early_rewind", "random_reinit", "transfer", "oneshot", "snip", "grasp", "synflow"),
-    *("early_bird", "gradual", "rigl", "set"),
+    *("early_bird", "gradual", "rigl", "set", "subset", "corrupted"),
 )
 
 
@@ -64,7 +68,7 @@ def test_identities_of_old_stay(made: str) -> None:
 
 # A default that changes keeps the hash of what is stored, which then stands for another value.
 DEFAULTS = {
-    "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0)",
+    "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0, 1.0, 'none', ())",
     "Recipe": "('adam', 0.0012, 0.9, 'constant', '0it', (), 0.1, 60, '50000it', 0.0, 0.0, 0.0,"
     " 'none', '100it')",
     "Pruning": "(0.2, 'layer', None, None, None, ())",

@@ -396,6 +396,47 @@ def test_siblings_share_ledger_and_seed(make_lab: MakeLab) -> None:
     assert lab.spent.steps == 5 == sibling.spent.steps
 
 
+def test_a_subset_trains_on_fewer_examples_and_is_measured_on_as_many(make_lab: MakeLab) -> None:
+    lab = make_lab(sealed=False)
+    few = lab.on(subset=40)
+    assert few.epoch == 2 < lab.epoch
+    assert few.fingerprint != lab.fingerprint
+    state, mask = few.init(), few.dense()
+    assert state == lab.init()
+    for split in ("validation", "test"):
+        assert few.evaluate(state, mask, split) == lab.evaluate(state, mask, split)
+    assert few.evaluate(state, mask, "train") != lab.evaluate(state, mask, "train")
+    assert few.train(state, mask, "5it").state != lab.train(state, mask, "5it").state
+    with pytest.raises(UsageError, match="20 is more than the 10 training examples"):
+        lab.on(subset=10).steps()
+
+
+@pytest.mark.parametrize("how", ["random_labels", "shuffled_pixels"])
+def test_spoilt_data_spoil_training_and_validation_and_no_test(make_lab: MakeLab, how: str) -> None:
+    lab = make_lab(sealed=False)
+    spoilt = lab.on(corrupt=how)
+    assert (spoilt.epoch, spoilt.fingerprint != lab.fingerprint) == (lab.epoch, True)
+    state, mask = lab.train(lab.init(), lab.dense()).state, lab.dense()
+    assert spoilt.evaluate(state, mask, "test") == lab.evaluate(state, mask, "test")
+    for split in ("train", "validation"):
+        assert spoilt.evaluate(state, mask, split).loss > lab.evaluate(state, mask, split).loss
+    learnt = spoilt.train(spoilt.init(), mask).state
+    assert learnt != state
+    test = [lab.evaluate(end, mask, "test").loss for end in (learnt, state)]
+    assert test[0] > test[1]
+
+
+def test_classes_make_a_smaller_task(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    half = lab.on(classes=(2, 0))
+    assert [w.shape[-1] for w in half.prunable if w.is_output] == [2]
+    assert half.epoch < lab.epoch
+    run = half.train(half.init(), half.dense())
+    assert run.history.last.accuracy > 0.8
+    with pytest.raises(UsageError, match=r"Task\.classes of '\w+': there is no class 99"):
+        lab.on(classes=(0, 99))
+
+
 def test_a_sibling_has_only_the_fields_of_a_task(make_lab: MakeLab) -> None:
     with pytest.raises(UsageError, match="no 'dataset'"):
         make_lab().on(dataset="mnist")
