@@ -23,6 +23,7 @@ from ltx.errors import DivergedError, LtxError, UsageError
 from ltx.finder import Finder, inner
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Run
+from ltx.learned import Bernoulli, EdgePopup, learned_mask
 from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
@@ -37,9 +38,11 @@ from ltx.weight import Weight
 __version__ = metadata.version("ltx")
 
 __all__ = [
+    "Bernoulli",
     "Cost",
     "DivergedError",
     "Duration",
+    "EdgePopup",
     "Finder",
     "Grasp",
     "History",
@@ -68,4 +71,5 @@ __all__ = [
     "check_score",
     "check_type",
     "inner",
+    "learned_mask",
 ]

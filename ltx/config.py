@@ -15,6 +15,7 @@ from gin import config_parser
 from ltx import registry
 from ltx.engine import Engine
 from ltx.errors import LtxError, UsageError, unknown
+from ltx.learned import METHODS
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
 from ltx.scores import Grasp, Magnitude, Random, Snip, Synflow
@@ -22,7 +23,7 @@ from ltx.study import Study
 from ltx.task import Task
 
 _SCORES = (Magnitude, Snip, Grasp, Synflow, Random)
-CORE = {cls.__name__: cls for cls in (Study, Task, Recipe, Engine, Pruning, *_SCORES)}
+CORE = {cls.__name__: cls for cls in (Study, Task, Recipe, Engine, Pruning, *_SCORES, *METHODS)}
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)
 

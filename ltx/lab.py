@@ -5,13 +5,14 @@ import dataclasses
 
 import numpy as np
 
-from ltx import identity
+from ltx import identity, learned
 from ltx.channels import Channels
 from ltx.checks import check_number
 from ltx.cost import Cost
 from ltx.duration import Duration
 from ltx.errors import DivergedError, UsageError
 from ltx.history import History, Metrics
+from ltx.learned import Learning
 from ltx.mask import Mask
 from ltx.state import State
 from ltx.task import Task
@@ -91,6 +92,11 @@ class Lab(abc.ABC):
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run: ...
 
     @abc.abstractmethod
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run: ...
+
+    @abc.abstractmethod
     def _gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]: ...
@@ -129,12 +135,42 @@ class Lab(abc.ABC):
         Pruned weights are exactly zero from start to end. Training to 100 and on to 300 gives the
         same bytes as training to 300. Another `stream` gives another order of the data.
         """
+        stop = self._stop(state, until)
+        run = self._train(state, mask.check(self.prunable), stop, stream)
+        self.ledger.add(self.cost(stop - state.step, mask))
+        return run
+
+    def _stop(self, state: State, until: str | Duration | None) -> int:
         stop = self.steps(until)
         if stop < state.step:
             raise UsageError(
                 f"train until step {stop}: the state has reached step {state.step} already"
             )
-        run = self._train(state, mask.check(self.prunable), stop, stream)
+        return stop
+
+    def train_mask(
+        self,
+        state: State,
+        mask: Mask,
+        method: Learning,
+        until: str | Duration | None = None,
+        stream: str = "order",
+    ) -> Run:
+        """Train a mask within `mask` from `state.step` to `until`, counted from step 0.
+
+        The weights stay as they are to the bit; BatchNorm's statistics move. The state's slots
+        are then the scores, `score:conv_1/kernel`, and their momentum: `learned_mask` says which
+        mask they mean. A state without scores gets fresh ones. The curve is that of the network
+        under the mask that the scores meant at each step. Segments equal one run.
+        """
+        if not isinstance(method, learned.METHODS):
+            raise UsageError(
+                f"train_mask: expected a method, as in EdgePopup() or Bernoulli(), got {method!r}"
+            )
+        stop = self._stop(state, until)
+        mask.check(self.prunable)
+        begun = learned.begun(state, mask, method, self.rng)
+        run = self._train_mask(begun, mask, method, stop, stream)
         self.ledger.add(self.cost(stop - state.step, mask))
         return run
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from ltx import DivergedError, Lab, Mask, State, UsageError
+from ltx import Bernoulli, DivergedError, EdgePopup, Lab, Mask, State, UsageError, learned_mask
+from ltx.learned import Learning
 
 MakeLab = Callable[..., Lab]
 
@@ -205,6 +206,64 @@ def test_gradients_need_a_batch(make_lab: MakeLab) -> None:
     lab = make_lab()
     with pytest.raises(UsageError, match="at least 1 batch, got 0"):
         lab.gradients(lab.init(), lab.dense(), batches=0)
+
+
+METHODS = (EdgePopup(0.3), Bernoulli(0.6, learning_rate=1.0))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+def test_learning_a_mask_leaves_the_weights_alone(make_lab: MakeLab, method: Learning) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab, 0.6), lab.init()
+    run = lab.train_mask(state, mask, method)
+    assert run.state.step == 60 == lab.spent.steps
+    assert run.history.steps == (10, 20, 30, 40, 50, 60)
+    for name, array in state.weights.items():
+        np.testing.assert_array_equal(run.state.weights[name], array)
+    found = learned_mask(run.state, mask, method)
+    assert found <= mask
+    assert run.history.last == lab.evaluate(run.state.replace(slots={}), found)
+    assert run.state.slots.keys() == {f"{s}:{n}" for s in ("score", "score_momentum") for n in mask}
+    if isinstance(method, EdgePopup):
+        assert [keep.sum() for keep in found.values()] == list(method.counts(mask).values())
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("cuts", [(1,), (7, 8, 33), (10, 59)])
+def test_segments_of_learning_a_mask_equal_one_run(
+    make_lab: MakeLab, method: Learning, cuts: tuple[int, ...]
+) -> None:
+    lab = make_lab()
+    mask = sparse(lab, 0.6)
+    whole = lab.train_mask(lab.init(), mask, method)
+    state, history = lab.init(), type(whole.history)()
+    for until in (*(f"{cut}it" for cut in cuts), None):
+        run = lab.train_mask(state, mask, method, until)
+        state, history = run.state, history + run.history
+    assert (state.id, history) == (whole.state.id, whole.history)
+    other = make_lab(seed=1)
+    assert other.train_mask(lab.init(), mask, method).state != whole.state
+    assert lab.train_mask(lab.init(), mask, method, stream="second").state != whole.state
+
+
+def test_a_learned_mask_is_better_than_the_one_it_began_from(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    method = EdgePopup(0.5, learning_rate=1.0)
+    run = lab.train_mask(lab.init(), lab.dense(), method)
+    first = lab.train_mask(lab.init(), lab.dense(), method, "0it").state
+    before = lab.evaluate(lab.init(), learned_mask(first, lab.dense(), method))
+    assert run.history.last.loss < before.loss
+    assert run.history.last.accuracy > before.accuracy + 0.2
+
+
+def test_what_learns_no_mask_is_refused(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    for wrong in (EdgePopup, None, "edge_popup"):
+        with pytest.raises(UsageError, match=r"train_mask: expected a method, as in EdgePopup\(\)"):
+            lab.train_mask(lab.init(), lab.dense(), wrong)  # type: ignore[arg-type]
+    state = lab.train_mask(lab.init(), lab.dense(), EdgePopup(), "20it").state
+    with pytest.raises(UsageError, match="has reached step 20"):
+        lab.train_mask(state, lab.dense(), EdgePopup(), "19it")
 
 
 def flat(arrays: Mapping[str, np.ndarray], mask: Mask) -> np.ndarray:

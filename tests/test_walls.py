@@ -28,6 +28,7 @@ ORDER = [
     "task",
     "order",
     "history",
+    "learned",
     "lab",
     "scores",
     "densities",
@@ -62,7 +63,9 @@ ORDER = [
     "objective",
     "sensitivity",
     "meter",
+    "loop",
     "program",
+    "mask_program",
     "keras_lab",
     "doctor",
     "runner",
@@ -78,7 +81,8 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
+        *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "loop"),
+        *("program", "mask_program"),
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
