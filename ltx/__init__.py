@@ -27,6 +27,7 @@ from ltx.learned import Bernoulli, EdgePopup, learned_mask
 from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.state import State
 from ltx.store import Store
@@ -51,6 +52,7 @@ __all__ = [
     "Magnitude",
     "Mask",
     "Metrics",
+    "PolynomialDecay",
     "Pruning",
     "Random",
     "Recipe",

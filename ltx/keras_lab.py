@@ -17,6 +17,7 @@ from ltx.mask import Mask
 from ltx.mask_program import MaskProgram
 from ltx.program import VERSION, Program
 from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import versions
 from ltx.task import Task
@@ -182,6 +183,10 @@ class KerasLab(Lab):
 
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self._program.synaptic_flow(state, mask)
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        self._program.load(state, mask)
+        return Mask(self._program.masked.scheduled(schedule, state.step))
 
     def _table(self, batches: int, stream: str) -> np.ndarray:
         size, examples = self.task.recipe.batch_size, len(self._program.data.train)

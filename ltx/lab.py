@@ -14,6 +14,7 @@ from ltx.errors import DivergedError, UsageError
 from ltx.history import History, Metrics
 from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.task import Task
 from ltx.weight import Weight
@@ -110,6 +111,9 @@ class Lab(abc.ABC):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
 
     @abc.abstractmethod
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask: ...
+
+    @abc.abstractmethod
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics: ...
 
     @abc.abstractmethod
@@ -173,6 +177,19 @@ class Lab(abc.ABC):
         run = self._train_mask(begun, mask, method, stop, stream)
         self.ledger.add(self.cost(stop - state.step, mask))
         return run
+
+    def scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        """The mask under which TF-MOT's wrapper takes the step after `state.step` by its schedule.
+
+        That is `mask` where none is due; else one that the wrapper makes of the state's weights,
+        without what `mask` prunes already. Training by segments with this call between them equals
+        training wrapped layers with the schedule in charge, where gradients are masked.
+        """
+        schedule.check(self.prunable)
+        mask.check(self.prunable)
+        if not schedule.is_due(state.step):
+            return mask
+        return self._scheduled_mask(state.masked(mask), mask, schedule) & mask
 
     def gradients(
         self, state: State, mask: Mask, batches: int = 1, stream: str = "gradients"

@@ -15,6 +15,7 @@ from ltx.history import History, Metrics
 from ltx.lab import Lab, Run
 from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import Store
 from ltx.task import Task
@@ -80,6 +81,9 @@ class MemoLab(Lab):
 
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self.inner._synaptic_flow(state, mask)
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        return self.inner._scheduled_mask(state, mask, schedule)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return self.inner._evaluate(state, mask, split)

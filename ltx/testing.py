@@ -12,6 +12,7 @@ from ltx.lab import Lab, Ledger, Run
 from ltx.learned import Learning
 from ltx.mask import Mask
 from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.task import Task
 from ltx.weight import Weight
@@ -171,6 +172,9 @@ class FakeLab(Lab):
             "hidden/kernel": np.broadcast_to(onward, weights["hidden/kernel"].shape).copy(),
             "output/kernel": np.repeat(hidden[:, None], self.classes, axis=1),
         }
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        return schedule.mask({name: state.weights[name] for name in mask}, state.step)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return _measure(mask.apply(state.weights), *self._data[split])

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from ltx import Bernoulli, DivergedError, EdgePopup, Lab, Mask, State, UsageError, learned_mask
+from ltx import (
+    Bernoulli,
+    DivergedError,
+    EdgePopup,
+    Lab,
+    Mask,
+    PolynomialDecay,
+    State,
+    UsageError,
+    learned_mask,
+)
 from ltx.learned import Learning
 
 MakeLab = Callable[..., Lab]
@@ -264,6 +274,45 @@ def test_what_learns_no_mask_is_refused(make_lab: MakeLab) -> None:
     state = lab.train_mask(lab.init(), lab.dense(), EdgePopup(), "20it").state
     with pytest.raises(UsageError, match="has reached step 20"):
         lab.train_mask(state, lab.dense(), EdgePopup(), "19it")
+
+
+SCHEDULES = (
+    PolynomialDecay(0.1, begin=0, end=20, every=5),
+    PolynomialDecay(0.3, begin=5, end=15, every=5, start=0.7, power=1),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, block=(4, 1)),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, block=(5, 3), pooling="max"),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, block=(5, 3)),
+    PolynomialDecay(0.5, begin=10, end=20, zeros=(2, 4)),
+    PolynomialDecay(0.25, begin=10, end=20, zeros=(3, 4)),
+)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_a_scheduled_mask_is_tfmots(make_lab: MakeLab, schedule: PolynomialDecay) -> None:
+    """On tf_keras by TF-MOT's own wrapper, on numpy by the formulas: the same mask on both."""
+    lab = make_lab()
+    mask = lab.dense()
+    for step in (0, 5, 7, 10, 20, 25):
+        state = lab.init(f"at {step}").replace(step=step)
+        made = lab.scheduled_mask(state, mask, schedule)
+        if schedule.is_due(step):
+            assert made == schedule.mask({name: state.weights[name] for name in mask}, step)
+        else:
+            assert made is mask
+    assert lab.spent.steps == 0
+
+
+def test_a_scheduled_mask_brings_nothing_back(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab), lab.init()
+    schedule = PolynomialDecay(0.1, begin=0, end=30, every=15)
+    assert lab.scheduled_mask(state, mask, schedule) == mask
+    late = lab.scheduled_mask(state.replace(step=30), mask, schedule)
+    assert late <= mask
+    for weight in lab.prunable:
+        assert late[weight.name].sum() == round(0.1 * weight.size)
+    with pytest.raises(UsageError, match="mask"):
+        lab.scheduled_mask(state, Mask({}), schedule)
 
 
 def flat(arrays: Mapping[str, np.ndarray], mask: Mask) -> np.ndarray:

@@ -29,6 +29,7 @@ ORDER = [
     "order",
     "history",
     "learned",
+    "schedule",
     "lab",
     "scores",
     "densities",
