@@ -31,6 +31,7 @@ from ltx.schedule import PolynomialDecay
 from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.state import State
 from ltx.store import Store
+from ltx.structures import Blocks, ByChannel, NofM, Structure, Unstructured
 from ltx.task import Task
 from ltx.ticket import Ticket
 from ltx.trial import Trial
@@ -40,6 +41,8 @@ __version__ = metadata.version("ltx")
 
 __all__ = [
     "Bernoulli",
+    "Blocks",
+    "ByChannel",
     "Cost",
     "DivergedError",
     "Duration",
@@ -52,6 +55,7 @@ __all__ = [
     "Magnitude",
     "Mask",
     "Metrics",
+    "NofM",
     "PolynomialDecay",
     "Pruning",
     "Random",
@@ -61,10 +65,12 @@ __all__ = [
     "Snip",
     "State",
     "Store",
+    "Structure",
     "Synflow",
     "Task",
     "Ticket",
     "Trial",
+    "Unstructured",
     "UsageError",
     "Weight",
     "check_choice",

@@ -67,6 +67,15 @@ class Channels:
         taken = np.any([a.split(mask[a.name]).any(axis=1) for a in self.readers], axis=0)
         return made & taken
 
+    def mean(self, values: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The mean value over the surviving weights that make each channel, 0 where none does."""
+        total, count = np.zeros(self.size), np.zeros(self.size)
+        for axis in self.writers:
+            keep = axis.split(mask[axis.name])
+            total += np.where(keep, axis.split(values[axis.name]), 0).sum(axis=1, dtype=np.float64)
+            count += keep.sum(axis=1)
+        return total / np.maximum(count, 1)
+
     def drop(self, mask: Mapping[str, np.ndarray], dead: np.ndarray) -> dict[str, np.ndarray]:
         """The masks without every weight that makes or takes a dead channel."""
         result = dict(mask)

@@ -19,11 +19,14 @@ from ltx.learned import METHODS
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
 from ltx.scores import Grasp, Magnitude, Random, Snip, Synflow
+from ltx.structures import Blocks, ByChannel, NofM, Unstructured
 from ltx.study import Study
 from ltx.task import Task
 
 _SCORES = (Magnitude, Snip, Grasp, Synflow, Random)
-CORE = {cls.__name__: cls for cls in (Study, Task, Recipe, Engine, Pruning, *_SCORES, *METHODS)}
+_STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
+_CORE = (Study, Task, Recipe, Engine, Pruning, *_STRUCTURES, *_SCORES, *METHODS)
+CORE = {cls.__name__: cls for cls in _CORE}
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)
 

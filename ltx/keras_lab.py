@@ -9,7 +9,6 @@ import numpy as np
 from ltx import data, identity, order
 from ltx.channels import Channels
 from ltx.engine import Engine
-from ltx.errors import UsageError
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Ledger, Run
 from ltx.learned import Learning
@@ -85,7 +84,7 @@ class KerasLab(Lab):
 
     @property
     def channels(self) -> tuple[Channels, ...]:
-        raise UsageError(f"{self.task.label}: its channels are not known")
+        return self._program.channels
 
     @functools.cached_property
     def head(self) -> tuple[str, ...]:

@@ -185,7 +185,7 @@ class Lab(abc.ABC):
         without what `mask` prunes already. Training by segments with this call between them equals
         training wrapped layers with the schedule in charge, where gradients are masked.
         """
-        schedule.check(self.prunable)
+        schedule.check(self)
         mask.check(self.prunable)
         if not schedule.is_due(state.step):
             return mask

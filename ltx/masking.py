@@ -10,6 +10,7 @@ import numpy as np
 from ltx import geometry
 from ltx.errors import UsageError
 from ltx.schedule import PolynomialDecay
+from ltx.structures import Blocks, NofM, Structure
 from ltx.variables import children, generators, owned
 from ltx.weight import Weight
 
@@ -60,6 +61,18 @@ def _tfmot_schedule(schedule: PolynomialDecay) -> tfmot.sparsity.keras.Polynomia
         power=schedule.power,
         frequency=schedule.every,
     )
+
+
+def _tfmot_options(structure: Structure) -> dict[str, object]:
+    if isinstance(structure, Blocks):
+        pooling = {"average": "AVG", "max": "MAX"}[structure.pooling]
+        return {
+            "block_size": (structure.height, structure.width),
+            "block_pooling_type": pooling,
+        }
+    if isinstance(structure, NofM):  # TF-MOT counts what goes
+        return {"sparsity_m_by_n": (structure.m - structure.n, structure.m)}
+    return {}
 
 
 def step_callback() -> tf_keras.callbacks.Callback:
@@ -191,22 +204,17 @@ class MaskedModel:
 
         By wrappers of its own, in charge of the schedule; `masks` stay what they are.
         """
-        due = _tfmot_schedule(schedule)
-        pooling = {"average": "AVG", "max": "MAX"}[schedule.pooling]
+        due, options = _tfmot_schedule(schedule), _tfmot_options(schedule.structure)
+        groups = isinstance(schedule.structure, NofM)
         made: dict[object, tf.Variable] = {}
         with self._scope():
             for held in self._wrappers.values():
                 wrapper = PruneLowMagnitude(
-                    held.layer,
-                    due,
-                    schedule.block,
-                    pooling,
-                    schedule.zeros,
-                    dtype=held.layer.dtype_policy,
+                    held.layer, due, **options, dtype=held.layer.dtype_policy
                 )
                 wrapper.build(None)
                 # TF-MOT makes groups at its first step, and only then.
-                wrapper.pruning_step.assign(1 if schedule.zeros else step + 1)
+                wrapper.pruning_step.assign(1 if groups else step + 1)
                 wrapper.pruning_obj.conditional_mask_update()
                 made |= {weight.ref(): mask for weight, mask, _ in wrapper.pruning_vars}
         return {name: made[self.weights[name].ref()].numpy() != 0 for name in self.masks}

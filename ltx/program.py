@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ltx import device, feed, models, optimizer
+from ltx import device, feed, models, optimizer, wiring
+from ltx.channels import Channels
 from ltx.dataset import Dataset
 from ltx.engine import Engine
 from ltx.errors import DivergedError, GuardError, UsageError
@@ -99,6 +100,11 @@ class Program:
             config = ""
         shapes = {name: tuple(variable.shape) for name, variable in self.weights.items()}
         return hashlib.sha256(f"{config}{shapes}".encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def channels(self) -> tuple[Channels, ...]:
+        """The channels that can be dropped whole; UsageError where the model has no graph."""
+        return wiring.channels(self.model, self.masks)
 
     # State in, state out
 

@@ -1,44 +1,35 @@
-"""Pruning: how many of the surviving weights go, and from where, in exact counts."""
+"""Pruning: how many of the surviving units go, and from where, in exact counts."""
 
 import dataclasses
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from ltx import densities
-from ltx.channels import Channels
-from ltx.checks import check_choice
+from ltx.checks import check_choice, check_type
 from ltx.errors import UsageError, unknown
 from ltx.mask import Mask
+from ltx.structures import Arrays, Group, Prunable, Structure, Unstructured
 from ltx.weight import Weight
 
-SCOPES = ("layer", "global", "erk")
-
-
-class Prunable(Protocol):
-    """What pruning asks of a lab."""
-
-    @property
-    def prunable(self) -> tuple[Weight, ...]: ...
-
-    @property
-    def channels(self) -> tuple[Channels, ...]: ...
+SCOPES = ("layer", *(scope for scope in densities.RULES if scope != "layer"), "global")
 
 
 @dataclasses.dataclass(frozen=True)
 class Pruning:
-    """One round of pruning: `rate` is the share of the surviving weights that it removes.
+    """One round of pruning: `rate` is the share of the surviving units that it removes.
+
+    `structure` says what a unit is: one weight, or many that live and die together.
 
     Scope "layer" prunes each tensor by itself, convolutions at `conv_rate`, others at
     `dense_rate` (both `rate` when not given) and the layer that makes the logits at
     `output_rate` (half the rate its kind has, as the papers do). Scope "global" compares the
     scores of all tensors. `keep` names weights to leave alone, by patterns such as `conv_1/*`.
 
-    A `density` takes the place of the rate: exactly round(density * all) of the weights that may
+    A `density` takes the place of the rate: exactly round(density * all) of the units that may
     be pruned are left, the same share of every layer in scope "layer", shares by the
-    Erdos-Renyi-Kernel rule in scope "erk".
+    Erdos-Renyi-Kernel rule in scope "erk", falling from layer to layer in scope "smart".
     """
 
     rate: float = 0.2
@@ -48,11 +39,18 @@ class Pruning:
     output_rate: float | None = None
     keep: tuple[str, ...] = ()
     density: float | None = None
+    structure: Structure = Unstructured()
 
     @classmethod
-    def to(cls, density: float, scope: str = "global", keep: tuple[str, ...] = ()) -> "Pruning":
-        """The pruning that leaves this share of all weights, whatever was pruned before."""
-        return cls(scope=scope, keep=keep, density=density)
+    def to(
+        cls,
+        density: float,
+        scope: str = "global",
+        keep: tuple[str, ...] = (),
+        structure: Structure = Unstructured(),  # noqa: B008 (frozen)
+    ) -> "Pruning":
+        """The pruning that leaves this share of all units, whatever was pruned before."""
+        return cls(scope=scope, keep=keep, density=density, structure=structure)
 
     def __post_init__(self) -> None:
         keep = (self.keep,) if isinstance(self.keep, str) else self.keep
@@ -60,8 +58,10 @@ class Pruning:
             raise UsageError(f"Pruning.keep: expected patterns, as in ('conv_1/*',), got {keep!r}")
         object.__setattr__(self, "keep", tuple(keep))
         check_choice("Pruning.scope", self.scope, SCOPES)
-        if self.scope == "erk" and self.density is None:
-            raise UsageError("Pruning.scope: erk shares out a density; set Pruning.density")
+        if self.scope not in ("layer", "global") and self.density is None:
+            raise UsageError(
+                f"Pruning.scope: {self.scope} shares out a density; set Pruning.density"
+            )
         for name in ("rate", "conv_rate", "dense_rate", "output_rate", "density"):
             rate = getattr(self, name)
             if rate is None and name != "rate":
@@ -76,56 +76,117 @@ class Pruning:
                 raise UsageError(
                     f"Pruning.{name}: the global scope has one rate; use scope 'layer'"
                 )
+        self._check_structure()
 
-    def check(self, lab: Prunable) -> "Pruning":
-        """This pruning, if every `keep` pattern matches a weight and something is left to prune."""
-        weights = lab.prunable
-        names = [weight.name for weight in weights]
+    def _check_structure(self) -> None:
+        check_type("Pruning.structure", self.structure, Structure, "@ByChannel()")
+        if self.scope not in self.structure.scopes:
+            raise UsageError(
+                f"Pruning.scope: {self.structure} is compared in scope"
+                f" {' or '.join(self.structure.scopes)}, got {self.scope!r}"
+            )
+        only = self.structure.only
+        if only is not None and (self.density is None or abs(self.density - only) > 1e-5 * only):
+            got = f"rate {self.rate:g}" if self.density is None else f"density {self.density:g}"
+            raise UsageError(
+                f"Pruning.density: {self.structure} has density {only:.6g} and no other; set that"
+                f" instead of {got}"
+            )
+
+    def check(self, lab: Prunable, score: object = None, rounds: int = 1) -> "Pruning":
+        """This pruning, if on this lab it and the score can do what they are asked to do.
+
+        That is: every `keep` pattern matches a weight, something is left to prune, a density can
+        be met, and `rounds` of it do not ask for one twice.
+        """
+        names = [weight.name for weight in lab.prunable]
         for pattern in self.keep:
             if not fnmatch.filter(names, pattern):
                 raise unknown("weight pattern", pattern, names, "See Pruning.keep.")
-        if names and all(self._is_kept(name) for name in names):
-            raise UsageError(f"Pruning.keep: {', '.join(self.keep)} leaves no weight to prune")
-        size = sum(weight.size for weight in weights if not self._is_kept(weight.name))
-        if size and self.density is not None and round(self.density * size) < 1:
+        groups = self._groups(lab)
+        if names and not groups:
             raise UsageError(
-                f"Pruning.density: {self.density:g} of {size} weights is less than one; ask for"
-                f" at least {1 / size:.1g}"
+                f"Pruning.keep: {', '.join(self.keep)} leaves no"
+                f" {self.structure.unit.removesuffix('s')} to prune"
             )
+        if self.density is not None:
+            self._check_density(groups, self.density, rounds)
+        # A score may be any callable; only some can tell beforehand what they need of a lab.
+        if hasattr(score, "check"):
+            score.check(lab)
         return self
 
-    def __call__(self, lab: Prunable, mask: Mask, scores: Mapping[str, np.ndarray]) -> Mask:
-        """The mask without its lowest-scored weights; exactly round(rate * surviving) go.
+    def _check_density(self, groups: Sequence[Group], density: float, rounds: int) -> None:
+        if rounds > 1:
+            raise UsageError(
+                f"Pruning.density: {rounds} rounds to one density would remove nothing after the"
+                " first; ask for one, or set Pruning.rate"
+            )
+        unit, least = self.structure.unit, self.structure.least * len(groups)
+        size = sum(group.size for group in groups)
+        left = round(density * size)
+        if size and left < max(1, least):
+            what = "one" if least <= 1 else f"{least}, one for each layer"
+            raise UsageError(
+                f"Pruning.density: {density:g} of {size} {unit} is less than {what}; ask for at"
+                f" least {max(1, least) / size:.1g}"
+            )
+        output = densities.OUTPUT.get(self.scope)
+        if output is not None:
+            fixed = sum(round(output * g.size) for g in groups if g.weight.is_output)
+            if left <= fixed < size:
+                raise UsageError(
+                    f"Pruning.density: {density:g} of {size} {unit} leaves nothing beside the"
+                    f" {fixed} that scope {self.scope} keeps in the output layer; ask for more"
+                    f" than {fixed / size:.2g}"
+                )
 
-        Or so many that the density is left: none from a tensor that has fewer already.
+    def __call__(self, lab: Prunable, mask: Mask, scores: Mapping[str, np.ndarray]) -> Mask:
+        """The mask without its lowest-scored units; exactly round(rate * surviving) go.
+
+        Or so many that the density is left: none from a layer that has fewer already.
         """
         self.check(lab)
         for weight in lab.prunable:
             _check_scores(weight, mask, scores)
-        pruned = [weight for weight in lab.prunable if not self._is_kept(weight.name)]
-        kept = dict(mask)
-        for names, count in self._counts(pruned, mask):
-            kept.update(
-                drop_lowest({n: scores[n] for n in names}, {n: mask[n] for n in names}, count)
+        structure, groups = self.structure, self._groups(lab)
+        alive = structure.alive(lab, mask)
+        worth = structure.scores(lab, mask, scores)
+        left = dict(alive)
+        for names, count in self._counts(groups, alive):
+            left.update(
+                structure.drop({n: worth[n] for n in names}, {n: alive[n] for n in names}, count)
             )
-        return Mask(kept)
+        made = structure.mask(lab, mask, left)
+        for array in made.values():
+            array.flags.writeable = False  # a mask takes what nobody can change without a copy
+        return Mask(made)
+
+    def _groups(self, lab: Prunable) -> tuple[Group, ...]:
+        return self.structure.groups(lab, self._is_kept)
 
     def _counts(
-        self, weights: Sequence[Weight], mask: Mask
+        self, groups: Sequence[Group], alive: Arrays
     ) -> Iterator[tuple[tuple[str, ...], int]]:
-        """The groups of tensors whose scores are compared, and how many weights each loses."""
-        have = {weight.name: int(mask[weight.name].sum()) for weight in weights}
+        """The groups of units whose scores are compared, and how many units each loses."""
+        have = {group.name: int(np.count_nonzero(alive[group.name])) for group in groups}
         if self.scope == "global":
             count = round(self.rate * sum(have.values()))
             if self.density is not None:
-                size = sum(weight.size for weight in weights)
+                size = sum(group.size for group in groups)
                 count = max(0, sum(have.values()) - round(self.density * size))
             yield tuple(have), count
         elif self.density is None:
-            for weight in weights:
-                yield (weight.name,), round(self.rate_of(weight) * have[weight.name])
+            for group in groups:
+                yield (group.name,), round(self.rate_of(group.weight) * have[group.name])
         else:
-            left = densities.counts(weights, self.density, densities.RULES[self.scope])
+            left = densities.counts(
+                {g.name: g.weight for g in groups},
+                self.density,
+                self.scope,
+                {g.name: g.size for g in groups},
+                self.structure.least,
+            )
             for name, count in have.items():
                 yield (name,), max(0, count - left[name])
 
@@ -141,34 +202,6 @@ class Pruning:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.keep)
 
 
-def drop_lowest(
-    scores: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray], count: int
-) -> dict[str, np.ndarray]:
-    """The masks without the `count` lowest-scored survivors of all tensors together.
-
-    Among equal scores the order is a fixed pseudo-random one, so that ties favour no layer and no
-    corner of a layer, and fall alike on every machine.
-    """
-    alive = {name: np.flatnonzero(keep) for name, keep in mask.items()}
-    values = np.concatenate([scores[name].reshape(-1)[index] for name, index in alive.items()])
-    if count == 0:
-        return dict(mask)
-    threshold = np.partition(values, count - 1)[count - 1]
-    drop = values < threshold
-    ties = np.flatnonzero(values == threshold)
-    missing = count - int(drop.sum())
-    if missing < ties.size:
-        ties = np.random.default_rng(ties.size).permutation(ties)[:missing]
-    drop[ties] = True
-    result, start = {}, 0
-    for name, index in alive.items():
-        flat = mask[name].reshape(-1).copy()
-        flat[index[drop[start : start + index.size]]] = False
-        result[name] = flat.reshape(mask[name].shape)
-        start += index.size
-    return result
-
-
 def _check_scores(weight: Weight, mask: Mask, scores: Mapping[str, np.ndarray]) -> None:
     if weight.name not in scores:
         raise UsageError(
@@ -179,5 +212,8 @@ def _check_scores(weight: Weight, mask: Mask, scores: Mapping[str, np.ndarray]) 
         raise UsageError(
             f"score of {weight.name}: expected shape {weight.shape}, got {array.shape}"
         )
+    # The largest of all is NaN where any is, and takes no memory to find.
+    if array.dtype.kind != "f" or not np.isnan(array.max(initial=0)):
+        return
     if bad := int(np.isnan(array[mask[weight.name]]).sum()):
         raise UsageError(f"score of {weight.name}: {bad} values are NaN")

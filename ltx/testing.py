@@ -174,7 +174,7 @@ class FakeLab(Lab):
         }
 
     def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
-        return schedule.mask({name: state.weights[name] for name in mask}, state.step)
+        return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return _measure(mask.apply(state.weights), *self._data[split])

@@ -9,10 +9,12 @@ import pytest
 
 from ltx import (
     Bernoulli,
+    Blocks,
     DivergedError,
     EdgePopup,
     Lab,
     Mask,
+    NofM,
     PolynomialDecay,
     State,
     UsageError,
@@ -279,11 +281,11 @@ def test_what_learns_no_mask_is_refused(make_lab: MakeLab) -> None:
 SCHEDULES = (
     PolynomialDecay(0.1, begin=0, end=20, every=5),
     PolynomialDecay(0.3, begin=5, end=15, every=5, start=0.7, power=1),
-    PolynomialDecay(0.25, begin=0, end=20, every=5, block=(4, 1)),
-    PolynomialDecay(0.25, begin=0, end=20, every=5, block=(5, 3), pooling="max"),
-    PolynomialDecay(0.25, begin=0, end=20, every=5, block=(5, 3)),
-    PolynomialDecay(0.5, begin=10, end=20, zeros=(2, 4)),
-    PolynomialDecay(0.25, begin=10, end=20, zeros=(3, 4)),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, structure=Blocks(4, 1)),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, structure=Blocks(5, 3, "max")),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, structure=Blocks(5, 3)),
+    PolynomialDecay(0.5, begin=10, end=20, structure=NofM(2, 4)),
+    PolynomialDecay(0.25, begin=10, end=20, structure=NofM(1, 4)),
 )
 
 
@@ -296,7 +298,7 @@ def test_a_scheduled_mask_is_tfmots(make_lab: MakeLab, schedule: PolynomialDecay
         state = lab.init(f"at {step}").replace(step=step)
         made = lab.scheduled_mask(state, mask, schedule)
         if schedule.is_due(step):
-            assert made == schedule.mask({name: state.weights[name] for name in mask}, step)
+            assert made == schedule.mask(lab, {n: state.weights[n] for n in mask}, step)
         else:
             assert made is mask
     assert lab.spent.steps == 0
@@ -410,6 +412,45 @@ def test_synaptic_flow_that_overflows_is_refused(make_lab: MakeLab) -> None:
     huge = {n: np.full_like(array, 1e38) for n, array in state.weights.items()}
     with pytest.raises(DivergedError, match="synaptic flow of"), np.errstate(all="ignore"):
         lab.synaptic_flow(state.replace(weights=huge), lab.dense())
+
+
+def test_channels_are_those_of_the_weights(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    shapes = {weight.name: weight.shape for weight in lab.prunable}
+    state = lab.init()
+    assert lab.channels
+    for channels in lab.channels:
+        for axis in (*channels.writers, *channels.readers):
+            assert shapes[axis.name][axis.axis] == axis.outer * axis.total * axis.inner
+        for name in (*channels.scales, *channels.riders):
+            array = state.weights[name] if name in state.weights else state.statistics[name]
+            assert array.shape == (channels.size,)
+        assert channels.alive(lab.dense()).all()
+    outputs = {weight.name for weight in lab.prunable if weight.is_output}
+    assert not outputs & {axis.name for channels in lab.channels for axis in channels.writers}
+
+
+def test_what_a_dropped_channel_holds_does_not_matter(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state, mask = lab.train(lab.init(), lab.dense(), "20it").state, dict(lab.dense())
+    weights, statistics = dict(state.weights), dict(state.statistics)
+    for number, channels in enumerate(lab.channels):
+        dead = lab.rng("dead", number).random(channels.size) < 0.5
+        mask = channels.drop(mask, dead)
+        np.testing.assert_array_equal(channels.alive(mask), ~dead)
+        for name in (*channels.scales, *channels.riders):
+            group = weights if name in weights else statistics
+            group[name] = np.where(dead, np.float32(7), group[name])
+    left = Mask(mask)
+    other = state.replace(weights=weights, statistics=statistics)
+    assert other != state
+    assert lab.evaluate(other, left) == lab.evaluate(state, left)
+    assert lab.evaluate(state, left) != lab.evaluate(state, lab.dense())
+    ends = [lab.train(start, left, "30it") for start in (state, other)]
+    assert ends[0].history == ends[1].history
+    for name, keep in left.items():
+        np.testing.assert_array_equal(ends[0].state.weights[name], ends[1].state.weights[name])
+        assert not ends[0].state.weights[name][~keep].any()
 
 
 def test_siblings_share_ledger_and_seed(make_lab: MakeLab) -> None:

@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ltx import EdgePopup, Lab, Mask, PolynomialDecay, Run, State, Store, Task, UsageError, memo
+from ltx import (
+    EdgePopup,
+    Lab,
+    Mask,
+    NofM,
+    PolynomialDecay,
+    Run,
+    State,
+    Store,
+    Task,
+    UsageError,
+    memo,
+)
 from ltx.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
 
@@ -162,7 +174,7 @@ def test_the_rest_of_the_lab_shows_through(store: Store) -> None:
     assert lab.spent.steps == 2
     product = lab.hessian_gradient(lab.init(), lab.dense())
     flow = lab.synaptic_flow(lab.init(), lab.dense())
-    decay = PolynomialDecay(0.3, begin=0, end=9, zeros=(2, 4))
+    decay = PolynomialDecay(0.5, begin=0, end=9, structure=NofM())
     made = lab.scheduled_mask(lab.init(), lab.dense(), decay)
     assert made == inner.scheduled_mask(inner.init(), inner.dense(), decay)
     for name in lab.dense():

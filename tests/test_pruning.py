@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ltx import Mask, Pruning, UsageError, Weight
-from ltx.pruning import drop_lowest
+from ltx.selection import drop_lowest
 
 
 def lab_of(weights: tuple[Weight, ...]) -> SimpleNamespace:
@@ -96,10 +96,11 @@ def test_what_stays_is_worth_at_least_what_goes(
         assert not gone.size or not left.size or gone.max() <= left.min()
 
 
-@given(st.data(), rates, st.sampled_from(["layer", "global", "erk"]))
+@given(st.data(), rates, st.sampled_from(["layer", "global", "erk", "smart"]))
 def test_a_density_is_reached_exactly(data: st.DataObject, density: float, scope: str) -> None:
     dense = Mask.ones(WEIGHTS)
-    if round(density * dense.size) < 1:
+    # Scope smart keeps 9 of the 30 in the output layer, and needs more than those.
+    if round(density * dense.size) < (10 if scope == "smart" else 1):
         return
     pruning = Pruning.to(density, scope=scope)
     mask = pruning(LAB, dense, scored(data))
@@ -118,6 +119,18 @@ def test_a_density_is_of_what_may_be_pruned() -> None:
 def test_a_density_of_less_than_one_weight_is_refused() -> None:
     with pytest.raises(UsageError, match=r"0\.001 of 150 weights is less than one"):
         Pruning.to(0.001).check(LAB)
+
+
+def test_a_density_that_the_output_layer_uses_up_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"leaves nothing beside the 9 that scope smart keeps"):
+        Pruning.to(0.06, "smart").check(LAB)
+    assert Pruning.to(0.07, "smart").check(LAB)
+
+
+def test_a_density_is_for_one_round() -> None:
+    with pytest.raises(UsageError, match=r"3 rounds to one density"):
+        Pruning.to(0.5).check(LAB, rounds=3)
+    assert Pruning(0.5).check(LAB, rounds=3)
 
 
 def random_mask(seed: int) -> Mask:
