@@ -120,7 +120,7 @@ def fit(wrapped, classes):
 
 @pytest.mark.parametrize("name", ["lenet_300_100", "conv_2"])
 def test_a_saved_wrapped_model_comes_back_with_its_groups_and_keeps_them(name, tmp_path):
-    """TF-MOT's config forgets sparsity_m_by_n; here the mask is an array, and the schedule fixed."""
+    """TF-MOT's config forgets sparsity_m_by_n; here the mask is an array, the schedule fixed."""
     masked = MaskedModel(models.build(name, (8, 8, 4), 4))
     masks = groups_of(masked)
     masked.set_masks(masks)
@@ -181,7 +181,7 @@ def test_a_scheduled_mask_leaves_the_masks_in_force_alone():
     masks = random_masks(masked)
     masked.set_masks(masks)
     before = {name: variable.numpy() for name, variable in masked.weights.items()}
-    made = masked.scheduled(PolynomialDecay(0.1, begin=0, end=10), 10)
+    made = masked.scheduled(PolynomialDecay(0.1, begin=0, end=10, every=10), 10)
     assert {n: k.shape for n, k in made.items()} == {w.name: w.shape for w in masked.prunable}
     for name, keep in made.items():
         assert keep.sum() == round(0.1 * keep.size)
