@@ -24,9 +24,11 @@ from ltx.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.finder import Finder, inner
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Run
+from ltx.learned import Bernoulli, EdgePopup, learned_mask
 from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.stability import Barrier, barrier, copies
 from ltx.state import State
@@ -42,6 +44,7 @@ __version__ = metadata.version("ltx")
 __all__ = [
     "Barrier",
     "BatchNormScale",
+    "Bernoulli",
     "Blocks",
     "ByChannel",
     "ControlError",
@@ -49,6 +52,7 @@ __all__ = [
     "Criterion",
     "DivergedError",
     "Duration",
+    "EdgePopup",
     "Finder",
     "Grasp",
     "History",
@@ -58,6 +62,7 @@ __all__ = [
     "Mask",
     "Metrics",
     "NofM",
+    "PolynomialDecay",
     "Pruning",
     "Random",
     "Recipe",
@@ -84,4 +89,5 @@ __all__ = [
     "check_type",
     "copies",
     "inner",
+    "learned_mask",
 ]

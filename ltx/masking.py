@@ -9,6 +9,8 @@ import numpy as np
 
 from ltx import geometry
 from ltx.errors import UsageError
+from ltx.schedule import PolynomialDecay
+from ltx.structures import Blocks, NofM, Structure
 from ltx.variables import children, generators, is_norm, owned
 from ltx.weight import Weight
 
@@ -47,6 +49,30 @@ class FixedMask(tfmot.sparsity.keras.PruningSchedule):
     def get_config(self) -> dict[str, object]:
         # Under any other class name TF-MOT silently loads a str in the place of the schedule.
         return {"class_name": tf_keras.saving.get_registered_name(type(self)), "config": {}}
+
+
+def _tfmot_schedule(schedule: PolynomialDecay) -> tfmot.sparsity.keras.PolynomialDecay:
+    """TF-MOT's own, which counts the step about to be taken where ltx counts those taken."""
+    return tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=1 - schedule.start,
+        final_sparsity=1 - schedule.density,
+        begin_step=schedule.begin + 1,
+        end_step=schedule.end + 1,
+        power=schedule.power,
+        frequency=schedule.every,
+    )
+
+
+def _tfmot_options(structure: Structure) -> dict[str, object]:
+    if isinstance(structure, Blocks):
+        pooling = {"average": "AVG", "max": "MAX"}[structure.pooling]
+        return {
+            "block_size": (structure.height, structure.width),
+            "block_pooling_type": pooling,
+        }
+    if isinstance(structure, NofM):  # TF-MOT counts what goes
+        return {"sparsity_m_by_n": (structure.m - structure.n, structure.m)}
+    return {}
 
 
 def step_callback() -> tf_keras.callbacks.Callback:
@@ -181,6 +207,26 @@ class MaskedModel:
         with self._scope():
             for wrapper in self._wrappers.values():
                 wrapper.pruning_obj.weight_mask_op()
+
+    def scheduled(self, schedule: PolynomialDecay, step: int) -> dict[str, np.ndarray]:
+        """The masks that TF-MOT makes of the weights as they are, `step` steps having been taken.
+
+        By wrappers of its own, in charge of the schedule; `masks` stay what they are.
+        """
+        due, options = _tfmot_schedule(schedule), _tfmot_options(schedule.structure)
+        groups = isinstance(schedule.structure, NofM)
+        made: dict[object, tf.Variable] = {}
+        with self._scope():
+            for held in self._wrappers.values():
+                wrapper = PruneLowMagnitude(
+                    held.layer, due, **options, dtype=held.layer.dtype_policy
+                )
+                wrapper.build(None)
+                # TF-MOT makes groups at its first step, and only then.
+                wrapper.pruning_step.assign(1 if groups else step + 1)
+                wrapper.pruning_obj.conditional_mask_update()
+                made |= {weight.ref(): mask for weight, mask, _ in wrapper.pruning_vars}
+        return {name: made[self.weights[name].ref()].numpy() != 0 for name in self.masks}
 
     def wrapped(self) -> tf_keras.Model:
         """A functional or Sequential model around the same variables that masks in every call.

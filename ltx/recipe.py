@@ -18,7 +18,8 @@ AUGMENTATIONS = ("none", "crop_flip")
 class Recipe:
     """The training of one network.
 
-    `length`, `warmup`, `drops` and `eval_every` are durations (`500it`, `2ep`, `10%`). The rate
+    `length`, `warmup`, `drops` and `eval_every` are durations (`500it`, `2ep`, `10%`); a length of
+    `0it` trains nothing: a trial then measures the weights as the ticket has them. The rate
     climbs linearly over `warmup`, then follows `schedule`: `step` multiplies it by `drop_factor`
     at each of `drops`; `cosine` brings it to zero at the end. `weight_decay` is L2 on the prunable
     weights' gradients, except with adamw, where it is decoupled. `clip_norm` bounds the global
@@ -62,7 +63,7 @@ class Recipe:
         check_number("Recipe.label_smoothing", self.label_smoothing, least=0, below=1)
         for name in ("length", "warmup", "eval_every"):
             duration = Duration.parse(getattr(self, name))
-            if duration.amount <= 0 and name != "warmup":
+            if duration.amount <= 0 and name == "eval_every":
                 raise UsageError(f"Recipe.{name} {duration}: expected a length above 0")
         if Duration.parse(self.length).unit == "%":
             raise UsageError(f"Recipe.length {self.length}: percent of itself; use steps or epochs")
@@ -83,7 +84,8 @@ class Recipe:
 
     def steps(self, epoch: int) -> int:
         """The whole training in steps, given the steps of one epoch."""
-        return max(1, Duration.parse(self.length).steps(epoch=epoch))
+        length = Duration.parse(self.length)
+        return max(1, length.steps(epoch=epoch)) if length.amount else 0
 
     def learning_rates(self, start: int, stop: int, epoch: int) -> np.ndarray:
         """The rate of each step from `start` to `stop`, float32."""

@@ -1,5 +1,6 @@
 """FakeLab: the lab of a network small enough for numpy, for testing finders in milliseconds."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -8,8 +9,10 @@ from ltx import identity, order, sample
 from ltx.channels import Axis, Channels
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Ledger, Run
+from ltx.learned import Learning
 from ltx.mask import Mask
 from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.task import Task
 from ltx.weight import Weight
@@ -117,6 +120,32 @@ class FakeLab(Lab):
             State(weights, slots=slots, step=stop), History(*map(tuple, zip(*points, strict=True)))
         )
 
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run:
+        recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
+        every, whole = max(1, self.steps(recipe.eval_every)), self.steps()
+        scores = {name: state.slots[f"score:{name}"] for name in mask}
+        speeds = {name: state.slots[f"score_momentum:{name}"] for name in mask}
+        fixed = mask.apply(state.weights)
+        images, labels = self._data["train"]
+        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
+        rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
+        for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
+            drawn = method.draw(scores, mask, self.rng("mask", stream, step))
+            gradients = _gradients(drawn.apply(fixed), images[rows], labels[rows])
+            for name, slope in method.slope(scores).items():
+                downhill = rate * gradients[name] * fixed[name] * slope
+                speeds[name] = np.float32(method.momentum) * speeds[name] - downhill
+                scores[name] = scores[name] + speeds[name]
+            if step % every == 0 or step == whole:
+                found = _measure(method.mean(scores, mask).apply(fixed), *self._data["validation"])
+                points.append((step, found.loss, found.accuracy))
+        slots = {f"score:{name}": array for name, array in scores.items()}
+        slots |= {f"score_momentum:{name}": array for name, array in speeds.items()}
+        history = History(*map(tuple, zip(*points, strict=True)))
+        return Run(state.replace(slots=slots, step=stop), history)
+
     def _gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
@@ -153,6 +182,9 @@ class FakeLab(Lab):
 
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         return state
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return _measure(mask.apply(state.weights), *self._data[split])

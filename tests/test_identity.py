@@ -37,6 +37,9 @@ GOLDEN = {
     "gradual()": "b615e89dec63322d",
     "rigl()": "170d358addc6470c",
     "set()": "b63092920ab01698",
+    "EdgePopup()": "c9c2f74b78e48cca",
+    "Bernoulli()": "045c55d5682b98a7",
+    "supermask()": "e40a2e7b109ab2bd",
     "random_reinit(of=imp())": "bf287dee4f1cf0bd",
     "transfer(of=imp(), source='mnist')": "88c160ea957df202",
     "subset(of=imp())": "6e10ba23e5bf8666",
@@ -51,13 +54,15 @@ SCORES = ("Magnitude", "Random", "Snip", "Grasp", "Synflow")
 
 FINDERS = (
     *("imp", "early_rewind", "random_reinit", "transfer", "oneshot", "snip", "grasp", "synflow"),
-    *("early_bird", "gradual", "rigl", "set", "subset", "corrupted"),
+    *("early_bird", "gradual", "rigl", "set", "supermask", "subset", "corrupted"),
 )
 
 
 def golden_names() -> dict[str, Any]:
     finders = {n: registry.load(n) for n in FINDERS}
-    core = {n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", *SCORES)}
+    core = {
+        n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", "EdgePopup", "Bernoulli", *SCORES)
+    }
     return {**finders, **core, "Engine": Engine}
 
 
@@ -85,6 +90,9 @@ DEFAULTS = {
     "gradual": "(0.1, '0%', '75%', '100it', 'layer', Magnitude())",
     "rigl": "(0.1, '100it', '75%', 0.3, 'erk')",
     "set": "(0.1, '1ep', 0.3, 'erk')",
+    "EdgePopup": "(0.5, 0.1, 0.9)",
+    "Bernoulli": "(0.5, 100, 0)",
+    "supermask": "(None, None, 'init')",
     "early_rewind": "(12, '1%', 'weights', Pruning(rate=0.2, scope='global'), Magnitude())",
 }
 
