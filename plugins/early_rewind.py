@@ -39,11 +39,11 @@ class EarlyRewind(ltx.Finder):
 
     levels: int = 12
     rewind: str = "1%"
-    at_most: str = "20%"
-    tolerance: float = 0.02
     mode: str = "weights"
     pruning: ltx.Pruning = ltx.Pruning(rate=0.2, scope="global")
     score: ltx.Score = ltx.Magnitude()
+    at_most: str = "20%"
+    tolerance: float = 0.02
 
     def __post_init__(self) -> None:
         ltx.check_count("early_rewind.levels", self.levels)

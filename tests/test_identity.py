@@ -86,7 +86,7 @@ DEFAULTS = {
     "snip": "(0.1, 1)",
     "grasp": "(0.1, 1, 200.0)",
     "synflow": "(0.1, 100)",
-    "early_bird": "((0.5, 0.3, 0.1), '1ep', 5, 0.2, 'drawn', 'global', Magnitude())",
+    "early_bird": "((0.5, 0.3, 0.1), '5%', 5, 0.3, 'init', 'global', Magnitude())",
     "gradual": "(0.1, '0%', '75%', '100it', 'layer', Magnitude())",
     "rigl": "(0.1, '100it', '75%', 0.3, 'erk')",
     "set": "(0.1, '1ep', 0.3, 'erk')",

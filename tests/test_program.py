@@ -316,6 +316,9 @@ def test_two_mirrored_replicas_train_like_one_device():
                 one_w, two_w = a.state.weights, b.state.weights
                 gap = max(abs(one_w[n] - two_w[n]).max() for n in one_w)
                 assert gap < 1e-5, gap
+            c, d = (lab.recalibrated(a.state, mask, 3).statistics for lab in (one, two))
+            for name in c:
+                assert np.allclose(c[name], d[name], rtol=1e-4, atol=1e-5), name
             middle = two.train(two.init(), mask, until="11it").state
             assert two.train(middle, mask).state == b.state
         try:
