@@ -57,6 +57,8 @@ ORDER = [
     "variables",
     "graph",
     "wiring",
+    "constants",
+    "compact",
     "masking",
     "optimizer",
     "device",
@@ -80,12 +82,12 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *("graph", "wiring"),
+        *("graph", "wiring", "constants", "compact"),
         *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *("graph", "wiring"),
+        *("graph", "wiring", "constants", "compact"),
         *("objective", "program"),
     },
     "keras": set(),
