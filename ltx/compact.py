@@ -21,6 +21,8 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import tensorflow as tf
 import tf_keras
 
+DEAD_INPUTS = 0.25  # the share from which a gather pays, in a loop compiled by XLA
+
 
 def compact(model: tf_keras.Model, ticket: Ticket, state: State | None = None) -> tf_keras.Model:
     """A new model with the ticket's weights that computes the same, without its dead channels.
@@ -28,7 +30,8 @@ def compact(model: tf_keras.Model, ticket: Ticket, state: State | None = None) -
     `model` is of the ticket's architecture, built, functional or Sequential; it is left alone. A
     channel is dead that no live weight takes, or into which nothing live goes, where what it
     emits in inference is zero or can be folded exactly into the biases of all that take it. One
-    channel of every set stays. Weights that the mask prunes in live channels are zeros like any
+    channel of every set stays. Inputs go where a dense layer reads them and a quarter or more are
+    dead. Weights that the mask prunes in live channels are zeros like any
     other number: whoever trains the result holds them by a mask, or lets them grow.
 
     `state` takes the place of the ticket's, as that of the end of its training does.
@@ -43,7 +46,11 @@ def compact(model: tf_keras.Model, ticket: Ticket, state: State | None = None) -
     dead = _dead(model, parts, masks, arrays)
     for name, keep in masks.items():
         arrays[name] = np.where(keep, arrays[name], arrays[name].dtype.type(0))
-    return _Builder(model, _cut(parts, dead, arrays)).build()
+    smaller = _cut(parts, dead, arrays)
+    picked = _picked(model, masks)
+    for name, places in picked.items():
+        smaller[name] = smaller[name][places]
+    return _Builder(model, smaller, picked).build()
 
 
 def _fitting(model: tf_keras.Model, ticket: Ticket, state: State) -> dict[str, np.ndarray]:
@@ -153,11 +160,39 @@ def _cut(
     return smaller
 
 
+def _picked(model: tf_keras.Model, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """For each dense kernel that reads the model's input, flattened or not, the places it needs.
+
+    Only where enough others are dead that picking costs less than multiplying by zeros.
+    """
+    names = {entry.variable.ref(): entry.name for entry in owned(model)}
+    found: dict[str, np.ndarray] = {}
+
+    def note(node: Any, values: list[bool]) -> list[bool]:
+        layer = node.layer
+        reads = type(layer) in DENSE and values[0] and len(node.keras_inputs[0].shape) == 2
+        if reads and len(layer.inbound_nodes) == 1 and names[layer.kernel.ref()] in masks:
+            live = np.asarray(masks[names[layer.kernel.ref()]].any(axis=1))
+            live[0] |= not live.any()  # a layer of no inputs is no layer
+            if live.mean() <= 1 - DEAD_INPUTS:
+                found[names[layer.kernel.ref()]] = np.flatnonzero(live)
+        passes = isinstance(layer, tf_keras.layers.Flatten) and values[0]
+        return [passes for _ in tf.nest.flatten(node.outputs)]
+
+    walk(model, [True for _ in model.inputs], note)
+    return found
+
+
 class _Builder:
     """Calls new layers in the places of a model's own."""
 
-    def __init__(self, model: tf_keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-        self._model, self._arrays = model, arrays
+    def __init__(
+        self,
+        model: tf_keras.Model,
+        arrays: Mapping[str, np.ndarray],
+        picked: Mapping[str, np.ndarray],
+    ) -> None:
+        self._model, self._arrays, self._picked = model, arrays, picked
         self._names = {entry.variable.ref(): entry.name for entry in owned(model)}
         self._made: dict[int, tf_keras.layers.Layer] = {}
 
@@ -178,6 +213,11 @@ class _Builder:
 
     def _step(self, node: Any, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
         layer = node.layer
+        if type(layer) in DENSE:
+            places = self._picked.get(self._names[layer.kernel.ref()])
+            if places is not None:
+                # Not a layer of ltx: whoever loads the model need not have it.
+                tensors = [tf.gather(tensors[0], places.tolist(), axis=1)]
         if id(layer) not in self._made:
             self._made[id(layer)] = self._new(node, tensors)
         new = self._made[id(layer)]

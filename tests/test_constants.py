@@ -11,8 +11,9 @@ from ltx.variables import owned
 
 
 @pytest.fixture(autouse=True)
-def _fresh_names():
+def _fresh_names_and_weights():
     tf_keras.backend.reset_uids()
+    tf_keras.utils.set_random_seed(0)
 
 
 def varied(model, seed):
