@@ -32,15 +32,17 @@ POOLS = (
     layers.GlobalAveragePooling3D,
 )
 PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
-PASSING = (
-    *(*POOLS, *PADDINGS, layers.Activation),
+RESIZINGS = (
     *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
     *(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D),
-    *(layers.ReLU, layers.LeakyReLU, layers.ELU, layers.ThresholdedReLU),
+)
+NOISES = (
     *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
     *(layers.GaussianNoise, layers.GaussianDropout, layers.AlphaDropout),
     layers.ActivityRegularization,
 )
+RECTIFIERS = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.ThresholdedReLU)
+PASSING = (*POOLS, *PADDINGS, *RESIZINGS, *NOISES, *RECTIFIERS, layers.Activation)
 MERGES = (
     *(layers.Add, layers.Subtract, layers.Multiply),
     *(layers.Average, layers.Maximum, layers.Minimum),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ltx_plugins.imp import IMP
 
-from ltx import Store, Task
+from ltx import Pruning, Recipe, Store, Task
 from ltx.cli import main
 from ltx.testing import FakeLab
 
@@ -73,3 +73,26 @@ def test_the_code_that_reads_a_ticket_reads_it(tmp_path):
     assert names["manifest"]["density"] == ticket.density
     for name, keep in ticket.mask.items():
         assert (names["masks"][name] == keep).all()
+
+
+@pytest.mark.slow
+def test_the_code_that_compacts_a_ticket_compacts_it(tmp_path, monkeypatch, capsys):
+    import tf_keras
+
+    from ltx.keras_lab import KerasLab
+
+    monkeypatch.chdir(tmp_path)
+    task = Task(data="digits", recipe=Recipe(length="10it", eval_every="10it"))
+    finder, store = IMP(levels=1, pruning=Pruning(rate=0.99)), Store("ltx-store")
+    for ticket in finder.find(KerasLab(task, 0)):
+        store.put_ticket(ticket, task, finder, "imp")
+    names = {}
+    exec(blocks(ROOT / "docs" / "compaction.md", "python")[0], names)
+    smaller = tf_keras.models.load_model("smaller.keras")
+    assert names["ticket"].level == 1
+    whole, left = names["model"].count_params(), smaller.count_params()
+    assert left < whole / 2
+    assert capsys.readouterr().out.endswith(f"{whole} -> {left}\n")
+    images, labels = names["loaded"].validation.take(range(64))
+    scaled = (images - names["loaded"].mean) / names["loaded"].std
+    assert (smaller(scaled).numpy().argmax(1) == labels).mean() > 0.2

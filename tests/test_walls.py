@@ -64,6 +64,8 @@ ORDER = [
     "variables",
     "graph",
     "wiring",
+    "constants",
+    "compact",
     "masking",
     "optimizer",
     "device",
@@ -90,14 +92,19 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
+<<<<<<< HEAD
         *("graph", "wiring"),
         "calibration",
         *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "loop"),
         *("program", "mask_program"),
+=======
+        *("graph", "wiring", "constants", "compact"),
+        *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
+>>>>>>> wiring
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-        *("graph", "wiring"),
+        *("graph", "wiring", "constants", "compact"),
         *("objective", "program"),
     },
     "keras": set(),

@@ -1,6 +1,12 @@
 """Wirings: small networks of every kind of wiring, and the channels that each has."""
 
-import tf_keras
+import numpy as np
+import tiny
+
+from ltx import Mask, State, Ticket, wiring
+from ltx.masking import MaskedModel
+
+import tf_keras  # isort: skip
 
 L = tf_keras.layers
 IMAGE = (8, 8, 3)
@@ -197,3 +203,26 @@ NETWORKS = {
     unknown: [(2, "j", "k", {"j/bias"}), (2, "k", "logits", {"k/bias"})],
     straight_out: [],
 }
+
+
+def halved(input_shape, classes):
+    """The residual net of `tiny`, without every other channel of every set."""
+    from ltx.compact import compact
+
+    model = tiny.residual(input_shape, classes)
+    return compact(model, ticket_of(model, lambda size: np.arange(size) % 2 == 1))
+
+
+def ticket_of(model, dead=None, density=None, seed=0):
+    """A ticket of the model's present weights: `dead(size)` says which channels of a set go."""
+    masked, rng = MaskedModel(model), np.random.default_rng(seed)
+    mask = masked.get_masks()
+    for channels in wiring.channels(model, mask) if dead else ():
+        mask = channels.drop(mask, dead(channels.size))
+    if density is not None:
+        mask = {name: keep & (rng.random(keep.shape) < density) for name, keep in mask.items()}
+    weights, statistics = (
+        {name: variable.numpy() for name, variable in group.items()}
+        for group in (masked.weights, masked.statistics)
+    )
+    return Ticket(Mask(mask), State(weights, statistics), 0, "task", 0)

@@ -1,15 +1,20 @@
 """Benchmark: what a step, a start and a study cost, as ratios measured side by side in one run.
 
+<<<<<<< HEAD
     python tools/benchmark.py [--rounds=5] [lenet] [resnet] [start] [memory]
     python tools/benchmark.py [--rounds=5] early_bird | at_init | collapse
 
 The second line asks what finding costs, see tools/search_cost.py; it is measured only by name.
+=======
+    python tools/benchmark.py [--rounds=5] [lenet] [resnet] [compact] [start] [memory]
+>>>>>>> wiring
 
 Contestants take turns, round by round, so that a machine that drifts drifts for all of them. The
 middle number is the median of the rounds' ratios, the brackets hold the least and the largest.
 """
 
 import argparse
+import dataclasses
 import os
 import platform
 import resource
@@ -19,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,10 +34,16 @@ from ltx.errors import UsageError
 from ltx.identity import generator
 from ltx.mask import Mask
 from ltx.recipe import Recipe
+from ltx.state import State
 from ltx.store import Store
+from ltx.ticket import Ticket
+
+if TYPE_CHECKING:
+    import tf_keras
 
 DENSITY = 0.2
 FASHION_STEPS = 1000
+PARTS = ["lenet", "resnet", "compact", "start", "memory"]
 
 
 def step_ratios(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
@@ -41,6 +53,53 @@ def step_ratios(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
         "bare": _loop(task, masked=False, steps=steps),
         "fit": _fit(task, steps),
     }
+    return _in_turns(contestants, steps, rounds)
+
+
+def compact_times(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds a step, round by round, of a network whole and with half its channels."""
+    half = dataclasses.replace(task, model="benchmark.half_convnet")
+    contestants = {
+        "compact": _loop(half, masked=True, steps=steps, density=1),
+        "dense": _loop(task, masked=True, steps=steps, density=1),
+    }
+    return _in_turns(contestants, steps, rounds)
+
+
+def convnet(input_shape: tuple[int, int, int], classes: int) -> "tf_keras.Model":
+    """Three 3x3 convolutions of 32, 64 and 128 with BatchNorm, pooled in between."""
+    import tf_keras
+
+    image = x = tf_keras.Input(input_shape)
+    for number, filters in enumerate((32, 64, 128)):
+        if number:
+            x = tf_keras.layers.MaxPool2D()(x)
+        x = tf_keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = tf_keras.layers.ReLU()(tf_keras.layers.BatchNormalization()(x))
+    x = tf_keras.layers.GlobalAveragePooling2D()(x)
+    return tf_keras.Model(image, tf_keras.layers.Dense(classes)(x))
+
+
+def half_convnet(input_shape: tuple[int, int, int], classes: int) -> "tf_keras.Model":
+    """The same with every other channel dropped, compacted."""
+    from ltx import compact, masking, wiring
+
+    model = convnet(input_shape, classes)
+    held = masking.MaskedModel(model)
+    mask = held.get_masks()
+    for channels in wiring.channels(model, mask):
+        mask = channels.drop(mask, np.arange(channels.size) % 2 == 1)
+    weights, statistics = (
+        {name: variable.numpy() for name, variable in group.items()}
+        for group in (held.weights, held.statistics)
+    )
+    ticket = Ticket(Mask(mask), State(weights, statistics), 0, "benchmark", 0)
+    return compact.compact(model, ticket)
+
+
+def _in_turns(
+    contestants: dict[str, Callable[[], None]], steps: int, rounds: int
+) -> dict[str, list[float]]:
     for run in contestants.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in contestants}
@@ -52,7 +111,7 @@ def step_ratios(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
     return times
 
 
-def _loop(task: Task, masked: bool, steps: int) -> Callable[[], None]:
+def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Callable[[], None]:
     from ltx.program import Program
 
     class Bare(Program):
@@ -70,7 +129,7 @@ def _loop(task: Task, masked: bool, steps: int) -> Callable[[], None]:
 
     program = (Program if masked else Bare)(task, Engine(), data.load(task.data, image=task.image))
     weights = program.masked.prunable
-    mask = Mask({w.name: generator(0, w.name).random(w.shape) < DENSITY for w in weights})
+    mask = Mask({w.name: generator(0, w.name).random(w.shape) < density for w in weights})
     program.load(program.fresh(0), mask if masked else Mask.ones(weights))
     examples, batch = len(program.data.train), task.recipe.batch_size
     table = order.batches(0, "order", examples, batch, 0, steps)
@@ -167,7 +226,7 @@ def _steps(name: str, task: Task, steps: int, rounds: int, bounds: tuple[float, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("what", nargs="*", default=["lenet", "resnet", "start", "memory"])
+    parser.add_argument("what", nargs="*", default=PARTS)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(
@@ -195,6 +254,7 @@ def main() -> None:
         _steps("LeNet-300-100, batch 60, ms", lenet, 1000, options.rounds, (0.30, 1.10))
     if "resnet" in options.what:
         _steps("ResNet-20, batch 64, ms", resnet, 20, options.rounds, (0.85, 1.10))
+<<<<<<< HEAD
     for name in ("early_bird", "at_init", "collapse"):
         if name in options.what:
             _search_cost(name, options.rounds)
@@ -205,6 +265,13 @@ def _search_cost(name: str, rounds: int) -> None:
 
     for row in search_cost.collapse() if name == "collapse" else getattr(search_cost, name)(rounds):
         print(row, flush=True)
+=======
+    if "compact" in options.what:
+        task = dataclasses.replace(resnet, model="benchmark.convnet")
+        times = compact_times(task, 40, options.rounds)
+        what = "3 convolutions, half the channels compacted, batch 64, ms: step, against all"
+        print(_row(what, times["compact"], times["dense"], 0.45))
+>>>>>>> wiring
 
 
 if __name__ == "__main__":
