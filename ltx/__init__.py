@@ -17,16 +17,20 @@ This module holds what an author of finders needs; importing it loads no TensorF
 from importlib import metadata
 
 from ltx.checks import check_choice, check_count, check_number, check_score, check_type
+from ltx.control import check_control, check_corrupted
 from ltx.cost import Cost
 from ltx.duration import Duration
-from ltx.errors import DivergedError, LtxError, UsageError
+from ltx.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.finder import Finder, inner
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Run
+from ltx.learned import Bernoulli, EdgePopup, learned_mask
 from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Score, Snip, Synflow
+from ltx.stability import Barrier, barrier, copies
 from ltx.state import State
 from ltx.store import Store
 from ltx.structures import Blocks, ByChannel, NofM, Structure, Unstructured
@@ -38,13 +42,17 @@ from ltx.weight import Weight
 __version__ = metadata.version("ltx")
 
 __all__ = [
+    "Barrier",
     "BatchNormScale",
+    "Bernoulli",
     "Blocks",
     "ByChannel",
+    "ControlError",
     "Cost",
     "Criterion",
     "DivergedError",
     "Duration",
+    "EdgePopup",
     "Finder",
     "Grasp",
     "History",
@@ -54,6 +62,7 @@ __all__ = [
     "Mask",
     "Metrics",
     "NofM",
+    "PolynomialDecay",
     "Pruning",
     "Random",
     "Recipe",
@@ -70,10 +79,15 @@ __all__ = [
     "Unstructured",
     "UsageError",
     "Weight",
+    "barrier",
     "check_choice",
+    "check_control",
+    "check_corrupted",
     "check_count",
     "check_number",
     "check_score",
     "check_type",
+    "copies",
     "inner",
+    "learned_mask",
 ]

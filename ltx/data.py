@@ -33,6 +33,9 @@ def load(
     fit: str = "resize",
     validation: int | float = 0.1,
     split_seed: int = 0,
+    subset: int | float = 1.0,
+    corrupt: str = "none",
+    classes: tuple[int, ...] = (),
     data_dir: str | None = None,
 ) -> Dataset:
     """The data set `name` of this disk; never touches the network.
@@ -41,7 +44,7 @@ def load(
     antialiasing, "pad" centres in black or crops the centre, grey is repeated to colour, colour
     becomes its ITU-R 601 luma. `validation` is the number (int) or fraction (float) of training
     examples to hold out, drawn uniformly by `split_seed`. A set without labelled test images is
-    tested on its own "validation" split.
+    tested on its own "validation" split. `subset`, `corrupt` and `classes` are those of a Task.
     """
     root = _root(data_dir)
     image = None if image is None else checked_image(image)
@@ -57,7 +60,16 @@ def load(
         folder = _prepared(name, root)
     if folder is None:
         raise _absent(name, root)
-    return cut(name, _cached(name, root, folder, image, fit), validation, int(split_seed))
+    whole = _cached(name, root, folder, image, fit)
+    return cut(
+        name,
+        whole,
+        validation,
+        int(split_seed),
+        subset=subset,
+        corrupt=corrupt,
+        classes=classes,
+    )
 
 
 def prepare(name: str, data_dir: str | None = None) -> str:

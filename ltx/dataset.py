@@ -1,5 +1,6 @@
 """Data set: labelled images as plain arrays, of which a seed holds a part out for validation."""
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ltx import sample
 from ltx.errors import UsageError
 
 BATCH_BYTES = 8 * 2**20
@@ -25,12 +27,14 @@ class Split:
     """Labelled images: the `rows` of a larger array, copied only when asked for.
 
     `source` is uint8 [m, height, width, channels], in memory or mapped; `source_labels` is int32
-    [m]; `rows` is int64 [n], ascending.
+    [m]; `rows` is int64 [n], ascending. Where `shuffle` is a seed, each image's pixels are given
+    in an order of its own.
     """
 
     source: np.ndarray
     source_labels: np.ndarray
     rows: np.ndarray
+    shuffle: int | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -43,7 +47,14 @@ class Split:
     @property
     def images(self) -> np.ndarray:
         """All images, read-only uint8 [n, height, width, channels]; a new copy if n < m."""
-        return self._whole(self.source)
+        if self.shuffle is None:
+            return self._whole(self.source)
+        made = np.empty((len(self), *self.source.shape[1:]), self.source.dtype)
+        size, start = batch_size(self.source.shape[1:]), 0
+        for images, _ in self.blocks(size):  # the orders alone are larger than the images
+            made[start : start + len(images)] = images
+            start += len(images)
+        return frozen(made)
 
     @property
     def labels(self) -> np.ndarray:
@@ -53,7 +64,10 @@ class Split:
     def take(self, indices: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """The images and labels at these positions of the split."""
         rows = self.rows[indices]
-        return np.asarray(self.source[rows]), self.source_labels[rows]
+        images = np.asarray(self.source[rows])
+        if self.shuffle is not None:
+            images = sample.shuffled(images, rows, self.shuffle)
+        return images, self.source_labels[rows]
 
     def blocks(self, size: int) -> Batches:
         """The images and labels in order, `size` at once."""
@@ -70,9 +84,10 @@ class Split:
 class Dataset:
     """An image-classification set of which a part of the training images is held out.
 
-    `mean` and `std` are float32 [channels] over `train` alone, in raw 0..255 units; the std of a
-    constant channel is 1. `fingerprint` follows the images, the labels and the cut: two sets that
-    share it train alike.
+    `mean` and `std` are float32 [channels] over all training images that are not held out, in raw
+    0..255 units; the std of a constant channel is 1. A subset does not move them, so that what was
+    found on one meets the same pictures in the whole. `fingerprint` follows the images, the labels
+    and the cut: two sets that share it train alike.
     """
 
     name: str
@@ -102,26 +117,71 @@ class Whole:
     digests: tuple[str, ...]
 
 
-def cut(name: str, whole: Whole, validation: int | float, split_seed: int) -> Dataset:
-    """The data set with `validation` of its training examples, drawn by the seed, held out."""
+def cut(
+    name: str,
+    whole: Whole,
+    validation: int | float,
+    split_seed: int,
+    *,
+    subset: int | float = 1.0,
+    corrupt: str = "none",
+    classes: tuple[int, ...] = (),
+) -> Dataset:
+    """The data set with `validation` of its training examples, drawn by the seed, held out.
+
+    First only the `classes` are left, then the validation part is held out, then `subset` of the
+    rest is trained on, and last both of these are corrupted. The test part stays true.
+    """
+    if classes:
+        whole = _of_classes(name, whole, classes)
     train = whole.train
     count = _held_out(name, validation, len(train))
     order = np.random.default_rng([split_seed, VALIDATION_STREAM]).permutation(len(train))
-    held, kept = (frozen(np.sort(part)) for part in (order[:count], order[count:]))
+    held, kept = (frozen(np.sort(train.rows[part])) for part in (order[:count], order[count:]))
     out = Split(train.source, train.source_labels, held)
     blocks = out.blocks(batch_size(train.source.shape[1:]))
     mean, std = _moments(whole.histogram - sum(histogram(images) for images, _ in blocks))
+    seen = frozen(kept[sample.subset(train.source_labels[kept], subset, split_seed)])
+    labels, shuffle = train.source_labels, None
+    if corrupt == "random_labels":
+        labels = labels.copy()
+        for part, rows in (("train", seen), ("validation", held)):
+            labels[rows] = sample.permuted(labels[rows], split_seed, part)
+        frozen(labels)
+    elif corrupt == "shuffled_pixels":
+        shuffle = split_seed
     identity = [whole.image, whole.classes, whole.digests, digest(held)]
+    # Only what was asked for is added: sets without it keep the fingerprint that they had.
+    identity += [["classes", *classes]] if classes else []
+    identity += [["part", digest(seen)]] if len(seen) < len(kept) else []
+    identity += [["corrupt", corrupt, split_seed]] if corrupt != "none" else []
     return Dataset(
         name=name,
         classes=whole.classes,
         image=whole.image,
-        train=Split(train.source, train.source_labels, kept),
-        validation=out,
+        train=Split(train.source, labels, seen, shuffle),
+        validation=Split(train.source, labels, held, shuffle),
         test=whole.test,
         mean=mean,
         std=std,
         fingerprint=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+    )
+
+
+def _of_classes(name: str, whole: Whole, classes: tuple[int, ...]) -> Whole:
+    """The examples of these classes, numbered in this order; no image is copied."""
+    sample.check_classes(f"Task.classes of {name!r}", classes, whole.classes)
+    parts = []
+    for split in (whole.train, whole.test):
+        labels = sample.renumbered(split.source_labels, classes)
+        rows = split.rows[labels[split.rows] >= 0]
+        parts.append(Split(split.source, frozen(labels), frozen(rows)))
+    train, test = parts
+    counts = np.zeros_like(whole.histogram)
+    for images, _ in train.blocks(batch_size(train.source.shape[1:])):
+        counts += histogram(images)
+    return dataclasses.replace(
+        whole, classes=len(classes), train=train, test=test, histogram=counts
     )
 
 

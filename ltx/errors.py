@@ -24,6 +24,10 @@ class GuardError(LtxError):
     """A mask was not honoured: an error in ltx or below it, never in the user's input."""
 
 
+class ControlError(LtxError):
+    """A control took away nothing, or not what it says: an error in the control."""
+
+
 class CorruptError(LtxError):
     """A stored file does not hold what its digest says."""
 

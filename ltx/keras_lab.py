@@ -1,5 +1,6 @@
 """KerasLab: the lab that trains tf_keras models, on a CPU, GPUs or TPUs."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -10,8 +11,12 @@ from ltx.channels import Channels
 from ltx.engine import Engine
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Ledger, Run
+from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.mask_program import MaskProgram
 from ltx.program import VERSION, Program
+from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import versions
 from ltx.task import Task
@@ -20,6 +25,8 @@ from ltx.weight import Weight
 Watch = Callable[[int, int], None]
 _programs: dict[str, Program] = {}
 _PROGRAMS = 6
+_mask_programs: dict[tuple[Program, Learning], MaskProgram] = {}
+_MASK_PROGRAMS = 2
 
 
 def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
@@ -34,10 +41,22 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
             fit=task.fit,
             validation=task.validation,
             split_seed=task.split_seed,
+            subset=task.subset,
+            corrupt=task.corrupt,
+            classes=task.classes,
             data_dir=data_dir,
         )
         _programs[key] = Program(task, engine, loaded)
     return _programs[key]
+
+
+def mask_program(inner: Program, method: Learning) -> MaskProgram:
+    """The training of masks by this method on a program, compiled once while it is in use."""
+    if (inner, method) not in _mask_programs:
+        if len(_mask_programs) == _MASK_PROGRAMS:
+            del _mask_programs[next(iter(_mask_programs))]
+        _mask_programs[inner, method] = MaskProgram(inner, method)
+    return _mask_programs[inner, method]
 
 
 class KerasLab(Lab):
@@ -115,10 +134,31 @@ class KerasLab(Lab):
         return self._program.fresh(drawn)
 
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
-        recipe, inner, whole = self.task.recipe, self._program, self.steps()
-        every = max(1, self.steps(recipe.eval_every))
-        examples, step, points = len(inner.data.train), state.step, []
+        self._program.load(state, mask)
+        evaluate = functools.partial(self._program.meter.evaluate, "validation")
+        return self._run(self._program, self.task.recipe, evaluate, state.step, stop, stream)
+
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run:
+        inner = mask_program(self._program, method)
         inner.load(state, mask)
+        recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
+        return self._run(inner, recipe, inner.evaluate, state.step, stop, stream)
+
+    def _run(
+        self,
+        inner: Program | MaskProgram,
+        recipe: Recipe,
+        evaluate: Callable[[], tuple[float, float]],
+        step: int,
+        stop: int,
+        stream: str,
+    ) -> Run:
+        """Train what was loaded, segment by segment, and measure in between."""
+        whole, points = self.steps(), []
+        every = max(1, self.steps(recipe.eval_every))
+        examples = len(self._program.data.train)
         while step < stop:
             until = min(stop, step - step % every + every)
             table = order.batches(self.seed, stream, examples, recipe.batch_size, step, until)
@@ -126,7 +166,7 @@ class KerasLab(Lab):
             inner.run(table, rates, step, self._noise(stream), every)
             step = until
             if step % every == 0 or step == whole:
-                points.append((step, *inner.meter.evaluate("validation")))
+                points.append((step, *evaluate()))
             self._watch(step, whole)
         return Run(inner.read(step), History(*map(tuple, zip(*points, strict=True))))
 
@@ -145,6 +185,15 @@ class KerasLab(Lab):
 
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self._program.synaptic_flow(state, mask)
+
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        self._program.load(state, mask)
+        taken = self._program.calibration(self._table(batches, stream), self._noise(stream))
+        return state.replace(statistics={**state.statistics, **taken}) if taken else state
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        self._program.load(state, mask)
+        return Mask(self._program.masked.scheduled(schedule, state.step))
 
     def _table(self, batches: int, stream: str) -> np.ndarray:
         size, examples = self.task.recipe.batch_size, len(self._program.data.train)

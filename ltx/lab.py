@@ -5,14 +5,16 @@ import dataclasses
 
 import numpy as np
 
-from ltx import identity
+from ltx import identity, learned
 from ltx.channels import Channels
 from ltx.checks import check_number
 from ltx.cost import Cost
 from ltx.duration import Duration
 from ltx.errors import DivergedError, UsageError
 from ltx.history import History, Metrics
+from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.task import Task
 from ltx.weight import Weight
@@ -94,6 +96,11 @@ class Lab(abc.ABC):
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run: ...
 
     @abc.abstractmethod
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run: ...
+
+    @abc.abstractmethod
     def _gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]: ...
@@ -105,6 +112,12 @@ class Lab(abc.ABC):
 
     @abc.abstractmethod
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
+
+    @abc.abstractmethod
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State: ...
+
+    @abc.abstractmethod
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask: ...
 
     @abc.abstractmethod
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics: ...
@@ -132,14 +145,57 @@ class Lab(abc.ABC):
         Pruned weights are exactly zero from start to end. Training to 100 and on to 300 gives the
         same bytes as training to 300. Another `stream` gives another order of the data.
         """
+        stop = self._stop(state, until)
+        run = self._train(state, mask.check(self.prunable), stop, stream)
+        self.ledger.add(self.cost(stop - state.step, mask))
+        return run
+
+    def _stop(self, state: State, until: str | Duration | None) -> int:
         stop = self.steps(until)
         if stop < state.step:
             raise UsageError(
                 f"train until step {stop}: the state has reached step {state.step} already"
             )
-        run = self._train(state, mask.check(self.prunable), stop, stream)
+        return stop
+
+    def train_mask(
+        self,
+        state: State,
+        mask: Mask,
+        method: Learning,
+        until: str | Duration | None = None,
+        stream: str = "order",
+    ) -> Run:
+        """Train a mask within `mask` from `state.step` to `until`, counted from step 0.
+
+        The weights stay as they are to the bit; BatchNorm's statistics move. The state's slots
+        are then the scores, `score:conv_1/kernel`, and their momentum: `learned_mask` says which
+        mask they mean. A state without scores gets fresh ones. The curve is that of the network
+        under the mask that the scores meant at each step. Segments equal one run.
+        """
+        if not isinstance(method, learned.METHODS):
+            raise UsageError(
+                f"train_mask: expected a method, as in EdgePopup() or Bernoulli(), got {method!r}"
+            )
+        stop = self._stop(state, until)
+        mask.check(self.prunable)
+        begun = learned.begun(state, mask, method, self.rng)
+        run = self._train_mask(begun, mask, method, stop, stream)
         self.ledger.add(self.cost(stop - state.step, mask))
         return run
+
+    def scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        """The mask under which TF-MOT's wrapper takes the step after `state.step` by its schedule.
+
+        That is `mask` where none is due; else one that the wrapper makes of the state's weights,
+        without what `mask` prunes already. Training by segments with this call between them equals
+        training wrapped layers with the schedule in charge, where gradients are masked.
+        """
+        schedule.check(self)
+        mask.check(self.prunable)
+        if not schedule.is_due(state.step):
+            return mask
+        return self._scheduled_mask(state.masked(mask), mask, schedule) & mask
 
     def gradients(
         self, state: State, mask: Mask, batches: int = 1, stream: str = "gradients"
@@ -197,6 +253,22 @@ class Lab(abc.ABC):
         self.ledger.add(dataclasses.replace(cost, examples=0))
         return arrays
 
+    def recalibrated(
+        self, state: State, mask: Mask, batches: int = 50, stream: str = "recalibrated"
+    ) -> State:
+        """The state with BatchNorm's statistics taken anew under the mask; all else is the same.
+
+        Each is the plain mean of what `batches` training batches give, augmented as in training. A
+        model without such statistics gets the state back. Weights that were made without training,
+        as by interpolating, need it before they are evaluated.
+        """
+        if batches < 1:
+            raise UsageError(f"recalibrated: expected at least 1 batch, got {batches}")
+        made = self._recalibrated(state, mask.check(self.prunable), batches, stream)
+        if made is not state:
+            self.ledger.add(self._forward(batches * self.task.recipe.batch_size, mask))
+        return made
+
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
         """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
         if split not in ("train", "validation", "test"):
@@ -240,6 +312,11 @@ class Lab(abc.ABC):
         )
         flops = (TRAINING_FLOPS - unmasked) * kept + unmasked * dense
         return Cost(0, examples, dense * TRAINING_FLOPS * examples, flops * examples)
+
+    def _forward(self, examples: int, mask: Mask) -> Cost:
+        """What it costs to send `examples` forward alone: a third, and no steps."""
+        made = self._pass(examples, mask)
+        return dataclasses.replace(made, dense_flops=made.dense_flops // 3, flops=made.flops // 3)
 
     @property
     def spent(self) -> Cost:

@@ -9,7 +9,9 @@ import numpy as np
 
 from ltx import geometry
 from ltx.errors import UsageError
-from ltx.variables import children, generators, owned
+from ltx.schedule import PolynomialDecay
+from ltx.structures import Blocks, NofM, Structure
+from ltx.variables import children, generators, is_norm, owned
 from ltx.weight import Weight
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -49,6 +51,30 @@ class FixedMask(tfmot.sparsity.keras.PruningSchedule):
         return {"class_name": tf_keras.saving.get_registered_name(type(self)), "config": {}}
 
 
+def _tfmot_schedule(schedule: PolynomialDecay) -> tfmot.sparsity.keras.PolynomialDecay:
+    """TF-MOT's own, which counts the step about to be taken where ltx counts those taken."""
+    return tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=1 - schedule.start,
+        final_sparsity=1 - schedule.density,
+        begin_step=schedule.begin + 1,
+        end_step=schedule.end + 1,
+        power=schedule.power,
+        frequency=schedule.every,
+    )
+
+
+def _tfmot_options(structure: Structure) -> dict[str, object]:
+    if isinstance(structure, Blocks):
+        pooling = {"average": "AVG", "max": "MAX"}[structure.pooling]
+        return {
+            "block_size": (structure.height, structure.width),
+            "block_pooling_type": pooling,
+        }
+    if isinstance(structure, NofM):  # TF-MOT counts what goes
+        return {"sparsity_m_by_n": (structure.m - structure.n, structure.m)}
+    return {}
+
+
 def step_callback() -> tf_keras.callbacks.Callback:
     """TF-MOT's UpdatePruningStep, which `model.fit` needs to train a `wrapped()` model."""
     return tfmot.sparsity.keras.UpdatePruningStep()
@@ -60,9 +86,10 @@ class MaskedModel:
     `model` is the bare model; it shares its variables with the wrappers, and calling it applies
     no mask: that is what `apply` does. `weights` are the trainable variables, `statistics` the
     others that belong to the model's state, `generators` the random states of its Dropout-like
-    layers. `masks` (float32, 1 keeps) and `prunable` are in model order. `unprunable` are the
-    sizes of the weights of rank 2 or more in layers that TF-MOT cannot wrap. `has_convolution`
-    covers custom layers and frozen ones too.
+    layers. `norms` are the BatchNorm layers that train, `moments` their moving statistics and
+    `scales` the names of their trainable scales. `masks` (float32, 1 keeps) and `prunable` are in
+    model order. `unprunable` are the sizes of the weights of rank 2 or more in layers that TF-MOT
+    cannot wrap. `has_convolution` covers custom layers and frozen ones too.
     """
 
     def __init__(self, model: tf_keras.Model) -> None:
@@ -84,6 +111,14 @@ class MaskedModel:
         owners = [(e.layer, e.shape) for e in entries]
         self.has_convolution: bool = geometry.has_convolution(model, owners)
         self.generators: list[tf.random.Generator] = generators(model)
+        normed = [e for e in entries if is_norm(e.layer) and e.layer.trainable]
+        self.norms = list({id(e.layer): e.layer for e in normed}.values())
+        self.moments: dict[str, tf.Variable] = {
+            e.name: e.variable
+            for e in normed
+            if e.variable is e.layer.moving_mean or e.variable is e.layer.moving_variance
+        }
+        self.scales = tuple(e.name for e in normed if e.variable is getattr(e.layer, "gamma", None))
         self._wrappers: dict[int, tf_keras.layers.Layer] = {}
         masks: dict[object, tf.Variable] = {}
         taken: set[object] = set()
@@ -172,6 +207,26 @@ class MaskedModel:
         with self._scope():
             for wrapper in self._wrappers.values():
                 wrapper.pruning_obj.weight_mask_op()
+
+    def scheduled(self, schedule: PolynomialDecay, step: int) -> dict[str, np.ndarray]:
+        """The masks that TF-MOT makes of the weights as they are, `step` steps having been taken.
+
+        By wrappers of its own, in charge of the schedule; `masks` stay what they are.
+        """
+        due, options = _tfmot_schedule(schedule), _tfmot_options(schedule.structure)
+        groups = isinstance(schedule.structure, NofM)
+        made: dict[object, tf.Variable] = {}
+        with self._scope():
+            for held in self._wrappers.values():
+                wrapper = PruneLowMagnitude(
+                    held.layer, due, **options, dtype=held.layer.dtype_policy
+                )
+                wrapper.build(None)
+                # TF-MOT makes groups at its first step, and only then.
+                wrapper.pruning_step.assign(1 if groups else step + 1)
+                wrapper.pruning_obj.conditional_mask_update()
+                made |= {weight.ref(): mask for weight, mask, _ in wrapper.pruning_vars}
+        return {name: made[self.weights[name].ref()].numpy() != 0 for name in self.masks}
 
     def wrapped(self) -> tf_keras.Model:
         """A functional or Sequential model around the same variables that masks in every call.

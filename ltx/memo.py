@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ from ltx.channels import Channels
 from ltx.errors import CorruptError
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Run
+from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import Store
 from ltx.task import Task
 from ltx.weight import Weight
 
+Advance = Callable[[State, int], Run]
 CHECKPOINT_SECONDS = 10.0
 MEMO_BYTES = 8 << 30
 
@@ -78,6 +82,12 @@ class MemoLab(Lab):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self.inner._synaptic_flow(state, mask)
 
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        return self.inner._recalibrated(state, mask, batches, stream)
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        return self.inner._scheduled_mask(state, mask, schedule)
+
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return self.inner._evaluate(state, mask, split)
 
@@ -85,7 +95,24 @@ class MemoLab(Lab):
         return MemoLab(self.inner._sibling(task), self.store, self.limit, self.seconds)
 
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        def advance(state: State, stop: int) -> Run:
+            return self.inner._train(state, mask, stop, stream)
+
         key = identity.identity([self.fingerprint, self.seed, state.id, mask.id, stream])
+        return self._remembered(key, advance, state, stop)
+
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run:
+        def advance(state: State, stop: int) -> Run:
+            return self.inner._train_mask(state, mask, method, stop, stream)
+
+        key = identity.identity([self.fingerprint, self.seed, state.id, mask.id, stream, method])
+        return self._remembered(key, advance, state, stop)
+
+    def _remembered(self, key: str, advance: Advance, state: State, stop: int) -> Run:
+        if stop == state.step:
+            return advance(state, stop)  # no training, and nothing to remember
         known = self._longest(key, stop)
         if known and known.state.step == stop:
             return known
@@ -93,16 +120,16 @@ class MemoLab(Lab):
             # Another process may have finished it while this one waited.
             known = self._longest(key, stop) or Run(state, History())
             if known.state.step < stop:
-                known = self._extend(key, known, mask, stop, stream)
+                known = self._extend(key, known, advance, stop)
         return known
 
-    def _extend(self, key: str, known: Run, mask: Mask, stop: int, stream: str) -> Run:
+    def _extend(self, key: str, known: Run, advance: Advance, stop: int) -> Run:
         """Train on to `stop`, leaving a checkpoint about every `seconds`."""
         state, history = known.state, known.history
-        stride = min(20, self.inner.steps(self.task.recipe.eval_every))
+        stride = max(1, min(20, self.inner.steps(self.task.recipe.eval_every)))
         while state.step < stop:
             target, begun = min(stop, state.step + stride), time.monotonic()
-            run = self.inner._train(state, mask, target, stream)
+            run = advance(state, target)
             seconds = max(time.monotonic() - begun, 1e-6)
             self.store.record(
                 {"trained": key, "from": state.step, "to": target, "seconds": round(seconds, 3)}

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -14,10 +14,12 @@ import tensorflow as tf
 import tf_keras
 
 from ltx import device, feed, models, optimizer, wiring
+from ltx.calibration import Calibration
 from ltx.channels import Channels
 from ltx.dataset import Dataset
 from ltx.engine import Engine
 from ltx.errors import DivergedError, GuardError, UsageError
+from ltx.loop import Loop, Report
 from ltx.mask import Mask
 from ltx.masking import MaskedModel
 from ltx.meter import Meter
@@ -45,13 +47,14 @@ class Program:
                 f"Recipe.batch_size {task.recipe.batch_size}: expected a multiple of the"
                 f" {self.replicas} replicas of the engine"
             )
-        with self._scope():
+        with self.scope():
             self.model = self.build(0)
             self.masked = MaskedModel(self.model)
             self.weights, self.masks = self.masked.weights, self.masked.masks
             self.optimizer = optimizer.make(
                 task.recipe, self.weights, set(self.masks), engine.precision
             )
+        task.recipe.check_scales(self.masked.scales, task.label)
         self.slots = optimizer.slots(self.optimizer, self.weights)
         self.fresh_slots = {name: slot.numpy() for name, slot in self.slots.items()}
         size = sum(split.nbytes for split in (data.train, data.validation, data.test))
@@ -60,18 +63,16 @@ class Program:
         self.xla = device.use_xla(engine, self.masked.has_convolution, pools)
         self.objective = Objective(self.masked, data)
         self.meter = Meter(self.masked, self.objective, data, self.resident, self.xla)
+        self.calibration = Calibration(
+            self.masked, self.objective, task.recipe.augment, data.train, self.xla
+        )
         if engine.deterministic:
             tf.config.experimental.enable_op_determinism()
-        self._compile()
+        self._segment = self.loop(self._step, self._report)
 
-    def _compile(self) -> None:
-        xla = self.xla or None
-        if self.resident:
-            self._segment = tf.function(self._resident_loop, jit_compile=xla, autograph=False)
-        else:
-            # A loop that waits for the host cannot be one XLA program, but each of its steps can.
-            self._one_step = tf.function(self._step, jit_compile=xla, autograph=False)
-            self._segment = tf.function(self._streamed_loop, autograph=False)
+    def loop(self, step: Callable[..., None], report: Callable[[], Report]) -> Loop:
+        """A compiled loop of such steps over this program's data."""
+        return Loop(step, report, self.data, self.resident, self.strategy, self.xla)
 
     def build(self, seed: int) -> tf_keras.Model:
         """The task's model with the initial weights of this seed."""
@@ -83,7 +84,7 @@ class Program:
     def fresh(self, seed: int) -> State:
         """The initial state of this seed, from a model that is built and thrown away."""
         drawn = MaskedModel(self.build(seed))
-        return State(_arrays(drawn.weights), _arrays(drawn.statistics))
+        return State(arrays(drawn.weights), arrays(drawn.statistics))
 
     @property
     def kind(self) -> str:
@@ -151,8 +152,8 @@ class Program:
                 raise GuardError(
                     f"{self.task.label}: the mask of {name} changed; please report this"
                 )
-        weights, slots = _arrays(self.weights), _arrays(self.slots)
-        return State(weights, _arrays(self.masked.statistics), slots, step)
+        weights, slots = arrays(self.weights), arrays(self.slots)
+        return State(weights, arrays(self.masked.statistics), slots, step)
 
     # Training
 
@@ -163,43 +164,27 @@ class Program:
 
         At most `window` steps; the tables are padded to it, so that nothing is compiled twice.
         """
-        count = len(rates)
-        padded = np.zeros(window, np.float32)
-        padded[:count] = rates
-        inputs = [tf.constant(x) for x in (padded, np.int32(count), np.int32(start), seed)]
-        if self.resident:
-            rows = np.zeros((window, table.shape[1]), np.int32)
-            rows[:count] = table
-            report = self._segment(tf.constant(rows), *self.resident("train"), *inputs)
-        else:
-            report = self._segment(iter(feed.stream(self.data.train, table)), *inputs)
-        self._guard(report, start + count)
-
-    def _resident_loop(  # type: ignore[no-untyped-def]
-        self, table, images, labels, rates, count, start, seed
-    ):
-        def step(i: tf.Tensor) -> None:
-            batch = tf.gather(images, table[i]), tf.gather(labels, table[i])
-            self._on_replicas(self._step, *batch, rates[i], start + i, seed)
-
-        _repeat(step, count)
-        return self._report()
-
-    def _streamed_loop(self, batches, rates, count, start, seed):  # type: ignore[no-untyped-def]
-        def step(i: tf.Tensor) -> None:
-            self._on_replicas(self._one_step, *next(batches), rates[i], start + i, seed)
-
-        _repeat(step, count)
-        return self._report()
-
-    def _on_replicas(self, step: Callable[..., None], *inputs: tf.Tensor) -> None:
-        if self.strategy is None:
-            step(*inputs)
-        else:
-            self.strategy.run(step, args=inputs)
+        report = self._segment(table, rates, start, seed, window)
+        self._guard(report, start + len(rates))
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
         """One step of one replica: gradients summed, then masked, clipped and applied."""
+        variables = list(self.weights.values())
+        gradients = self.batch_gradients(variables, images, labels, step, seed)
+        if self.task.recipe.scale_l1:
+            gradients = self._with_scale_l1(gradients)
+        gradients = self._decayed_and_masked(gradients)
+        if self.task.recipe.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.task.recipe.clip_norm)
+        optimizer.plain(self.optimizer).learning_rate.assign(rate)
+        self.optimizer.apply_gradients(
+            zip(gradients, variables, strict=True), skip_gradients_aggregation=True
+        )
+
+    def batch_gradients(  # type: ignore[no-untyped-def]
+        self, variables, images, labels, step, seed
+    ) -> list[tf.Tensor]:
+        """The gradients of a training batch's loss, of one replica summed over all."""
         batch, recipe = int(images.shape[0]), self.task.recipe
         seed = tf.random.experimental.stateless_fold_in(seed, step)
         replica = tf.distribute.get_replica_context()
@@ -209,7 +194,6 @@ class Program:
             seed = tf.random.experimental.stateless_fold_in(seed, number)
         self.objective.seed_layers(seed)
         images = feed.augment(self.objective.scaled(images), recipe.augment, seed)
-        variables = list(self.weights.values())
         with tf.GradientTape() as tape:
             losses = self.objective.losses(images, labels, recipe.label_smoothing)
             loss = tf.reduce_sum(losses) / batch + sum(self.model.losses) / self.replicas
@@ -220,13 +204,7 @@ class Program:
         if self.replicas > 1:
             gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
             self._share_statistics(replica)
-        gradients = self._decayed_and_masked(gradients)
-        if recipe.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, recipe.clip_norm)
-        optimizer.plain(self.optimizer).learning_rate.assign(rate)
-        self.optimizer.apply_gradients(
-            zip(gradients, variables, strict=True), skip_gradients_aggregation=True
-        )
+        return gradients
 
     def _share_statistics(self, replica: tf.distribute.ReplicaContext) -> None:
         """Keep BatchNorm's statistics alike on all replicas, so that a state is all there is."""
@@ -241,6 +219,13 @@ class Program:
     @property
     def _scales_loss(self) -> bool:
         return self.engine.precision == "float16"
+
+    def _with_scale_l1(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        strength, scales = self.task.recipe.scale_l1, self.masked.scales
+        return [
+            gradient + strength * tf.sign(weight) if name in scales else gradient
+            for (name, weight), gradient in zip(self.weights.items(), gradients, strict=True)
+        ]
 
     def _decayed_and_masked(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
         # Before the optimizer, so that norms, clipping and slots see only what exists.
@@ -299,21 +284,12 @@ class Program:
         self.load(state.replace(weights=weights, statistics=statistics), mask)
         return self.meter.synaptic_flow()
 
-    def _scope(self):  # type: ignore[no-untyped-def]
+    def scope(self):  # type: ignore[no-untyped-def]
+        """Where variables of this program are made."""
         return self.strategy.scope() if self.strategy else tf.device(device.kind(self.engine))
 
 
-def _repeat(step: Callable[[tf.Tensor], None], count: tf.Tensor) -> None:
-    """Call `step` with 0 to count - 1, in a loop that is compiled once for every count."""
-
-    # Not over tf.range(count): its length is a shape, and XLA compiles anew for every shape.
-    def body(i: tf.Tensor) -> tf.Tensor:
-        step(i)
-        return i + 1
-
-    tf.while_loop(lambda i: i < count, body, [tf.constant(0)], parallel_iterations=1)
-
-
-def _arrays(variables: dict[str, tf.Variable]) -> dict[str, np.ndarray]:
+def arrays(variables: Mapping[str, tf.Variable]) -> dict[str, np.ndarray]:
+    """The variables' values."""
     # The first replica's: all hold the same, and a mean of three equal numbers need not be equal.
     return {name: getattr(v, "values", (v,))[0].numpy() for name, v in variables.items()}

@@ -1,6 +1,7 @@
 """Recipe: how a network is trained, from optimizer and learning rates to augmentation."""
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 
@@ -17,11 +18,14 @@ AUGMENTATIONS = ("none", "crop_flip")
 class Recipe:
     """The training of one network.
 
-    `length`, `warmup`, `drops` and `eval_every` are durations (`500it`, `2ep`, `10%`). The rate
+    `length`, `warmup`, `drops` and `eval_every` are durations (`500it`, `2ep`, `10%`); a length of
+    `0it` trains nothing: a trial then measures the weights as the ticket has them. The rate
     climbs linearly over `warmup`, then follows `schedule`: `step` multiplies it by `drop_factor`
     at each of `drops`; `cosine` brings it to zero at the end. `weight_decay` is L2 on the prunable
     weights' gradients, except with adamw, where it is decoupled. `clip_norm` bounds the global
-    norm of the masked gradients; 0 is off. `crop_flip` pads by 4, crops and mirrors at random.
+    norm of the masked gradients; 0 is off. `scale_l1` is L1 on the scales of BatchNorm, as in
+    network slimming (https://arxiv.org/abs/1708.06519). `crop_flip` pads by 4, crops and mirrors at
+    random.
     """
 
     optimizer: str = "adam"
@@ -38,6 +42,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augment: str = "none"
     eval_every: str = "100it"
+    scale_l1: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.drops, list | tuple):
@@ -54,10 +59,11 @@ class Recipe:
         check_count("Recipe.batch_size", self.batch_size)
         check_number("Recipe.weight_decay", self.weight_decay, least=0)
         check_number("Recipe.clip_norm", self.clip_norm, least=0)
+        check_number("Recipe.scale_l1", self.scale_l1, least=0)
         check_number("Recipe.label_smoothing", self.label_smoothing, least=0, below=1)
         for name in ("length", "warmup", "eval_every"):
             duration = Duration.parse(getattr(self, name))
-            if duration.amount <= 0 and name != "warmup":
+            if duration.amount <= 0 and name == "eval_every":
                 raise UsageError(f"Recipe.{name} {duration}: expected a length above 0")
         if Duration.parse(self.length).unit == "%":
             raise UsageError(f"Recipe.length {self.length}: percent of itself; use steps or epochs")
@@ -68,9 +74,18 @@ class Recipe:
                 f"Recipe.drops: the {self.schedule} schedule has none; use Recipe.schedule = 'step'"
             )
 
+    def check_scales(self, scales: Collection[str], label: str) -> None:
+        """Refuse a penalty on BatchNorm's scales where a model has none; they are given by name."""
+        if self.scale_l1 and not scales:
+            raise UsageError(
+                f"Recipe.scale_l1: {label} has no BatchNorm that trains a scale; set it to 0, or"
+                " take a model with BatchNorm, such as resnet_20"
+            )
+
     def steps(self, epoch: int) -> int:
         """The whole training in steps, given the steps of one epoch."""
-        return max(1, Duration.parse(self.length).steps(epoch=epoch))
+        length = Duration.parse(self.length)
+        return max(1, length.steps(epoch=epoch)) if length.amount else 0
 
     def learning_rates(self, start: int, stop: int, epoch: int) -> np.ndarray:
         """The rate of each step from `start` to `stop`, float32."""

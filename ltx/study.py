@@ -91,6 +91,11 @@ class Failure:
 def check(study: Study, open_lab: OpenLab) -> None:
     """Raise UsageError for whatever can be known to be wrong before anything trains."""
     for task in study.tasks:
+        if task.corrupt != "none":
+            raise UsageError(
+                f"Task.corrupt {task.corrupt!r}: a study measures on true data; spoil only what a"
+                " finder sees, by a control such as @corrupted(of=@imp())"
+            )
         lab = open_lab(task, study.seeds[0], True)
         lab.steps(task.recipe.warmup)
         for label, finder in study.finders.items():
@@ -113,6 +118,13 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
                 try:
                     for ticket in finder.find(open_lab(task, seed, True)):
                         store.put_ticket(ticket, task, finder, label)
+                        if lost := ticket.mask.empty():
+                            _log.warning(
+                                "%s, level %d: %s lost every weight; no signal passes there",
+                                label,
+                                ticket.level,
+                                ", ".join(lost),
+                            )
                         trial = _trial(open_lab(task, seed, False), ticket, store)
                         yield Row(name, label, finder.control, seed, trial)
                 except StoreFullError:

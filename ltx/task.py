@@ -7,6 +7,7 @@ from ltx import identity
 from ltx.checks import check_choice
 from ltx.errors import UsageError
 from ltx.recipe import Recipe
+from ltx.sample import CORRUPTIONS, check_subset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +17,12 @@ class Task:
     `model` is a name that `ltx models` lists, or the dotted path of a function that returns an
     uncompiled tf_keras model. `image` (height, width, channels) converts the pictures, by `fit`
     ("resize" or "pad"); None leaves them as they are. `validation` is the count or the share of
-    the training examples that is held out by `split_seed`.
+    the training examples that is held out by `split_seed`; `subset` is the count or the share of
+    the others that training sees, every class by its share, scaled like all of them. `classes`
+    takes only these of the set, numbered anew in this order. `corrupt` is for finders, to find on
+    spoilt data: "random_labels" permutes the labels of the training and, apart from them, of the
+    validation examples, "shuffled_pixels" the pixels of each of their images by an order of its
+    own. All are drawn by `split_seed`; validation and test are whole, and the test is never spoilt.
     """
 
     data: str = "digits"
@@ -27,11 +33,17 @@ class Task:
     fit: str = "resize"
     validation: int | float = 0.1
     split_seed: int = 0
+    subset: int | float = 1.0
+    corrupt: str = "none"
+    classes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.recipe, Recipe):
             raise UsageError(f"Task.recipe: expected @Recipe(), got {self.recipe!r}")
         check_choice("Task.fit", self.fit, ("resize", "pad"))
+        check_choice("Task.corrupt", self.corrupt, CORRUPTIONS)
+        check_subset("Task.subset", self.subset)
+        object.__setattr__(self, "classes", _checked_classes(self.classes))
         for name in ("data", "model"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise UsageError(f"Task.{name}: expected a name, got {getattr(self, name)!r}")
@@ -51,3 +63,16 @@ class Task:
     def label(self) -> str:
         """The name for people, as in `digits/lenet_300_100`."""
         return f"{self.data}/{self.model.rpartition('.')[2]}"
+
+
+def _checked_classes(given: object) -> tuple[int, ...]:
+    """The classes as a tuple; UsageError unless they are at least two different ones, or none."""
+    classes = tuple(given) if isinstance(given, list | tuple | range) else (given,)
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in classes):
+        raise UsageError(f"Task.classes: expected class numbers, as in (0, 1, 2), got {given!r}")
+    if len(set(classes)) < len(classes):
+        twice = next(n for n in classes if classes.count(n) > 1)
+        raise UsageError(f"Task.classes: expected different classes, got {twice} twice")
+    if len(classes) == 1:
+        raise UsageError(f"Task.classes: expected at least 2 classes, got {given!r}")
+    return classes

@@ -1,15 +1,18 @@
 """FakeLab: the lab of a network small enough for numpy, for testing finders in milliseconds."""
 
+import dataclasses
 import functools
 
 import numpy as np
 
-from ltx import identity, order
+from ltx import identity, order, sample
 from ltx.channels import Axis, Channels
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Ledger, Run
+from ltx.learned import Learning
 from ltx.mask import Mask
 from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.task import Task
 from ltx.weight import Weight
@@ -38,15 +41,22 @@ class FakeLab(Lab):
         ledger: Ledger | None = None,
     ) -> None:
         self.task = task or Task(data="fake", model="fake", recipe=RECIPE)
+        self.task.recipe.check_scales((), self.task.label)
         self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
+        sample.check_classes(f"Task.classes of {self.task.data!r}", self.task.classes, self._made)
 
     @property
     def image(self) -> tuple[int, int, int]:
         return self.task.image or (4, 4, 1)
 
     @property
-    def classes(self) -> int:
+    def _made(self) -> int:
+        """The classes of the set before any are left away."""
         return int(self.task.data.partition("/")[2] or 4)
+
+    @property
+    def classes(self) -> int:
+        return len(self.task.classes) or self._made
 
     @property
     def prunable(self) -> tuple[Weight, ...]:
@@ -68,7 +78,7 @@ class FakeLab(Lab):
 
     @property
     def epoch(self) -> int:
-        return order.steps_per_epoch(_SPLITS["train"], self.task.recipe.batch_size)
+        return order.steps_per_epoch(len(self._data["train"][1]), self.task.recipe.batch_size)
 
     @property
     def fingerprint(self) -> str:
@@ -110,6 +120,32 @@ class FakeLab(Lab):
             State(weights, slots=slots, step=stop), History(*map(tuple, zip(*points, strict=True)))
         )
 
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run:
+        recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
+        every, whole = max(1, self.steps(recipe.eval_every)), self.steps()
+        scores = {name: state.slots[f"score:{name}"] for name in mask}
+        speeds = {name: state.slots[f"score_momentum:{name}"] for name in mask}
+        fixed = mask.apply(state.weights)
+        images, labels = self._data["train"]
+        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
+        rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
+        for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
+            drawn = method.draw(scores, mask, self.rng("mask", stream, step))
+            gradients = _gradients(drawn.apply(fixed), images[rows], labels[rows])
+            for name, slope in method.slope(scores).items():
+                downhill = rate * gradients[name] * fixed[name] * slope
+                speeds[name] = np.float32(method.momentum) * speeds[name] - downhill
+                scores[name] = scores[name] + speeds[name]
+            if step % every == 0 or step == whole:
+                found = _measure(method.mean(scores, mask).apply(fixed), *self._data["validation"])
+                points.append((step, found.loss, found.accuracy))
+        slots = {f"score:{name}": array for name, array in scores.items()}
+        slots |= {f"score_momentum:{name}": array for name, array in speeds.items()}
+        history = History(*map(tuple, zip(*points, strict=True)))
+        return Run(state.replace(slots=slots, step=stop), history)
+
     def _gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
@@ -144,6 +180,12 @@ class FakeLab(Lab):
             "output/kernel": np.repeat(hidden[:, None], self.classes, axis=1),
         }
 
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        return state
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
+
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         return _measure(mask.apply(state.weights), *self._data[split])
 
@@ -154,13 +196,31 @@ class FakeLab(Lab):
     def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         rng = identity.generator(0, "fake data", self.task.data)
         inputs = int(np.prod(self.image))
-        centres = rng.normal(0, 1, (self.classes, inputs))
+        centres = rng.normal(0, 1, (self._made, inputs))
         made = {}
         for split, count in _SPLITS.items():
-            labels = rng.integers(self.classes, size=count)
+            labels = rng.integers(self._made, size=count)
             images = centres[labels] + rng.normal(0, 1.5, (count, inputs))
-            made[split] = (images.astype(np.float32), labels)
+            made[split] = self._sampled(split, images.astype(np.float32), labels)
         return made
+
+    def _sampled(
+        self, split: str, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the task leaves of a split, and how it spoils it."""
+        task, seed = self.task, self.task.split_seed
+        if task.classes:
+            places = sample.renumbered(labels, task.classes)
+            images, labels = images[places >= 0], places[places >= 0]
+        if split == "train":
+            rows = sample.subset(labels, task.subset, seed)
+            images, labels = images[rows], labels[rows]
+        if split != "test" and task.corrupt == "random_labels":
+            labels = sample.permuted(labels, seed, split)
+        if split != "test" and task.corrupt == "shuffled_pixels":
+            pixels = images.reshape(-1, *self.image)
+            images = sample.shuffled(pixels, np.arange(len(images)), seed).reshape(images.shape)
+        return images, labels
 
 
 def _forward(

@@ -14,7 +14,7 @@ class Trial:
     """The curve and the final metrics of one ticket, and what finding and training it cost.
 
     `early_stop` is the step with the least validation loss, counted from where the ticket starts;
-    the test split is read once, at the end.
+    None where the recipe trains nothing. The test split is read once, at the end.
     """
 
     id: str

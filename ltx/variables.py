@@ -69,6 +69,11 @@ def generators(model: tf_keras.Model) -> list[tf.random.Generator]:
     return list(found.values())
 
 
+def is_norm(layer: tf_keras.layers.Layer) -> bool:
+    """Whether the layer is a BatchNorm: it keeps moving statistics, whatever its class."""
+    return hasattr(layer, "moving_mean") and hasattr(layer, "moving_variance")
+
+
 def children(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Layer]:
     """The layers directly inside this one, in creation order."""
     # Private, but the only walk in creation order: tf.Module.submodules sorts by attribute name.

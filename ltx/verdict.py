@@ -41,7 +41,8 @@ class Level:
     """All seeds of one finder at one level, beside the dense network and the controls.
 
     Differences are paired by seed and in shares of the test examples: `gain` over dense, `leads`
-    over each control. `verdict` is winning, matching, not winning or inconclusive.
+    over each control. `verdict` is winning, matching, not winning or inconclusive. Early stops are
+    None where nothing was trained.
     """
 
     task: str
@@ -49,12 +50,12 @@ class Level:
     level: int
     density: float
     accuracy: Interval
-    early_stop: Interval
-    dense_early_stop: float
+    early_stop: Interval | None
+    dense_early_stop: float | None
     gain: Interval | None
     leads: dict[str, Interval]
     controls: dict[str, Interval]
-    control_stops: dict[str, Interval]
+    control_stops: dict[str, Interval | None]
     seeds: int
 
     @property
@@ -67,7 +68,9 @@ class Level:
         if self.gain.low < -MARGIN:
             return "inconclusive"
         ahead = all(lead.low > 0 for lead in self.leads.values())
-        in_time = self.early_stop.mean <= self.dense_early_stop
+        in_time = self.early_stop is None or (
+            self.dense_early_stop is not None and self.early_stop.mean <= self.dense_early_stop
+        )
         return "winning" if ahead and in_time and self.leads else "matching"
 
 
@@ -109,9 +112,7 @@ def _level(
         density=float(np.mean([trial.density for trial in trials.values()])),
         accuracy=_accuracy(trials),
         early_stop=_early_stop(trials),
-        dense_early_stop=float(
-            np.mean([float(t.early_stop or 0) for t in dense.values()] or [math.nan])
-        ),
+        dense_early_stop=stop.mean if (stop := _early_stop(dense)) else None,
         gain=_lead(trials, dense) if first.level > 0 else None,
         leads={name: lead for name, them in beside.items() if (lead := _lead(trials, them))},
         controls={name: _accuracy(them) for name, them in beside.items()},
@@ -124,8 +125,11 @@ def _accuracy(trials: dict[int, Trial]) -> Interval:
     return Interval.of([trial.test.accuracy for trial in trials.values()])
 
 
-def _early_stop(trials: dict[int, Trial]) -> Interval:
-    return Interval.of([float(trial.early_stop or 0) for trial in trials.values()])
+def _early_stop(trials: dict[int, Trial]) -> Interval | None:
+    """None where nothing was trained."""
+    stops = [trial.early_stop for trial in trials.values()]
+    known = [float(stop) for stop in stops if stop is not None]
+    return Interval.of(known) if known else None
 
 
 def _lead(ours: dict[int, Trial], theirs: dict[int, Trial]) -> Interval | None:

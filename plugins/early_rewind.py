@@ -2,10 +2,15 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import ltx
 
 MODES = ("weights", "learning_rate", "fine_tune")
+AUTO = "auto"
+
+# The state to rewind to, what the dense training ends in where that is known, and a note.
+Origin = tuple[ltx.State, ltx.State | None, dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +22,16 @@ class EarlyRewind(ltx.Finder):
     and trains as long at the schedule's last rate. Costs `levels` trainings, of which all but the
     first are shorter by `rewind`.
 
+    Rewind "auto" looks for the earliest step from which the data's order does not matter: two
+    copies of the dense network that part there end no more than `tolerance` of validation error
+    above each other on the line between them. The steps tried are 0 and `at_most` halved again and
+    again, by bisection, which takes it that stability once reached stays. The dense training is one
+    of the copies, so the search costs one training and one more for each step tried. The first
+    ticket's note has the step as `rewind`, whether it is `stable`, the `barriers` as [step, height]
+    and the `searched` share of a dense training. Where not even `at_most` is stable it is taken all
+    the same, and `stable` is False: its tickets are worth having, but not to be called matching by
+    the paper's account.
+
     Reference: Frankle et al., Linear Mode Connectivity and the Lottery Ticket Hypothesis,
     https://arxiv.org/abs/1912.05671; Renda et al., Comparing Rewinding and Fine-tuning in Neural
     Network Pruning, https://arxiv.org/abs/2003.02389
@@ -27,29 +42,39 @@ class EarlyRewind(ltx.Finder):
     mode: str = "weights"
     pruning: ltx.Pruning = ltx.Pruning(rate=0.2, scope="global")
     score: ltx.Score = ltx.Magnitude()
+    at_most: str = "20%"
+    tolerance: float = 0.02
 
     def __post_init__(self) -> None:
         ltx.check_count("early_rewind.levels", self.levels)
         ltx.check_type("early_rewind.pruning", self.pruning, ltx.Pruning, "@Pruning()")
         ltx.check_score("early_rewind.score", self.score)
         ltx.check_choice("early_rewind.mode", self.mode, MODES)
-        ltx.Duration.parse(self.rewind)
+        ltx.Duration.parse(self.at_most if self.rewind == AUTO else self.rewind)
+        ltx.check_number("early_rewind.tolerance", self.tolerance, above=0, below=1)
 
     def check(self, lab: ltx.Lab) -> None:
         self.pruning.check(lab, self.score, self.levels)
-        if lab.steps(self.rewind) >= lab.steps():
+        if self.rewind == AUTO:
+            if not 0 < lab.steps(self.at_most) < lab.steps():
+                raise ltx.UsageError(
+                    f"early_rewind.at_most: {self.at_most} is step {lab.steps(self.at_most)},"
+                    f" expected one inside the training of {lab.steps()} steps"
+                )
+        elif lab.steps(self.rewind) >= lab.steps():
             raise ltx.UsageError(
                 f"early_rewind.rewind: {self.rewind} is step {lab.steps(self.rewind)}, but the"
                 f" training has only {lab.steps()}; rewind to a step inside it"
             )
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
-        origin = lab.train(lab.init(), lab.dense(), until=self.rewind).state
-        ticket = ltx.Ticket.of(lab, lab.dense(), origin)
+        origin, end, note = self._origin(lab)
+        ticket = ltx.Ticket.of(lab, lab.dense(), origin, **note)
         yield ticket
         again, recipe = lab, None
         for _ in range(self.levels):
-            trained = again.train(ticket.state, ticket.mask).state
+            trained = end or again.train(ticket.state, ticket.mask).state
+            end = None
             scores = self.score(lab, trained, ticket.mask)
             mask = self.pruning(lab, ticket.mask, scores)
             if self.mode == "fine_tune" and recipe is None:
@@ -58,6 +83,39 @@ class EarlyRewind(ltx.Finder):
             state = self._start(trained, origin)
             ticket = ticket.child(lab, mask, state=state, recipe=recipe)
             yield ticket
+
+    def _origin(self, lab: ltx.Lab) -> Origin:
+        if self.rewind == AUTO:
+            return self._first_stable(lab)
+        return lab.train(lab.init(), lab.dense(), until=self.rewind).state, None, {}
+
+    def _first_stable(self, lab: ltx.Lab) -> Origin:
+        """Bisect for the earliest step whose two copies end in one flat valley."""
+        dense, begun = lab.dense(), lab.spent
+        end = lab.train(lab.init(), dense).state
+        grid = _grid(lab.steps(self.at_most))
+        states: dict[int, ltx.State] = {}
+        heights: dict[int, float] = {}
+        low, high = 0, len(grid)
+        while low < high:
+            middle = (low + high) // 2
+            k = grid[middle]
+            states[k] = lab.train(lab.init(), dense, until=f"{k}it").state
+            [other] = ltx.copies(lab, states[k], dense, streams=("second order",))
+            heights[k] = ltx.barrier(lab, dense, end, other).height
+            if heights[k] <= self.tolerance:
+                high = middle
+            else:
+                low = middle + 1
+        found = grid[min(low, len(grid) - 1)]
+        spent = (lab.spent - begun).dense_flops / lab.cost(lab.steps(), dense).dense_flops
+        note = {
+            "rewind": found,
+            "stable": low < len(grid),
+            "barriers": [[k, heights[k]] for k in sorted(heights)],
+            "searched": spent,
+        }
+        return states[found], end, note
 
     def _start(self, trained: ltx.State, origin: ltx.State) -> ltx.State:
         """Where a level begins: the optimizer starts afresh wherever trained weights are kept."""
@@ -78,3 +136,8 @@ class EarlyRewind(ltx.Finder):
             drops=(),
             length=f"{whole - start}it",
         )
+
+
+def _grid(most: int) -> list[int]:
+    """Steps from 0 to `most`, each about twice the one before."""
+    return [0, *(most >> shift for shift in reversed(range(most.bit_length())))]

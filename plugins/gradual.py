@@ -12,7 +12,9 @@ class Gradual(ltx.Finder):
 
     At a share p of the way the density is density + (1 - density)(1 - p)^3. What is pruned stays
     pruned. Gives the dense network and one ticket that trains on from step `end`: ticket and trial
-    together cost one training. Scope "layer" prunes all layers alike, as the paper does.
+    together cost one training. Magnitudes in scope "layer", as in the paper, are pruned by TF-MOT
+    itself, on its PolynomialDecay with an update at `end` added where its grid has none; other
+    scores, scopes and structures by Pruning. NofM knows no curve: it is pruned once, at `begin`.
 
     Reference: Zhu & Gupta, To prune, or not to prune, https://arxiv.org/abs/1710.01878
     """
@@ -23,16 +25,19 @@ class Gradual(ltx.Finder):
     every: str = "100it"
     scope: str = "layer"
     score: ltx.Score = ltx.Magnitude()
+    structure: ltx.Structure = ltx.Unstructured()
 
     def __post_init__(self) -> None:
         ltx.check_number("gradual.density", self.density, above=0, below=1)
         ltx.check_choice("gradual.scope", self.scope, ("layer", "global", "erk"))
         ltx.check_score("gradual.score", self.score)
+        ltx.check_type("gradual.structure", self.structure, ltx.Structure, "@Blocks()")
         for text in (self.begin, self.end, self.every):
             ltx.Duration.parse(text)
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.Pruning.to(self.density, self.scope).check(lab, self.score)
+        pruning = ltx.Pruning.to(self.density, self.scope, structure=self.structure)
+        pruning.check(lab, self.score)
         begin, end, whole = lab.steps(self.begin), lab.steps(self.end), lab.steps()
         if not begin < end < whole:
             raise ltx.UsageError(
@@ -44,6 +49,8 @@ class Gradual(ltx.Finder):
                 f"gradual.every: {self.every} is {lab.steps(self.every)} steps, expected 1 to"
                 f" {end - begin}, the steps from gradual.begin to gradual.end"
             )
+        if self._is_tfmots:
+            self._schedule(lab, end).check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         first = ltx.Ticket.of(lab, lab.dense(), lab.init())
@@ -51,18 +58,40 @@ class Gradual(ltx.Finder):
         state, mask, curve = first.state, first.mask, []
         for step in self._times(lab):
             state = lab.train(state, mask, f"{step}it").state
-            density = self._density(lab, step)
-            pruning = ltx.Pruning.to(density, self.scope)
-            mask = pruning(lab, mask, self.score(lab, state, mask))
+            mask = self._prune(lab, state, mask)
             curve.append([step, mask.density])
         yield first.child(lab, mask, state=state, note={"curve": curve, "collapsed": mask.empty()})
+
+    def _prune(self, lab: ltx.Lab, state: ltx.State, mask: ltx.Mask) -> ltx.Mask:
+        if self._is_tfmots:
+            return lab.scheduled_mask(state, mask, self._schedule(lab, state.step))
+        density = self._density(lab, state.step)
+        pruning = ltx.Pruning.to(density, self.scope, structure=self.structure)
+        return pruning(lab, mask, self.score(lab, state, mask))
+
+    @property
+    def _is_tfmots(self) -> bool:
+        """Whether TF-MOT can prune so: by magnitude, tensor by tensor."""
+        own = isinstance(self.structure, ltx.Unstructured | ltx.Blocks | ltx.NofM)
+        return own and self.scope == "layer" and self.score == ltx.Magnitude()
 
     def _times(self, lab: ltx.Lab) -> list[int]:
         """The steps after which something is pruned; the last is `end`, on the grid or not."""
         begin, end, every = lab.steps(self.begin), lab.steps(self.end), lab.steps(self.every)
+        if isinstance(self.structure, ltx.NofM):
+            return [begin]
         return [*range(begin + every, end, every), end]
 
+    def _schedule(self, lab: ltx.Lab, step: int) -> ltx.PolynomialDecay:
+        """TF-MOT's schedule; at an `end` off the grid, one whose grid is the whole way there."""
+        begin, end, every = lab.steps(self.begin), lab.steps(self.end), lab.steps(self.every)
+        if (step - begin) % every:
+            every = end - begin
+        return ltx.PolynomialDecay(self.density, begin, end, every, structure=self.structure)
+
     def _density(self, lab: ltx.Lab, step: int) -> float:
+        if isinstance(self.structure, ltx.NofM):
+            return self.density
         begin, end = lab.steps(self.begin), lab.steps(self.end)
         left = (end - step) / (end - begin)
         return self.density + (1 - self.density) * left**3

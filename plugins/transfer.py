@@ -17,7 +17,9 @@ class Transfer(ltx.Finder):
 
     Tickets come from `of`, run on the same model over `source` with its images converted to this
     task's, or from the store at `store`, those of this lab's seed and, where
-    several finders left some there, of the one labelled `finder`. `carry`: "mask" alone over
+    several finders left some there, of the one labelled `finder`. `classes` are those of the
+    source, none for all; with the target's in Task.classes one set may be source and target. All
+    else of the source's task is this task's, its subset as well. `carry`: "mask" alone over
     weights drawn afresh, the mask and the source's "init", or the mask and the weights of the
     source's "rewind" point with their BatchNorm statistics; training starts at step 0 with a
     fresh optimizer. `head` is the layer that makes the logits: "fresh" keeps it dense and draws it
@@ -33,6 +35,7 @@ class Transfer(ltx.Finder):
     finder: str = ""
     carry: str = "rewind"
     head: str = "fresh"
+    classes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         ltx.check_choice("transfer.carry", self.carry, CARRY)
@@ -41,6 +44,9 @@ class Transfer(ltx.Finder):
             raise ltx.UsageError(
                 "transfer.source: expected the data set the tickets come from, got none"
             )
+        # What a task refuses is refused by it; here a list from gin becomes what has an identity.
+        classes = self.classes if isinstance(self.classes, list | tuple) else (self.classes,)
+        object.__setattr__(self, "classes", tuple(classes))
         if bool(self.store) == (self.of is not None):
             raise ltx.UsageError(
                 "transfer: give either `of`, a finder, or `store`, a path with tickets"
@@ -70,23 +76,38 @@ class Transfer(ltx.Finder):
             yield self._carry(lab, ticket, first if self.carry == "init" else ticket.state)
 
     def _lab(self, lab: ltx.Lab) -> ltx.Lab:
-        source = lab.on(data=self.source)
+        source = lab.on(data=self.source, classes=self.classes)
         # Where nothing needs converting the source task is the one that others train on, too.
         return source if source.image == lab.image else source.on(image=lab.image)
 
     def _stored(self, lab: ltx.Lab) -> list[ltx.Ticket]:
+        store = ltx.Store(self.store, create=False)
         wanted = {"data": self.source, "seed": lab.seed, "model": lab.task.model}
-        wanted |= {"finder": self.finder} if self.finder else {}
-        tickets = ltx.Store(self.store, create=False).tickets(**wanted)
-        if not tickets:
+        there = [
+            manifest
+            for manifest in store.manifests()
+            if all(manifest[key] == value for key, value in wanted.items())
+            and tuple(manifest["task"].get("classes", ())) == self.classes
+        ]
+        if not there:
+            of_these = f", classes {self.classes}," if self.classes else ""
             raise ltx.UsageError(
-                f"transfer.store: {self.store} holds no ticket found on {self.source} with seed"
-                f" {lab.seed}; see `ltx tickets list --store={self.store}`"
+                f"transfer.store: {self.store} holds no ticket found on {self.source}{of_these}"
+                f" with seed {lab.seed} and model {lab.task.model}; see"
+                f" `ltx tickets list --store={self.store}`"
             )
+        labels = sorted({manifest["finder"] for manifest in there})
+        if self.finder and self.finder not in labels:
+            raise ltx.UsageError(
+                f"transfer.finder: {self.finder!r} left no such ticket in {self.store}; those found"
+                f" on {self.source} with seed {lab.seed} are of {', '.join(labels)}"
+            )
+        ids = [m["id"] for m in there if self.finder in ("", m["finder"])]
+        tickets = [store.ticket(id) for id in ids]
         if len({ticket.level for ticket in tickets}) < len(tickets):
             raise ltx.UsageError(
                 f"transfer.store: {self.store} holds several tickets of one level, of different"
-                " finders or settings; name the finder's label in transfer.finder"
+                f" finders or settings; name one of {', '.join(labels)} in transfer.finder"
             )
         for ticket in tickets:
             self._fit(lab, ticket.mask)

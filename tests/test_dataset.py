@@ -93,3 +93,101 @@ def test_take_and_images_agree_and_what_is_shared_is_read_only(shared: str) -> N
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
     assert digits.test.images is digits.test.source
+
+
+# Parts of a set, and spoilt ones
+
+
+def test_a_subset_is_a_part_of_what_is_trained_on_and_of_nothing_else(shared: str) -> None:
+    whole = data.load("digits", data_dir=shared)
+    few = data.load("digits", subset=0.1, data_dir=shared)
+    assert len(few.train) == 129
+    assert set(few.train.rows) < set(whole.train.rows)
+    np.testing.assert_array_equal(few.validation.rows, whole.validation.rows)
+    np.testing.assert_array_equal(few.test.images, whole.test.images)
+    # What a subset finds must meet the same pictures in the whole set.
+    np.testing.assert_array_equal((few.mean, few.std), (whole.mean, whole.std))
+
+
+def test_classes_are_a_set_of_their_own(shared: str) -> None:
+    whole, half = (data.load("digits", classes=c, data_dir=shared) for c in ((), (9, 7, 5)))
+    assert half.classes == 3
+    for name in ("train", "validation", "test"):
+        split: Any = getattr(half, name)
+        full: Any = getattr(whole, name)
+        np.testing.assert_array_equal(
+            full.source_labels[split.rows], np.array([9, 7, 5])[split.labels]
+        )
+    pixels = half.train.images.astype(np.float64)
+    np.testing.assert_allclose(half.mean, pixels.mean(axis=(0, 1, 2)), rtol=1e-6)
+    counts = [len(half.train) + len(half.validation), len(half.test)]
+    train = np.concatenate([whole.train.labels, whole.validation.labels])
+    assert counts == [np.isin(x, (5, 7, 9)).sum() for x in (train, whole.test.labels)]
+
+
+def test_spoilt_labels_are_those_of_others_and_the_test_is_true(shared: str) -> None:
+    true = data.load("digits", data_dir=shared)
+    spoilt = data.load("digits", corrupt="random_labels", data_dir=shared)
+    for name in ("train", "validation"):
+        one, two = getattr(true, name), getattr(spoilt, name)
+        np.testing.assert_array_equal(one.images, two.images)
+        np.testing.assert_array_equal(np.bincount(one.labels), np.bincount(two.labels))
+        assert (one.labels == two.labels).mean() < 0.2
+    np.testing.assert_array_equal(true.test.labels, spoilt.test.labels)
+    np.testing.assert_array_equal(true.test.images, spoilt.test.images)
+
+
+def test_shuffled_pixels_are_the_same_however_they_are_read(shared: str) -> None:
+    true = data.load("digits", data_dir=shared)
+    spoilt = data.load("digits", corrupt="shuffled_pixels", data_dir=shared)
+    for name in ("train", "validation"):
+        one, two = getattr(true, name), getattr(spoilt, name)
+        np.testing.assert_array_equal(one.labels, two.labels)
+        assert ((one.images != two.images).any(axis=(1, 2, 3))).all()
+        np.testing.assert_array_equal(two.take(np.array([7, 2, 7]))[0], two.images[[7, 2, 7]])
+        blocks = np.concatenate([images for images, _ in two.blocks(100)])
+        np.testing.assert_array_equal(blocks, two.images)
+        with pytest.raises(ValueError, match="read-only"):
+            two.images[0] = 0
+    assert spoilt.test.images is spoilt.test.source
+    np.testing.assert_array_equal((spoilt.mean, spoilt.std), (true.mean, true.std))
+
+
+def test_no_image_is_copied_for_a_part_of_a_set(shared: str) -> None:
+    whole = data.load("digits", data_dir=shared).train.source
+    for options in ({"subset": 50}, {"classes": (0, 1)}, {"corrupt": "random_labels"}):
+        made: Any = data.load("digits", data_dir=shared, **options)  # type: ignore[arg-type]
+        assert made.train.source.shape == whole.shape
+        assert made.train.source is made.validation.source
+
+
+def test_every_option_moves_the_fingerprint_and_no_default_does(shared: str) -> None:
+    def fingerprint(**options: Any) -> str:
+        return data.load("digits", data_dir=shared, **options).fingerprint
+
+    base = fingerprint()
+    assert base == fingerprint(subset=1.0, corrupt="none", classes=()) == fingerprint(subset=1293)
+    others = [
+        fingerprint(subset=0.5),
+        fingerprint(subset=646),
+        fingerprint(classes=(0, 1)),
+        fingerprint(classes=(1, 0)),
+        fingerprint(classes=tuple(range(10)), validation=144),
+        fingerprint(corrupt="random_labels"),
+        fingerprint(corrupt="shuffled_pixels"),
+        fingerprint(corrupt="shuffled_pixels", subset=0.5),
+    ]
+    assert len({base, *others}) == 8  # 646 is half of them
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"classes": (3, 10)}, "there is no class 10: the set has 10"),
+        ({"subset": 1294}, "1294 of the 1293 training examples"),
+        ({"subset": 1e-4}, "0 of the 1293 training examples"),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused(shared: str, options: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        data.load("digits", data_dir=shared, **options)

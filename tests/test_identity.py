@@ -44,8 +44,15 @@ GOLDEN = {
     "gradual()": "b615e89dec63322d",
     "rigl()": "170d358addc6470c",
     "set()": "b63092920ab01698",
+    "EdgePopup()": "c9c2f74b78e48cca",
+    "Bernoulli()": "045c55d5682b98a7",
+    "supermask()": "e40a2e7b109ab2bd",
     "random_reinit(of=imp())": "bf287dee4f1cf0bd",
     "transfer(of=imp(), source='mnist')": "88c160ea957df202",
+    "subset(of=imp())": "6e10ba23e5bf8666",
+    "corrupted(of=imp())": "60e1b368df7de8e8",
+    "random_reinit(of=imp(), mask='uniform')": "bb54f36d013f2f01",
+    "Task(subset=0.1, corrupt='random_labels', classes=(0, 1))": "23f9b76760e88158",
     "Task(data='mnist', recipe=Recipe(drops=('50%',), schedule='step'))": "bacf5438c61cc62a",
     "imp(levels=3, pruning=Pruning(scope='global', keep='conv_1/*'))": "ac61ec90f5652de5",
 }
@@ -55,13 +62,14 @@ STRUCTURES = ("Unstructured", "ByChannel", "Blocks", "NofM")
 
 FINDERS = (
     *("imp", "early_rewind", "random_reinit", "transfer", "oneshot", "snip", "grasp", "synflow"),
-    *("early_bird", "gradual", "rigl", "set"),
+    *("early_bird", "gradual", "rigl", "set", "supermask", "subset", "corrupted"),
 )
 
 
 def golden_names() -> dict[str, Any]:
     finders = {n: registry.load(n) for n in FINDERS}
-    core = {n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", *SCORES, *STRUCTURES)}
+    names = ("Task", "Recipe", "Pruning", "EdgePopup", "Bernoulli", *SCORES, *STRUCTURES)
+    core = {n: getattr(ltx, n) for n in names}
     return {**finders, **core, "Engine": Engine}
 
 
@@ -72,7 +80,7 @@ def test_identities_of_old_stay(made: str) -> None:
 
 # A default that changes keeps the hash of what is stored, which then stands for another value.
 DEFAULTS = {
-    "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0)",
+    "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0, 1.0, 'none', ())",
     "Recipe": "('adam', 0.0012, 0.9, 'constant', '0it', (), 0.1, 60, '50000it', 0.0, 0.0, 0.0,"
     " 'none', '100it')",
     "Pruning": "(0.2, 'layer', None, None, None, (), None, Unstructured())",
@@ -88,10 +96,13 @@ DEFAULTS = {
     "snip": "(0.1, 1)",
     "grasp": "(0.1, 1, 200.0)",
     "synflow": "(0.1, 100)",
-    "early_bird": "((0.5, 0.3, 0.1), '1ep', 5, 0.2, 'drawn', 'global', Magnitude())",
+    "early_bird": "((0.5, 0.3, 0.1), '5%', 5, 0.3, 'init', 'global', Magnitude())",
     "gradual": "(0.1, '0%', '75%', '100it', 'layer', Magnitude())",
     "rigl": "(0.1, '100it', '75%', 0.3, 'erk')",
     "set": "(0.1, '1ep', 0.3, 'erk')",
+    "EdgePopup": "(0.5, 0.1, 0.9)",
+    "Bernoulli": "(0.5, 100, 0)",
+    "supermask": "(None, None, 'init')",
     "early_rewind": "(12, '1%', 'weights', Pruning(rate=0.2, scope='global'), Magnitude())",
 }
 

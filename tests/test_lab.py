@@ -7,7 +7,20 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from ltx import DivergedError, Lab, Mask, State, UsageError
+from ltx import (
+    Bernoulli,
+    Blocks,
+    DivergedError,
+    EdgePopup,
+    Lab,
+    Mask,
+    NofM,
+    PolynomialDecay,
+    State,
+    UsageError,
+    learned_mask,
+)
+from ltx.learned import Learning
 
 MakeLab = Callable[..., Lab]
 
@@ -231,6 +244,103 @@ def test_gradients_need_a_batch(make_lab: MakeLab) -> None:
         lab.gradients(lab.init(), lab.dense(), batches=0)
 
 
+METHODS = (EdgePopup(0.3), Bernoulli(0.6, learning_rate=1.0))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+def test_learning_a_mask_leaves_the_weights_alone(make_lab: MakeLab, method: Learning) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab, 0.6), lab.init()
+    run = lab.train_mask(state, mask, method)
+    assert run.state.step == 60 == lab.spent.steps
+    assert run.history.steps == (10, 20, 30, 40, 50, 60)
+    for name, array in state.weights.items():
+        np.testing.assert_array_equal(run.state.weights[name], array)
+    found = learned_mask(run.state, mask, method)
+    assert found <= mask
+    assert run.history.last == lab.evaluate(run.state.replace(slots={}), found)
+    assert run.state.slots.keys() == {f"{s}:{n}" for s in ("score", "score_momentum") for n in mask}
+    if isinstance(method, EdgePopup):
+        assert [keep.sum() for keep in found.values()] == list(method.counts(mask).values())
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("cuts", [(1,), (7, 8, 33), (10, 59)])
+def test_segments_of_learning_a_mask_equal_one_run(
+    make_lab: MakeLab, method: Learning, cuts: tuple[int, ...]
+) -> None:
+    lab = make_lab()
+    mask = sparse(lab, 0.6)
+    whole = lab.train_mask(lab.init(), mask, method)
+    state, history = lab.init(), type(whole.history)()
+    for until in (*(f"{cut}it" for cut in cuts), None):
+        run = lab.train_mask(state, mask, method, until)
+        state, history = run.state, history + run.history
+    assert (state.id, history) == (whole.state.id, whole.history)
+    other = make_lab(seed=1)
+    assert other.train_mask(lab.init(), mask, method).state != whole.state
+    assert lab.train_mask(lab.init(), mask, method, stream="second").state != whole.state
+
+
+def test_a_learned_mask_is_better_than_the_one_it_began_from(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    method = EdgePopup(0.5, learning_rate=1.0)
+    run = lab.train_mask(lab.init(), lab.dense(), method)
+    first = lab.train_mask(lab.init(), lab.dense(), method, "0it").state
+    before = lab.evaluate(lab.init(), learned_mask(first, lab.dense(), method))
+    assert run.history.last.loss < before.loss
+    assert run.history.last.accuracy > before.accuracy + 0.2
+
+
+def test_what_learns_no_mask_is_refused(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    for wrong in (EdgePopup, None, "edge_popup"):
+        with pytest.raises(UsageError, match=r"train_mask: expected a method, as in EdgePopup\(\)"):
+            lab.train_mask(lab.init(), lab.dense(), wrong)  # type: ignore[arg-type]
+    state = lab.train_mask(lab.init(), lab.dense(), EdgePopup(), "20it").state
+    with pytest.raises(UsageError, match="has reached step 20"):
+        lab.train_mask(state, lab.dense(), EdgePopup(), "19it")
+
+
+SCHEDULES = (
+    PolynomialDecay(0.1, begin=0, end=20, every=5),
+    PolynomialDecay(0.3, begin=5, end=15, every=5, start=0.7, power=1),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, structure=Blocks(4, 1)),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, structure=Blocks(5, 3, "max")),
+    PolynomialDecay(0.25, begin=0, end=20, every=5, structure=Blocks(5, 3)),
+    PolynomialDecay(0.5, begin=10, end=20, structure=NofM(2, 4)),
+    PolynomialDecay(0.25, begin=10, end=20, structure=NofM(1, 4)),
+)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_a_scheduled_mask_is_tfmots(make_lab: MakeLab, schedule: PolynomialDecay) -> None:
+    """On tf_keras by TF-MOT's own wrapper, on numpy by the formulas: the same mask on both."""
+    lab = make_lab()
+    mask = lab.dense()
+    for step in (0, 5, 7, 10, 20, 25):
+        state = lab.init(f"at {step}").replace(step=step)
+        made = lab.scheduled_mask(state, mask, schedule)
+        if schedule.is_due(step):
+            assert made == schedule.mask(lab, {n: state.weights[n] for n in mask}, step)
+        else:
+            assert made is mask
+    assert lab.spent.steps == 0
+
+
+def test_a_scheduled_mask_brings_nothing_back(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    mask, state = sparse(lab), lab.init()
+    schedule = PolynomialDecay(0.1, begin=0, end=30, every=15)
+    assert lab.scheduled_mask(state, mask, schedule) == mask
+    late = lab.scheduled_mask(state.replace(step=30), mask, schedule)
+    assert late <= mask
+    for weight in lab.prunable:
+        assert late[weight.name].sum() == round(0.1 * weight.size)
+    with pytest.raises(UsageError, match="mask"):
+        lab.scheduled_mask(state, Mask({}), schedule)
+
+
 def flat(arrays: Mapping[str, np.ndarray], mask: Mask) -> np.ndarray:
     return np.concatenate([arrays[name].reshape(-1) for name in mask]).astype(np.float64)
 
@@ -327,6 +437,24 @@ def test_synaptic_flow_that_overflows_is_refused(make_lab: MakeLab) -> None:
         lab.synaptic_flow(state.replace(weights=huge), lab.dense())
 
 
+def test_a_network_without_statistics_is_recalibrated_for_nothing(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.train(lab.init(), sparse(lab), "10it").state
+    spent = lab.spent
+    assert lab.recalibrated(state, sparse(lab), 2) is state
+    assert lab.spent == spent
+    with pytest.raises(UsageError, match="recalibrated: expected at least 1 batch, got 0"):
+        lab.recalibrated(state, sparse(lab), 0)
+    with pytest.raises(UsageError, match="mask"):
+        lab.recalibrated(state, Mask({}))
+
+
+def test_a_penalty_on_scales_that_are_not_there_is_refused(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    with pytest.raises(UsageError, match=r"Recipe\.scale_l1: .* has no BatchNorm"):
+        lab.on(recipe=dataclasses.replace(lab.task.recipe, scale_l1=1e-4))
+
+
 def test_channels_are_those_of_the_weights(make_lab: MakeLab) -> None:
     lab = make_lab()
     shapes = {weight.name: weight.shape for weight in lab.prunable}
@@ -376,6 +504,47 @@ def test_siblings_share_ledger_and_seed(make_lab: MakeLab) -> None:
     assert sibling.fingerprint != lab.fingerprint
     sibling.train(sibling.init(), sibling.dense(), "5it")
     assert lab.spent.steps == 5 == sibling.spent.steps
+
+
+def test_a_subset_trains_on_fewer_examples_and_is_measured_on_as_many(make_lab: MakeLab) -> None:
+    lab = make_lab(sealed=False)
+    few = lab.on(subset=40)
+    assert few.epoch == 2 < lab.epoch
+    assert few.fingerprint != lab.fingerprint
+    state, mask = few.init(), few.dense()
+    assert state == lab.init()
+    for split in ("validation", "test"):
+        assert few.evaluate(state, mask, split) == lab.evaluate(state, mask, split)
+    assert few.evaluate(state, mask, "train") != lab.evaluate(state, mask, "train")
+    assert few.train(state, mask, "5it").state != lab.train(state, mask, "5it").state
+    with pytest.raises(UsageError, match="20 is more than the 10 training examples"):
+        lab.on(subset=10).steps()
+
+
+@pytest.mark.parametrize("how", ["random_labels", "shuffled_pixels"])
+def test_spoilt_data_spoil_training_and_validation_and_no_test(make_lab: MakeLab, how: str) -> None:
+    lab = make_lab(sealed=False)
+    spoilt = lab.on(corrupt=how)
+    assert (spoilt.epoch, spoilt.fingerprint != lab.fingerprint) == (lab.epoch, True)
+    state, mask = lab.train(lab.init(), lab.dense()).state, lab.dense()
+    assert spoilt.evaluate(state, mask, "test") == lab.evaluate(state, mask, "test")
+    for split in ("train", "validation"):
+        assert spoilt.evaluate(state, mask, split).loss > lab.evaluate(state, mask, split).loss
+    learnt = spoilt.train(spoilt.init(), mask).state
+    assert learnt != state
+    test = [lab.evaluate(end, mask, "test").loss for end in (learnt, state)]
+    assert test[0] > test[1]
+
+
+def test_classes_make_a_smaller_task(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    half = lab.on(classes=(2, 0))
+    assert [w.shape[-1] for w in half.prunable if w.is_output] == [2]
+    assert half.epoch < lab.epoch
+    run = half.train(half.init(), half.dense())
+    assert run.history.last.accuracy > 0.8
+    with pytest.raises(UsageError, match=r"Task\.classes of '\w+': there is no class 99"):
+        lab.on(classes=(0, 99))
 
 
 def test_a_sibling_has_only_the_fields_of_a_task(make_lab: MakeLab) -> None:

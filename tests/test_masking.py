@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layer_kinds import KINDS, Prunable, Scaled, Subclassed, around
 
-from ltx import masking, models
+from ltx import NofM, PolynomialDecay, masking, models
 from ltx.errors import UsageError
 from ltx.masking import MaskedModel
 
 import tensorflow as tf  # isort: skip
+import tensorflow_model_optimization as tfmot  # isort: skip
 import tf_keras  # isort: skip
 
 L = tf_keras.layers
@@ -102,6 +103,91 @@ def test_fit_on_the_wrapped_model_keeps_masks_and_zeros(name):
     assert all(np.array_equal(masked.get_masks()[key], masks[key]) for key in masks)
     assert_masked(masked, masks)
     assert all((masked.weights[key].numpy() != before[key]).any() for key in masks)
+
+
+def groups_of(masked):
+    """2 of 4 by TF-MOT's own hand, and the schedule that asked for it."""
+    schedule = PolynomialDecay(0.5, begin=0, end=1, structure=NofM(2, 4))
+    return masked.scheduled(schedule, 0)
+
+
+def fit(wrapped, classes):
+    x = inputs(wrapped, 16)
+    y = np.arange(16) % classes
+    wrapped.compile("sgd", tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    wrapped.fit(x, y, batch_size=8, epochs=2, callbacks=[masking.step_callback()], verbose=0)
+
+
+@pytest.mark.parametrize("name", ["lenet_300_100", "conv_2"])
+def test_a_saved_wrapped_model_comes_back_with_its_groups_and_keeps_them(name, tmp_path):
+    """TF-MOT's config forgets sparsity_m_by_n; here the mask is an array, the schedule fixed."""
+    masked = MaskedModel(models.build(name, (8, 8, 4), 4))
+    masks = groups_of(masked)
+    masked.set_masks(masks)
+    wrapped = masked.wrapped()
+    x = inputs(wrapped)
+    expected = wrapped(x, training=False).numpy()
+    wrapped.save(tmp_path / "wrapped.keras")
+    with tfmot.sparsity.keras.prune_scope():
+        loaded = tf_keras.models.load_model(tmp_path / "wrapped.keras")
+    assert np.array_equal(loaded(x, training=False).numpy(), expected)
+    before = {layer.name: layer.get_weights() for layer in loaded.layers}
+    fit(loaded, 4)
+    held = [layer for layer in loaded.layers if getattr(layer, "pruning_vars", None)]
+    assert len(held) == len(masks)
+    for layer in held:
+        weight, mask, _ = layer.pruning_vars[0]
+        assert np.array_equal(mask.numpy() != 0, masks[f"{layer.layer.name}/kernel"])
+        assert not weight.numpy()[mask.numpy() == 0].any()
+        assert (weight.numpy() != before[layer.name][0]).any()
+    # Its variables are its own: what it learned is not in the model that was saved.
+    assert np.array_equal(wrapped(x, training=False).numpy(), expected)
+
+
+def test_what_tfmot_would_have_lost(tmp_path):
+    """The reason for the test above: its own wrapper comes back without its groups."""
+    options = {"sparsity_m_by_n": (2, 4)}
+    base = tf_keras.Sequential([L.Input((8,)), L.Dense(4, name="dense")])
+    theirs = tfmot.sparsity.keras.prune_low_magnitude(base, **options)
+    theirs.save(tmp_path / "theirs.keras")
+    with tfmot.sparsity.keras.prune_scope():
+        loaded = tf_keras.models.load_model(tmp_path / "theirs.keras")
+    assert theirs.layers[-1].sparsity_m_by_n == (2, 4)
+    assert loaded.layers[-1].sparsity_m_by_n is None
+
+
+def test_a_clone_of_a_wrapped_model_is_fresh_and_takes_masks_with_weights():
+    """A clone has neither weights nor masks of its model, as Keras has it; both are set at once."""
+    masked = MaskedModel(models.build("lenet_300_100", (8, 8, 4), 4))
+    masks = groups_of(masked)
+    masked.set_masks(masks)
+    wrapped = masked.wrapped()
+    x = inputs(wrapped)
+    expected = wrapped(x, training=False).numpy()
+    clone = tf_keras.models.clone_model(wrapped)
+    held = [layer for layer in clone.layers if getattr(layer, "pruning_vars", None)]
+    assert all(layer.pruning_vars[0][1].numpy().all() for layer in held)
+    clone.set_weights(wrapped.get_weights())
+    assert np.array_equal(clone(x, training=False).numpy(), expected)
+    fit(clone, 4)
+    for layer in held:
+        weight, mask, _ = layer.pruning_vars[0]
+        assert np.array_equal(mask.numpy() != 0, masks[f"{layer.layer.name}/kernel"])
+        assert not weight.numpy()[mask.numpy() == 0].any()
+
+
+def test_a_scheduled_mask_leaves_the_masks_in_force_alone():
+    masked = MaskedModel(models.build("conv_2", (8, 8, 4), 4))
+    masks = random_masks(masked)
+    masked.set_masks(masks)
+    before = {name: variable.numpy() for name, variable in masked.weights.items()}
+    made = masked.scheduled(PolynomialDecay(0.1, begin=0, end=10, every=10), 10)
+    assert {n: k.shape for n, k in made.items()} == {w.name: w.shape for w in masked.prunable}
+    for name, keep in made.items():
+        assert keep.sum() == round(0.1 * keep.size)
+        assert np.array_equal(masked.get_masks()[name], masks[name])
+    for name, variable in masked.weights.items():
+        assert np.array_equal(variable.numpy(), before[name])
 
 
 @pytest.mark.parametrize("kind", ["bidirectional", "time distributed", "composite"])

@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ltx import Lab, Mask, Run, State, Store, Task, UsageError, memo
+from ltx import (
+    EdgePopup,
+    Lab,
+    Mask,
+    NofM,
+    PolynomialDecay,
+    Run,
+    State,
+    Store,
+    Task,
+    UsageError,
+    memo,
+)
 from ltx.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
 
@@ -114,6 +126,33 @@ def test_the_ledger_counts_what_was_remembered(store: Store) -> None:
     assert trained(store) == 60 + 20
 
 
+def test_a_learned_mask_is_remembered_by_its_method(store: Store) -> None:
+    method = EdgePopup(0.3)
+    first, second = (pair(store)[1] for _ in range(2))
+    run = first.train_mask(first.init(), first.dense(), method)
+    lab = FakeLab()
+    assert run == lab.train_mask(lab.init(), lab.dense(), method)
+    assert second.train_mask(lab.init(), lab.dense(), method) == run
+    assert trained(store) == 60
+    assert second.train_mask(lab.init(), lab.dense(), EdgePopup(0.4)) != run
+    # The scores are the state's slots: a half-done training is found by the state it began from.
+    half = second.train_mask(lab.init(), lab.dense(), method, "30it").state
+    assert second.train_mask(half, lab.dense(), method).state == run.state
+    assert second.spent.steps == 60 + 60 + 30 + 30
+
+
+def test_no_training_is_not_an_entry(store: Store) -> None:
+    _, lab = pair(store)
+    mask = Mask(
+        {
+            name: keep & (lab.rng(name).random(keep.shape) < 0.5)
+            for name, keep in lab.dense().items()
+        }
+    )
+    assert lab.train(lab.init(), mask, "0it") == FakeLab().train(lab.init(), mask, "0it")
+    assert entries(store) == []
+
+
 def test_siblings_are_remembered_too_and_share_the_ledger(store: Store) -> None:
     _, lab = pair(store)
     sibling = lab.on(data="other")
@@ -135,6 +174,9 @@ def test_the_rest_of_the_lab_shows_through(store: Store) -> None:
     assert lab.spent.steps == 2
     product = lab.hessian_gradient(lab.init(), lab.dense())
     flow = lab.synaptic_flow(lab.init(), lab.dense())
+    decay = PolynomialDecay(0.5, begin=0, end=9, structure=NofM())
+    made = lab.scheduled_mask(lab.init(), lab.dense(), decay)
+    assert made == inner.scheduled_mask(inner.init(), inner.dense(), decay)
     for name in lab.dense():
         same = inner.hessian_gradient(inner.init(), inner.dense())[name]
         np.testing.assert_array_equal(product[name], same)

@@ -69,6 +69,33 @@ def test_segments_equal_one_run_with_noise_statistics_and_schedules(model, recip
         assert first.history + second.history == whole.history
 
 
+SCALES = ("norm_1/gamma", "norm_2/gamma")
+
+
+def test_a_penalty_on_scales_pulls_each_by_its_sign_and_nothing_else_in_one_step():
+    sgd = {"optimizer": "sgd", "learning_rate": 0.1, "clip_norm": 0.0}
+    plain, pulled = lab("tiny.convnet", **sgd), lab("tiny.convnet", **sgd, scale_l1=0.02)
+    start, mask = plain.init(), half(plain)
+    signs = np.array([1, -1, 1, 1, -1, 1, 1, 0], np.float32)
+    weights = {**start.weights, "norm_1/gamma": signs, "norm_2/gamma": -signs}
+    start = start.replace(weights=weights)
+    one, other = (made.train(start, mask, until="1it").state for made in (plain, pulled))
+    for name in one.weights:
+        moved = other.weights[name] - one.weights[name]
+        expected = -0.1 * 0.02 * np.sign(start.weights[name]) if name in SCALES else 0 * moved
+        np.testing.assert_allclose(moved, expected, atol=1e-6)
+
+
+def test_a_penalty_drives_scales_towards_zero_in_segments_as_in_one_run():
+    pulled = lab("tiny.convnet", optimizer="momentum", learning_rate=0.05, scale_l1=0.1)
+    plain = lab("tiny.convnet", optimizer="momentum", learning_rate=0.05)
+    whole, free = (made.train(made.init(), made.dense()).state for made in (pulled, plain))
+    for name in SCALES:
+        assert np.abs(whole.weights[name]).sum() < 0.7 * np.abs(free.weights[name]).sum()
+    first = pulled.train(pulled.init(), pulled.dense(), until="11it").state
+    assert pulled.train(first, pulled.dense()).state == whole
+
+
 def test_dropout_draws_anew_at_every_step_and_for_every_seed():
     made = lab("tiny.dropout", optimizer="sgd", learning_rate=0.1)
     start = made.init()
@@ -289,6 +316,9 @@ def test_two_mirrored_replicas_train_like_one_device():
                 one_w, two_w = a.state.weights, b.state.weights
                 gap = max(abs(one_w[n] - two_w[n]).max() for n in one_w)
                 assert gap < 1e-5, gap
+            c, d = (lab.recalibrated(a.state, mask, 3).statistics for lab in (one, two))
+            for name in c:
+                assert np.allclose(c[name], d[name], rtol=1e-4, atol=1e-5), name
             middle = two.train(two.init(), mask, until="11it").state
             assert two.train(middle, mask).state == b.state
         try:

@@ -46,6 +46,7 @@ def test_the_rate_is_a_function_of_the_step_alone(recipe: Recipe, cuts: list[int
 def test_length_in_epochs_becomes_steps() -> None:
     assert Recipe(length="2ep").steps(epoch=7) == 14
     assert Recipe(length="0.001ep").steps(epoch=7) == 1
+    assert Recipe(length="0it").steps(epoch=7) == Recipe(length="0ep").steps(epoch=7) == 0
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def test_length_in_epochs_becomes_steps() -> None:
         ("optimizer", "adamax"),
         ("schedule", "linear"),
         ("augment", "mixup"),
+        ("scale_l1", -1e-4),
         ("learning_rate", 0),
         ("learning_rate", -1.0),
         ("learning_rate", float("nan")),
@@ -66,7 +68,6 @@ def test_length_in_epochs_becomes_steps() -> None:
         ("weight_decay", -1e-4),
         ("clip_norm", float("inf")),
         ("label_smoothing", 1.0),
-        ("length", "0it"),
         ("length", "50%"),
         ("length", 500),
         ("warmup", "soon"),

@@ -1,6 +1,7 @@
 """Study: every cell runs, failures stay in theirs, and nothing finished is done again."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 
-from ltx import Finder, Lab, Store, Task, Ticket, UsageError, study
+from ltx import Finder, Lab, Mask, Store, Task, Ticket, UsageError, study
 from ltx.errors import DivergedError, StoreFullError
 from ltx.memo import MemoLab
 from ltx.study import Failure, Row, Study
@@ -202,6 +203,44 @@ def test_check_refuses_a_setting_without_identity(store: Store) -> None:
     made = Study({"nameless": Nameless(score=max)}, tasks=(TASK,), seeds=1)
     with pytest.raises(UsageError, match="nameless"):
         study.check(made, opener(store))
+
+
+def test_check_refuses_a_task_whose_data_are_spoilt(store: Store) -> None:
+    spoilt = dataclasses.replace(TASK, corrupt="random_labels")
+    with pytest.raises(
+        UsageError, match=r"Task\.corrupt 'random_labels': a study measures on true"
+    ):
+        study.check(Study({"imp": IMP()}, tasks=(spoilt,)), opener(store))
+
+
+@dataclasses.dataclass(frozen=True)
+class Empties(Finder):
+    """Leaves nothing of the hidden layer."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        dense = Ticket.of(lab, lab.dense(), lab.init())
+        yield dense
+        hidden = dense.mask["hidden/kernel"]
+        yield dense.child(lab, Mask({**dense.mask, "hidden/kernel": hidden & False}))
+
+
+def test_a_layer_that_lost_everything_is_told_once_and_still_measured(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Study({"broken": Empties(), "imp": IMP(levels=1)}, tasks=(TASK,), seeds=1)
+    results = study.run(made, opener(store), store)
+    with caplog.at_level(logging.WARNING, "ltx"):
+        next(results)
+        assert not caplog.messages
+        rows = [row for row in results if isinstance(row, Row)]
+    assert caplog.messages == [
+        "broken, level 1: hidden/kernel lost every weight; no signal passes there"
+    ]
+    assert [(row.finder, row.trial.level) for row in rows] == [
+        ("broken", 1),
+        ("imp", 0),
+        ("imp", 1),
+    ]
 
 
 def test_check_refuses_a_batch_larger_than_the_data(store: Store) -> None:

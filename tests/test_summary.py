@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
+from ltx_plugins.supermask import Supermask
 
-from ltx import Store, Task, study, summary, table
+from ltx import Store, Task, study, summary, table, verdict
 from ltx.memo import MemoLab
 from ltx.study import Failure, Row, Study
 from ltx.testing import RECIPE, FakeLab
@@ -48,6 +49,17 @@ def test_every_level_is_a_line_with_its_control_beside(shown: Shown, rows: list[
         assert density in text
     assert "reinit on fake/fake" not in text
     assert "Paired over 2 seeds" in text
+
+
+def test_what_was_not_trained_has_no_early_stop(shown: Shown, tmp_path: Path) -> None:
+    imp = IMP(levels=1)
+    made = Study({"supermask": Supermask(of=imp)}, tasks=(TASK,), seeds=2)
+    results = study.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), Store(tmp_path))
+    rows = [row for row in results if isinstance(row, Row)]
+    level = verdict.levels(rows)[1]
+    assert level.early_stop is None
+    line = next(line for line in shown(rows, []).splitlines() if "inconclusive" in line)
+    assert line.split()[-2:] == ["-", "inconclusive"]
 
 
 def test_a_failure_is_named_whole(shown: Shown, rows: list[Row]) -> None:

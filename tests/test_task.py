@@ -18,6 +18,9 @@ def test_every_field_moves_the_id() -> None:
         Task(fit="pad"),
         Task(validation=100),
         Task(split_seed=1),
+        Task(subset=0.5),
+        Task(corrupt="random_labels"),
+        Task(classes=(0, 1)),
     ]
     assert len({task.id for task in tasks}) == len(tasks)
     assert len(tasks) == len(dataclasses.fields(Task)) + 1
@@ -40,6 +43,21 @@ def test_the_label_is_for_people() -> None:
         ("image", (8, 8, 0)),
         ("image", "8x8"),
         ("image", 28),
+        ("subset", 0),
+        ("subset", 0.0),
+        ("subset", 1),
+        ("subset", True),
+        ("subset", 1.5),
+        ("subset", float("nan")),
+        ("subset", "10%"),
+        ("corrupt", "blur"),
+        ("classes", (3,)),
+        ("classes", 3),
+        ("classes", (1, 1)),
+        ("classes", (0, -1)),
+        ("classes", (0.0, 1.0)),
+        ("classes", "01"),
+        ("classes", None),
     ],
 )
 def test_a_bad_setting_is_refused_by_name(field: str, value: object) -> None:

@@ -43,6 +43,20 @@ def convnet(input_shape, classes):
     return tf_keras.Model(images, layers.Softmax(name="softmax")(x))
 
 
+def normed(input_shape, classes):
+    """A chain of one convolution with BatchNorm, whose 16 maps are all the channels there are."""
+    return tf_keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Conv2D(16, 3, padding="same", name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(name="relu"),
+            layers.GlobalAveragePooling2D(name="pool"),
+            layers.Dense(classes, name="logits"),
+        ]
+    )
+
+
 def keras_3(input_shape, classes):
     import keras
 

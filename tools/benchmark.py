@@ -1,6 +1,9 @@
 """Benchmark: what a step, a start and a study cost, as ratios measured side by side in one run.
 
     python tools/benchmark.py [--rounds=5] [lenet] [resnet] [start] [memory] [pruning]
+    python tools/benchmark.py [--rounds=5] early_bird | at_init | collapse
+
+The second line asks what finding costs, see tools/search_cost.py; it is measured only by name.
 
 Contestants take turns, round by round, so that a machine that drifts drifts for all of them. The
 middle number is the median of the rounds' ratios, the brackets hold the least and the largest.
@@ -240,6 +243,16 @@ def main() -> None:
         _steps("LeNet-300-100, batch 60, ms", lenet, 1000, options.rounds, (0.30, 1.10))
     if "resnet" in options.what:
         _steps("ResNet-20, batch 64, ms", resnet, 20, options.rounds, (0.85, 1.10))
+    for name in ("early_bird", "at_init", "collapse"):
+        if name in options.what:
+            _search_cost(name, options.rounds)
+
+
+def _search_cost(name: str, rounds: int) -> None:
+    import search_cost
+
+    for row in search_cost.collapse() if name == "collapse" else getattr(search_cost, name)(rounds):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
-from ltx_plugins.early_rewind import MODES, EarlyRewind
+from ltx_plugins.early_rewind import MODES, EarlyRewind, _grid
 from ltx_plugins.imp import IMP
 
-from ltx import Lab, Pruning, Recipe, State, Task, Ticket, UsageError
+from ltx import Lab, Pruning, Recipe, State, Task, Ticket, UsageError, barrier, copies
 from ltx.testing import RECIPE, FakeLab
 
 
@@ -122,9 +123,96 @@ def test_the_dense_training_is_the_one_of_imp() -> None:
     assert lab.train(found(lab, "weights")[0].state, lab.dense()).state == whole
 
 
+GRID = [0, 1, 3, 7, 15, 30]
+
+
+def searched(lab: Lab, **settings: object) -> list[Ticket]:
+    finder = EarlyRewind(levels=2, rewind="auto", at_most="50%", **settings)  # type: ignore[arg-type]
+    finder.check(lab)
+    return list(finder.find(lab))
+
+
+def height(lab: Lab, k: int) -> float:
+    ends = copies(lab, origin(lab, f"{k}it"), lab.dense(), ("order", "second order"))
+    return barrier(lab, lab.dense(), *ends).height
+
+
+def test_steps_are_tried_on_a_grid_that_doubles() -> None:
+    assert _grid(30) == GRID
+    assert _grid(1) == [0, 1]
+    assert _grid(10000)[:5] == [0, 1, 2, 4, 9]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("tolerance", [0.01, 0.02, 0.04])
+def test_auto_takes_a_stable_step_behind_an_unstable_one(seed: int, tolerance: float) -> None:
+    lab = FakeLab(seed=seed)
+    ticket = searched(lab, tolerance=tolerance)[0]
+    k = ticket.state.step
+    note = ticket.note
+    assert note["rewind"] == k
+    assert ticket.state == origin(lab, f"{k}it")
+    barriers = dict(note["barriers"])  # type: ignore[call-overload]
+    for step, seen in barriers.items():
+        assert seen == height(lab, step)
+    assert note["stable"] == (barriers[k] <= tolerance)
+    below = GRID[: GRID.index(k)] if note["stable"] else GRID
+    assert not below or barriers[below[-1]] > tolerance
+    assert len(barriers) <= 3
+
+
+def test_what_is_stable_from_the_start_is_not_rewound_into() -> None:
+    ticket = searched(FakeLab(), tolerance=0.9)[0]
+    assert (ticket.state.step, ticket.note["stable"]) == (0, True)
+    assert ticket.state == origin(FakeLab(), "0it")
+
+
+def test_what_is_stable_nowhere_is_rewound_to_the_maximum_and_says_so() -> None:
+    lab = restless_lab()
+    tickets = searched(lab, tolerance=1e-6)
+    assert [t.state.step for t in tickets] == [30, 30, 30]
+    assert tickets[0].note["stable"] is False
+    barriers: Any = tickets[0].note["barriers"]
+    assert barriers[-1][0] == 30
+    assert all(seen > 0 for _, seen in barriers)
+
+
+def restless_lab() -> FakeLab:
+    """A rate so high that the data's order matters to the end."""
+    return lab_with(learning_rate=1.0)
+
+
+def test_the_search_costs_a_training_and_one_for_every_step_tried() -> None:
+    tickets = searched(FakeLab())
+    tried = len(tickets[0].note["barriers"])  # type: ignore[arg-type]
+    assert tickets[0].cost.steps == 60 * (1 + tried)
+    assert tickets[0].note["searched"] == 1 + tried
+    # The dense training is known by then.
+    assert tickets[1].cost == tickets[0].cost
+    k = tickets[0].state.step
+    assert tickets[2].cost.steps == tickets[1].cost.steps + 60 - k
+
+
+def test_after_the_search_it_is_rewinding_as_ever() -> None:
+    tickets = searched(FakeLab())
+    k = tickets[0].state.step
+    plain = list(EarlyRewind(levels=2, rewind=f"{k}it").find(FakeLab()))
+    assert [t.id for t in tickets] == [t.id for t in plain]
+
+
+@pytest.mark.parametrize("at_most", ["0it", "100%", "60it"])
+def test_check_refuses_a_maximum_outside_the_training(at_most: str) -> None:
+    lab = FakeLab()
+    with pytest.raises(UsageError, match=r"early_rewind\.at_most"):
+        EarlyRewind(rewind="auto", at_most=at_most).check(lab)
+    assert lab.spent.steps == 0
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"tolerance": 0}, "early_rewind.tolerance"),
+        ({"rewind": "auto", "at_most": "some"}, "duration 'some'"),
         ({"levels": 0}, "early_rewind.levels"),
         ({"mode": "weight"}, "did you mean weights"),
         ({"rewind": "later"}, "duration 'later'"),

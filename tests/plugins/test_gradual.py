@@ -1,5 +1,7 @@
 """Gradual pruning: the cubic curve, one training, and nothing that comes back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ltx_plugins.gradual import Gradual
@@ -47,9 +49,83 @@ def test_it_is_pruning_and_training_by_turns() -> None:
         assert not (keep & (two.state.weights[name] == 0)).any()
 
 
+def test_magnitudes_within_layers_are_pruned_by_tfmots_schedule() -> None:
+    lab = FakeLab()
+    finder = Gradual(density=0.2, begin="5it", end="40it", every="10it")
+    finder.check(lab)
+    state, mask = lab.init(), lab.dense()
+    for step, every in ((15, 10), (25, 10), (35, 10), (40, 35)):
+        state = lab.train(state, mask, f"{step}it").state
+        mask = lab.scheduled_mask(state, mask, ltx.PolynomialDecay(0.2, 5, 40, every))
+    ticket = list(finder.find(FakeLab()))[1]
+    assert (ticket.state, ticket.mask) == (state, mask)
+    assert [keep.sum() for keep in mask.values()] == [round(0.2 * k.size) for k in mask.values()]
+
+
+def test_equal_magnitudes_all_stay_where_tfmot_prunes() -> None:
+    """TF-MOT keeps all that equal its threshold; Pruning keeps exact counts."""
+
+    class Flat(FakeLab):
+        def init(self, stream: str = "init") -> ltx.State:
+            drawn = super().init(stream)
+            ones = {name: np.copysign(np.float32(1), a) for name, a in drawn.weights.items()}
+            return drawn.replace(weights=ones)
+
+        def _train(self, state: ltx.State, mask: ltx.Mask, stop: int, stream: str) -> ltx.Run:
+            return ltx.Run(state.masked(mask).replace(step=stop), ltx.History())
+
+    exact = list(Gradual(density=0.5, every="10it", scope="global").find(Flat()))[1]
+    assert exact.mask.kept == 120
+    with pytest.raises(UsageError, match="removed nothing"):
+        list(Gradual(density=0.5, every="10it").find(Flat()))
+
+
+@pytest.mark.parametrize("score", [ltx.Magnitude(), ltx.Snip()], ids=repr)
+@pytest.mark.parametrize(
+    ("structure", "density"),
+    [(ltx.Blocks(4, 1), 0.25), (ltx.NofM(2, 4), 0.5), (ltx.NofM(1, 4), 0.25)],
+    ids=repr,
+)
+def test_structures_are_kept_whole(
+    structure: ltx.Structure, density: float, score: ltx.Score
+) -> None:
+    lab = FakeLab()
+    finder = Gradual(density=density, every="10it", structure=structure, score=score)
+    finder.check(lab)
+    _, ticket = finder.find(lab)
+    assert ticket.density == pytest.approx(density, abs=0.01)
+    for keep in ticket.mask.values():
+        counts = keep.reshape(-1, 4, keep.shape[1]).sum(1)
+        allowed = {0, 4} if isinstance(structure, ltx.Blocks) else {structure.n}  # type: ignore[attr-defined]
+        assert set(counts.ravel().tolist()) <= allowed
+    assert ticket.state.step == (45 if isinstance(structure, ltx.Blocks) else 0)
+
+
+def test_channels_are_pruned_gradually_too() -> None:
+    lab = FakeLab()
+    finder = Gradual(density=0.5, every="10it", structure=ltx.ByChannel())
+    finder.check(lab)
+    mask = list(finder.find(lab))[1].mask
+    assert mask["hidden/kernel"].any(0).sum() == 6
+
+
+def test_n_of_m_has_one_density() -> None:
+    with pytest.raises(UsageError, match=r"NofM.* has density 0\.5 and no other"):
+        Gradual(structure=ltx.NofM(2, 4)).check(FakeLab())
+
+
+def test_a_stored_ticket_keeps_its_groups(tmp_path: Path) -> None:
+    finder = Gradual(density=0.5, every="10it", structure=ltx.NofM(2, 4))
+    store, lab = ltx.Store(tmp_path), FakeLab()
+    ticket = list(finder.find(lab))[1]
+    found = store.ticket(store.put_ticket(ticket, lab.task, finder, "gradual"))
+    assert (found.mask, found.state) == (ticket.mask, ticket.state)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"structure": ltx.Blocks}, "gradual.structure"),
         ({"density": 0.0}, "gradual.density"),
         ({"scope": "best"}, "gradual.scope"),
         ({"score": None}, "gradual.score"),

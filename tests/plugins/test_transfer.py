@@ -176,6 +176,70 @@ def test_an_empty_store_is_refused_before_anything_trains(tmp_path: Path) -> Non
         Transfer(store=str(tmp_path / "none"), source="source").check(target())
 
 
+def test_a_label_that_left_no_ticket_is_told_those_that_did(tmp_path: Path) -> None:
+    fill(tmp_path)
+    fill(tmp_path, RandomReinit(of=INNER), "reinit")
+    lab = target()
+    with pytest.raises(UsageError) as caught:
+        Transfer(store=str(tmp_path), source="source", finder="impp").check(lab)
+    assert "transfer.finder: 'impp'" in str(caught.value)
+    assert "are of imp, reinit" in str(caught.value)
+    with pytest.raises(UsageError, match=r"name one of imp, reinit in transfer\.finder"):
+        Transfer(store=str(tmp_path), source="source").check(lab)
+    named = Transfer(store=str(tmp_path), source="source", finder="imp")
+    named.check(lab)
+    assert [t.parent for t in named.find(lab)] == [t.id for t in sources()]
+    assert lab.spent.steps == 0
+
+
+def test_a_store_that_is_not_there_is_one_line_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        Transfer(store=str(tmp_path / "none"), source="source").check(target())
+    assert str(tmp_path / "none") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_ticket_for_the_model_names_the_model(tmp_path: Path) -> None:
+    fill(tmp_path, model="another")
+    with pytest.raises(UsageError, match="with seed 0 and model fake"):
+        Transfer(store=str(tmp_path), source="source").check(target())
+
+
+# Halves of one set
+
+
+def half(classes: tuple[int, ...]) -> FakeLab:
+    return FakeLab(dataclasses.replace(target().task, data="both/8", classes=classes))
+
+
+def test_tickets_go_from_one_half_of_the_classes_to_the_other(tmp_path: Path) -> None:
+    first, second = (0, 1, 2, 3), (4, 5, 6, 7)
+    finder = Transfer(of=INNER, source="both/8", classes=first)
+    found = list(INNER.find(half(first)))
+    finder.check(half(second))
+    made = list(finder.find(half(second)))
+    assert [t.parent for t in made] == [t.id for t in found]
+    assert made[2].mask[BODY].tolist() == found[2].mask[BODY].tolist()
+    store = Store(tmp_path)
+    for classes in (first, second):
+        for ticket in INNER.find(half(classes)):
+            store.put_ticket(ticket, half(classes).task, INNER, "imp")
+    stored = Transfer(store=str(tmp_path), source="both/8", classes=first)
+    assert [t.parent for t in stored.find(half(second))] == [t.id for t in found]
+    with pytest.raises(UsageError, match=r"on both/8, classes \(1, 2\), with seed 0"):
+        Transfer(store=str(tmp_path), source="both/8", classes=(1, 2)).check(half(second))
+
+
+def test_the_targets_classes_are_not_the_sources() -> None:
+    made = list(Transfer(of=INNER, source="source").find(half((4, 5, 6, 7))))
+    assert [t.parent for t in made] == [t.id for t in sources()]
+
+
+def test_classes_that_the_source_lacks_are_refused_before_anything_trains() -> None:
+    with pytest.raises(UsageError, match=r"Task\.classes of 'source': there is no class 4"):
+        Transfer(of=INNER, source="source", classes=(3, 4)).check(target())
+
+
 # Misfits
 
 

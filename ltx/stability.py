@@ -1,0 +1,87 @@
+"""Stability: whether two trained networks are joined by a straight line of low error."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ltx.checks import check_count
+from ltx.duration import Duration
+from ltx.lab import Lab
+from ltx.mask import Mask
+from ltx.state import State
+
+TOLERANCE = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Barrier:
+    """The errors, 1 - accuracy, at the shares `alphas` of the way from one state to another."""
+
+    alphas: tuple[float, ...]
+    errors: tuple[float, ...]
+
+    @property
+    def height(self) -> float:
+        """The largest error on the line above the mean of its two ends, 0 to 1."""
+        return max(self.errors) - (self.errors[0] + self.errors[-1]) / 2
+
+    def stable(self, tolerance: float = TOLERANCE) -> bool:
+        """Whether the line is flat enough, by the paper's 2 % where nothing else is said."""
+        return self.height <= tolerance
+
+
+def barrier(
+    lab: Lab,
+    mask: Mask,
+    one: State,
+    other: State,
+    points: int = 30,
+    batches: int = 50,
+    split: str = "validation",
+) -> Barrier:
+    """The errors at `points` places, both ends among them, of the line between two states.
+
+    Weights are interpolated in float64. BatchNorm's statistics are taken anew from `batches`
+    training batches at every place, as those of the ends say nothing about what lies between.
+
+    Reference: Frankle et al., Linear Mode Connectivity and the Lottery Ticket Hypothesis,
+    https://arxiv.org/abs/1912.05671
+    """
+    check_count("barrier: points", points, least=3)
+    alphas = tuple(float(alpha) for alpha in np.linspace(0, 1, points))
+    errors = []
+    for alpha in alphas:
+        between = lab.recalibrated(interpolated(one, other, alpha), mask, batches)
+        errors.append(1 - lab.evaluate(between, mask, split).accuracy)
+    return Barrier(alphas, tuple(errors))
+
+
+def copies(
+    lab: Lab,
+    state: State,
+    mask: Mask,
+    streams: Sequence[str] = ("order", "second order"),
+    until: str | Duration | None = None,
+) -> list[State]:
+    """What training from `state` ends in, once for each data order that a stream draws."""
+    return [lab.train(state, mask, until, stream).state for stream in streams]
+
+
+def interpolated(one: State, other: State, alpha: float) -> State:
+    """The state `alpha` of the way from one to another, at the step of the first, without slots."""
+    return State(
+        _between(one.weights, other.weights, alpha),
+        _between(one.statistics, other.statistics, alpha),
+        step=one.step,
+    )
+
+
+def _between(
+    one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], alpha: float
+) -> dict[str, np.ndarray]:
+    mixed = {}
+    for name, array in one.items():
+        exact = (1 - alpha) * array.astype(np.float64) + alpha * other[name].astype(np.float64)
+        mixed[name] = exact.astype(array.dtype)
+    return mixed
