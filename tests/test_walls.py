@@ -92,15 +92,10 @@ ALLOWED: dict[str, set[str]] = {
     "gin": {"config", "registry"},
     "tensorflow": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
-<<<<<<< HEAD
-        *("graph", "wiring"),
+        *("graph", "wiring", "constants", "compact"),
         "calibration",
         *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "loop"),
         *("program", "mask_program"),
-=======
-        *("graph", "wiring", "constants", "compact"),
-        *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "program"),
->>>>>>> wiring
     },
     "tf_keras": {
         *("architectures", "models", "geometry", "variables", "masking", "optimizer"),
