@@ -164,6 +164,19 @@ def test_blocks_are_whole_and_counted(data: st.DataObject, share: float, blocks:
                 assert part.all() == part.any() == after[name][row, column]
 
 
+@pytest.mark.parametrize("scope", ["layer", "erk", "smart", "global"])
+def test_blocks_share_a_density_by_every_rule(scope: str) -> None:
+    blocks = Blocks(2, 2)
+    mask = Pruning.to(0.4, scope, structure=blocks)(FLAT, Mask.ones(FLAT.prunable), normal(WEIGHTS))
+    alive = blocks.alive(FLAT, mask)
+    # 10 x 4 and 4 x 2 blocks.
+    assert count(alive) == round(0.4 * 48)
+    if scope == "erk":
+        assert alive["out/kernel"].mean() > alive["fc/kernel"].mean()
+    if scope == "smart":
+        assert alive["out/kernel"].sum() == round(0.3 * 8)
+
+
 @given(st.data(), st.sampled_from([(2, 4), (1, 4), (1, 2), (3, 8), (4, 5)]))
 def test_of_every_m_weights_n_survive(data: st.DataObject, pair: tuple[int, int]) -> None:
     n, m = pair
