@@ -28,7 +28,7 @@ from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
 from ltx.schedule import PolynomialDecay
-from ltx.scores import Grasp, Magnitude, Random, Score, Snip, Synflow
+from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.state import State
 from ltx.store import Store
 from ltx.structures import Blocks, ByChannel, NofM, Structure, Unstructured
@@ -40,10 +40,12 @@ from ltx.weight import Weight
 __version__ = metadata.version("ltx")
 
 __all__ = [
+    "BatchNormScale",
     "Bernoulli",
     "Blocks",
     "ByChannel",
     "Cost",
+    "Criterion",
     "DivergedError",
     "Duration",
     "EdgePopup",

@@ -32,6 +32,14 @@ class Axis:
         whole[:, self.start : self.start + self.size] = chosen[:, None]
         return whole.reshape(-1)
 
+    def fill(self, array: np.ndarray, values: np.ndarray) -> None:
+        """Write each channel's value, [size], into all of its entries of the array."""
+        whole = np.zeros((self.outer, self.total, self.inner), values.dtype)
+        whole[:, self.start : self.start + self.size] = values[:, None]
+        mine = self.places(np.ones(self.size, np.bool_))
+        front = np.moveaxis(array, self.axis, 0)
+        front[mine] = whole.reshape(-1)[mine].reshape(-1, *[1] * (array.ndim - 1))
+
     def split(self, array: np.ndarray) -> np.ndarray:
         """The array as [size, everything else], a row for each channel."""
         front = np.moveaxis(array, self.axis, 0)

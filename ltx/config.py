@@ -18,12 +18,12 @@ from ltx.errors import LtxError, UsageError, unknown
 from ltx.learned import METHODS
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
-from ltx.scores import Grasp, Magnitude, Random, Snip, Synflow
+from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Snip, Synflow
 from ltx.structures import Blocks, ByChannel, NofM, Unstructured
 from ltx.study import Study
 from ltx.task import Task
 
-_SCORES = (Magnitude, Snip, Grasp, Synflow, Random)
+_SCORES = (Magnitude, Criterion, Snip, Grasp, Synflow, BatchNormScale, Random)
 _STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
 _CORE = (Study, Task, Recipe, Engine, Pruning, *_STRUCTURES, *_SCORES, *METHODS)
 CORE = {cls.__name__: cls for cls in _CORE}

@@ -18,9 +18,10 @@ class Mask(Mapping[str, np.ndarray]):
         for name, given in arrays.items():
             array = np.asarray(given)
             if array.dtype != np.bool_:
-                if not np.isin(array, (0, 1)).all():
+                if not ((array == 0) | (array == 1)).all():
                     raise UsageError(f"mask of {name}: expected only 0 and 1, got other values")
                 array = array.astype(np.bool_)
+                array.flags.writeable = False  # nobody else has it, so it need not be copied
             checked[name] = array
         self._arrays = identity.freeze(checked)
 
@@ -52,7 +53,7 @@ class Mask(Mapping[str, np.ndarray]):
 
     @functools.cached_property
     def kept(self) -> int:
-        return sum(int(array.sum()) for array in self.values())
+        return sum(int(np.count_nonzero(array)) for array in self.values())
 
     @property
     def size(self) -> int:

@@ -1,18 +1,24 @@
 """Score: what a weight is worth; the lowest go first, and any frozen dataclass may be a score."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 
-from ltx.checks import check_count, check_number
+from ltx.checks import check_choice, check_count, check_number
+from ltx.errors import UsageError
 from ltx.lab import Lab
 from ltx.mask import Mask
 from ltx.state import State
 
 
 class Score(Protocol):
-    """Gives every prunable weight a number; entries that are pruned already are not looked at."""
+    """Gives every prunable weight a number; entries that are pruned already are not looked at.
+
+    A score that cannot work on every lab has a `check(lab)` too, which raises UsageError; a finder
+    calls it by `Pruning.check(lab, score)`, before any training.
+    """
 
     def __call__(self, lab: Lab, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
 
@@ -97,3 +103,83 @@ class Random:
             name: lab.rng(self.stream, name).random(keep.shape, np.float32)
             for name, keep in mask.items()
         }
+
+
+def _ranks(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """The share of the survivors that are smaller, so that tensors of any scale compare."""
+    ordered = np.sort(values[keep])
+    below = np.searchsorted(ordered, values.reshape(-1)).reshape(values.shape)
+    return (below / max(1, ordered.size)).astype(np.float32)
+
+
+def _both_large(one: np.ndarray, other: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    return np.minimum(_ranks(one, keep), _ranks(other, keep))
+
+
+# What a tensor's weights are worth, given their values before training and now, and the mask.
+CRITERIA: Mapping[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+    "large_final": lambda first, last, keep: np.abs(last),
+    "small_final": lambda first, last, keep: -np.abs(last),
+    "large_init": lambda first, last, keep: np.abs(first),
+    "small_init": lambda first, last, keep: -np.abs(first),
+    "large_init_large_final": lambda first, last, keep: _both_large(
+        np.abs(first), np.abs(last), keep
+    ),
+    "small_init_small_final": lambda first, last, keep: _both_large(
+        -np.abs(first), -np.abs(last), keep
+    ),
+    "magnitude_increase": lambda first, last, keep: np.abs(last) - np.abs(first),
+    "movement": lambda first, last, keep: np.abs(last - first),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Criterion:
+    """What training made of the weight since `lab.init()`, by one of Zhou et al.'s criteria.
+
+    The weight before training is that of `lab.init()`, the lab's own seed and stream "init",
+    whatever the finder rewinds to. "large_init_large_final" and "small_init_small_final" take the
+    lesser of two ranks among the survivors of the tensor, so that both sizes must pass at the same
+    percentile, as in the paper's code. "large_final" is Magnitude.
+
+    Reference: Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067
+    """
+
+    name: str = "large_final"
+
+    def __post_init__(self) -> None:
+        check_choice("Criterion.name", self.name, tuple(CRITERIA))
+
+    def __call__(self, lab: Lab, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        first, rule = lab.init().weights, CRITERIA[self.name]
+        return {n: rule(first[n], state.weights[n], keep) for n, keep in mask.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchNormScale:
+    """The size of the BatchNorm scale behind a channel, for every weight that makes the channel.
+
+    Where a channel passes several BatchNorms it is their mean. Weights that make no scaled channel
+    are worth infinity and go last. Meant for ByChannel, and for scales that training moved: they
+    all start at one.
+
+    Reference: Liu et al., Learning Efficient Convolutional Networks through Network Slimming,
+    https://arxiv.org/abs/1708.06519
+    """
+
+    def check(self, lab: Lab) -> None:
+        if not any(channels.scales for channels in lab.channels):
+            raise UsageError(
+                f"BatchNormScale: {lab.task.label} has no BatchNorm that scales channels; use"
+                " another score, as in @Magnitude(), or a model with BatchNorm, such as resnet_20"
+            )
+
+    def __call__(self, lab: Lab, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        self.check(lab)
+        worth = {name: np.full(keep.shape, np.inf, np.float32) for name, keep in mask.items()}
+        for channels in lab.channels:
+            if channels.scales:
+                sizes = [np.abs(state.weights[name]) for name in channels.scales]
+                for axis in channels.writers:
+                    axis.fill(worth[axis.name], np.stack(sizes).mean(axis=0))
+        return worth

@@ -273,12 +273,12 @@ class NofM(Structure):
 
 
 def _check_ranks(structure: Structure, weights: list[Weight], ranks: tuple[int, ...]) -> None:
-    for weight in weights:
-        if len(weight.shape) not in ranks:
-            raise UsageError(
-                f"{structure}: expected kernels of rank {' or '.join(map(str, ranks))}, got"
-                f" {weight.name} of shape {weight.shape}; name it in Pruning.keep"
-            )
+    wrong = [weight.name for weight in weights if len(weight.shape) not in ranks]
+    if wrong:
+        raise UsageError(
+            f"{structure}: expected kernels of rank {' or '.join(map(str, ranks))}, got others:"
+            f" {', '.join(wrong)}; name them in Pruning.keep"
+        )
 
 
 def _pooled(

@@ -53,7 +53,7 @@ class EarlyBird(ltx.Finder):
 
     def check(self, lab: ltx.Lab) -> None:
         for density in self.densities:
-            ltx.Pruning.to(density, self.scope).check(lab)
+            ltx.Pruning.to(density, self.scope).check(lab, self.score)
         every, whole = lab.steps(self.every), lab.steps()
         if not 0 < every * self.window <= whole:
             raise ltx.UsageError(

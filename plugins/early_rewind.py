@@ -36,7 +36,7 @@ class EarlyRewind(ltx.Finder):
         ltx.Duration.parse(self.rewind)
 
     def check(self, lab: ltx.Lab) -> None:
-        self.pruning.check(lab)
+        self.pruning.check(lab, self.score, self.levels)
         if lab.steps(self.rewind) >= lab.steps():
             raise ltx.UsageError(
                 f"early_rewind.rewind: {self.rewind} is step {lab.steps(self.rewind)}, but the"

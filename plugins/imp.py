@@ -26,7 +26,7 @@ class IMP(ltx.Finder):
         ltx.check_score("imp.score", self.score)
 
     def check(self, lab: ltx.Lab) -> None:
-        self.pruning.check(lab)
+        self.pruning.check(lab, self.score, self.levels)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         ticket = ltx.Ticket.of(lab, lab.dense(), lab.init())

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import ltx
 
-SCOPES = ("global", "layer", "erk")
+SCOPES = ("global", "layer", "erk", "smart")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +15,12 @@ class OneShot(ltx.Finder):
     `rounds` steps lower the density by the same factor each, and score anew what is left. Gives
     the dense network and one ticket, whose note lists as `collapsed` the layers that lost every
     weight. Costs what the score asks of the lab. With ltx.Random() in scope "erk" it is the sparse
-    random network that others start from.
+    random network that others start from, in scope "smart" a random ticket
+    (https://arxiv.org/abs/2009.11094).
+
+    `structure` says of what the density is a share. Channels are pruned in scope "global" or
+    "layer", by any score; blocks in every scope, but in kernels of rank 2 only, so that `keep` must
+    name all others; NofM at its own density, in one round.
     """
 
     density: float = 0.1
@@ -23,17 +28,26 @@ class OneShot(ltx.Finder):
     rounds: int = 1
     scope: str = "global"
     keep: tuple[str, ...] = ()
+    structure: ltx.Structure = ltx.Unstructured()
 
     def __post_init__(self) -> None:
         _check("oneshot", self.density, self.score, self.rounds, self.scope)
-        pruning = ltx.Pruning.to(self.density, self.scope, self.keep)
+        pruning = ltx.Pruning.to(self.density, self.scope, self.keep, self.structure)
         object.__setattr__(self, "keep", pruning.keep)  # a list from gin, or one plain text
+        if self.structure.only is not None and self.rounds > 1:
+            raise ltx.UsageError(
+                f"oneshot.rounds: {self.structure} has one density, and rounds need one each; use"
+                f" rounds=1, got {self.rounds}"
+            )
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.Pruning.to(self.density, self.scope, self.keep).check(lab)
+        pruning = ltx.Pruning.to(self.density, self.scope, self.keep, self.structure)
+        pruning.check(lab, self.score)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
-        yield from _find(lab, self.density, self.score, self.rounds, self.scope, self.keep)
+        yield from _find(
+            lab, self.density, self.score, self.rounds, self.scope, self.keep, self.structure
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,13 +130,14 @@ def _find(
     rounds: int = 1,
     scope: str = "global",
     keep: tuple[str, ...] = (),
+    structure: ltx.Structure = ltx.Unstructured(),  # noqa: B008 (frozen)
 ) -> Iterator[ltx.Ticket]:
     """The dense network, then the ticket of that density, which all the rounds together make."""
     ticket = ltx.Ticket.of(lab, lab.dense(), lab.init())
     yield ticket
     mask = ticket.mask
     for number in range(1, rounds + 1):
-        pruning = ltx.Pruning.to(density ** (number / rounds), scope, keep)
+        pruning = ltx.Pruning.to(density ** (number / rounds), scope, keep, structure)
         mask = pruning(lab, mask, score(lab, ticket.state, mask))
     yield ticket.child(lab, mask, note={"rounds": rounds, "collapsed": mask.empty()})
 

@@ -16,9 +16,10 @@ class RigL(ltx.Finder):
     """Drops the smallest weights of each layer and grows as many where the gradient is largest.
 
     Every `every` until `end`, a share that falls from `drop` to zero along a cosine. Starts at
-    random connections of `density`, shared out among the layers by `scope`. Grown weights begin
+    random connections of `density`, shared out among the layers by `scope`: "erk", "layer" for all
+    alike, or "smart". Grown weights begin
     at zero. Gives the dense network and one ticket that trains on from its last exchange. Costs
-    the sparse training and one batch's gradient an exchange.
+    the sparse training and one batch's gradient an exchange, whose third part is dense.
 
     Reference: Evci et al., Rigging the Lottery, https://arxiv.org/abs/1911.11134
     """
@@ -35,7 +36,7 @@ class RigL(ltx.Finder):
         ltx.Duration.parse(self.end)
 
     def check(self, lab: ltx.Lab) -> None:
-        _fits("rigl", lab, self.density, self.every, self.end)
+        _fits("rigl", lab, self.density, self.scope, self.every, self.end)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         end = lab.steps(self.end)
@@ -72,7 +73,7 @@ class SET(ltx.Finder):
         ltx.Duration.parse(self.every)
 
     def check(self, lab: ltx.Lab) -> None:
-        _fits("set", lab, self.density, self.every, "100%")
+        _fits("set", lab, self.density, self.scope, self.every, "100%")
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         def grow(state: ltx.State, mask: ltx.Mask) -> dict[str, np.ndarray]:
@@ -125,11 +126,11 @@ def _exchange(keep: np.ndarray, size: np.ndarray, wanted: np.ndarray, share: flo
 def _check(name: str, density: float, drop: float, scope: str) -> None:
     ltx.check_number(f"{name}.density", density, above=0, below=1)
     ltx.check_number(f"{name}.drop", drop, above=0, below=1)
-    ltx.check_choice(f"{name}.scope", scope, ("erk", "layer"))
+    ltx.check_choice(f"{name}.scope", scope, ("erk", "layer", "smart"))
 
 
-def _fits(name: str, lab: ltx.Lab, density: float, every: str, end: str) -> None:
-    ltx.Pruning.to(density, "erk").check(lab)
+def _fits(name: str, lab: ltx.Lab, density: float, scope: str, every: str, end: str) -> None:
+    ltx.Pruning.to(density, scope).check(lab)
     if not 0 < lab.steps(every) < lab.steps(end) <= lab.steps():
         raise ltx.UsageError(
             f"{name}.every: {every} is step {lab.steps(every)}, expected one between 0 and step"

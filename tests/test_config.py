@@ -1,11 +1,12 @@
 """Config: every shipped file builds, none runs code, and a mistake is one line with a remedy."""
 
+import textwrap
 from pathlib import Path
 
 import pytest
 from ltx_plugins.imp import IMP
 
-from ltx import Pruning, Random, UsageError, config
+from ltx import Blocks, Criterion, Pruning, Random, UsageError, config
 from ltx.config import Config
 
 SHIPPED = Path(__file__).parents[1] / "gin_configs"
@@ -97,6 +98,19 @@ def test_an_at_sign_in_a_text_is_only_text(tmp_path: Path) -> None:
 def test_a_binding_block_is_understood(tmp_path: Path) -> None:
     asked = load(tmp_path, "Study:\n  finders = {'imp': @imp()}\n  seeds = 2\nimp:\n  levels = 3\n")
     assert asked.study.finders == {"imp": IMP(levels=3)}
+
+
+def test_structures_and_scores_are_bound_by_name(tmp_path: Path) -> None:
+    text = """
+    Study.finders = {'channels': @imp()}
+    imp.pruning = @Pruning()
+    imp.score = @Criterion()
+    Criterion.name = 'movement'
+    Pruning.structure = @Blocks()
+    Blocks.height = 2
+    """
+    asked = load(tmp_path, textwrap.dedent(text)).study.finders["channels"]
+    assert asked == IMP(pruning=Pruning(structure=Blocks(2)), score=Criterion("movement"))
 
 
 def refused(folder: Path, text: str, *params: str) -> str:

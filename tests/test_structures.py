@@ -185,6 +185,18 @@ def test_of_every_m_weights_n_survive(data: st.DataObject, pair: tuple[int, int]
                 assert (np.where(old & ~group, values, -np.inf).max(axis=0) <= least).all()
 
 
+def test_infinities_that_cancel_are_refused() -> None:
+    scores = normal(WEIGHTS)
+    scores["fc/kernel"][0, 0], scores["fc/kernel"][1, 0] = np.inf, -np.inf
+    for lab, structure in ((LAB, ByChannel()), (FLAT, Blocks())):
+        mask = Mask.ones(lab.prunable)
+        with pytest.raises(UsageError, match=r"score of fc/kernel: 1 (channels|blocks) .* NaN"):
+            Pruning(structure=structure)(lab, mask, scores)
+        scores["fc/kernel"][1, 0] = np.inf
+        assert Pruning(structure=structure)(lab, mask, scores)["fc/kernel"][:, 0].any()
+        scores["fc/kernel"][1, 0] = -np.inf
+
+
 def test_ties_fall_evenly_and_always_alike() -> None:
     weights = (Weight("a", (64, 200)),)
     lab = SimpleNamespace(prunable=weights, channels=())
@@ -251,7 +263,11 @@ IMPOSSIBLE = [
         LAB,
         "leaves no channel to prune",
     ),
-    ({"structure": Blocks()}, LAB, r"conv/kernel of shape \(3, 3, 2, 5\); name it in Pruning.keep"),
+    (
+        {"structure": Blocks()},
+        LAB,
+        "rank 2, got others: conv/kernel, depth/kernel; name them",
+    ),
     ({"structure": NofM()}, LAB, r"NofM\(n=2, m=4\) has density 0\.5 and no other.*rate 0\.2"),
     ({"structure": NofM(1, 3), "density": 0.3}, LAB, r"density 0\.333333 and no other"),
     ({"structure": NofM(), "scope": "erk", "density": 0.5}, LAB, "scope: NofM"),

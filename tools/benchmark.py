@@ -1,6 +1,6 @@
 """Benchmark: what a step, a start and a study cost, as ratios measured side by side in one run.
 
-    python tools/benchmark.py [--rounds=5] [lenet] [resnet] [start] [memory]
+    python tools/benchmark.py [--rounds=5] [lenet] [resnet] [start] [memory] [pruning]
 
 Contestants take turns, round by round, so that a machine that drifts drifts for all of them. The
 middle number is the median of the rounds' ratios, the brackets hold the least and the largest.
@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -24,11 +26,14 @@ from ltx.engine import Engine
 from ltx.errors import UsageError
 from ltx.identity import generator
 from ltx.mask import Mask
+from ltx.pruning import Pruning
 from ltx.recipe import Recipe
 from ltx.store import Store
+from ltx.weight import Weight
 
 DENSITY = 0.2
 FASHION_STEPS = 1000
+EVERYTHING = ["lenet", "resnet", "start", "memory", "pruning"]
 
 
 def step_ratios(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
@@ -134,6 +139,41 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
 
 
+# The kernels of a network like ResNet-50: 25 million weights.
+KERNELS = (
+    *[(3, 3, 64, 64)] * 3,
+    *[(3, 3, 128, 128)] * 4,
+    *[(3, 3, 256, 256)] * 6,
+    *[(3, 3, 512, 512)] * 6,
+    *[(1, 1, 1024, 2048), (1, 1, 512, 2048), (2048, 1700)],
+)
+
+
+def mask_costs(rounds: int) -> tuple[list[float], float]:
+    """Seconds for one global mask of dense and of half-pruned weights, and the peak of its memory.
+
+    The memory is a multiple of the weights' own, beside the scores and the mask that are given.
+    """
+    weights = tuple(Weight(str(number), shape) for number, shape in enumerate(KERNELS))
+    lab = SimpleNamespace(prunable=weights, channels=())
+    scores = {
+        w.name: np.abs(generator(0, w.name).standard_normal(w.shape, np.float32)) for w in weights
+    }
+    dense = Mask.ones(weights)
+    half, seconds, peak = Pruning.to(0.5)(lab, dense, scores), [], 0.0
+    for mask in (dense, half):
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            Pruning(0.2, scope="global")(lab, mask, scores)
+            seconds.append(time.perf_counter() - begun)
+        # In a run of its own, for counting every allocation takes time.
+        tracemalloc.start()
+        Pruning(0.2, scope="global")(lab, mask, scores)
+        peak = max(peak, tracemalloc.get_traced_memory()[1] / (4 * dense.size))
+        tracemalloc.stop()
+    return seconds, peak
+
+
 def _ltx(store: str, gin_file: str, *params: str) -> None:
     command = [sys.executable, "-m", "ltx", "run", f"--gin_file={gin_file}", f"--store={store}"]
     command += [f"--gin_param={param}" for param in params]
@@ -164,7 +204,7 @@ def _steps(name: str, task: Task, steps: int, rounds: int, bounds: tuple[float, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("what", nargs="*", default=["lenet", "resnet", "start", "memory"])
+    parser.add_argument("what", nargs="*", default=EVERYTHING)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(
@@ -188,6 +228,14 @@ def main() -> None:
             print(f"\nmemory: not measured: {error}")
         else:
             print(f"| LeNet/Fashion-MNIST study, peak GB | {peak_memory():.2f} | | | 1.50 |")
+    if "pruning" in options.what:
+        seconds, peak = mask_costs(options.rounds)
+        what, middle = "mask of 25 million weights", statistics.median(seconds)
+        print(
+            f"| {what}, global scope, s | {middle:.2f} | | [{min(seconds):.2f},"
+            f" {max(seconds):.2f}] | 1.00 |"
+        )
+        print(f"| {what}, peak memory beside the weights' | {peak:.2f} | 1 | {peak:.2f} | 4.00 |")
     if "lenet" in options.what:
         _steps("LeNet-300-100, batch 60, ms", lenet, 1000, options.rounds, (0.30, 1.10))
     if "resnet" in options.what:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ltx_plugins.imp import IMP
 
+import ltx
 from ltx import Lab, Pruning, Random, UsageError
 from ltx.testing import FakeLab
 
@@ -85,6 +86,27 @@ def test_too_many_levels_stop_where_nothing_is_left_to_prune() -> None:
 def test_bad_settings_are_refused_by_name(settings: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         IMP(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"score": ltx.BatchNormScale()}, "no BatchNorm"),
+        ({"pruning": Pruning.to(0.1)}, "12 rounds to one density"),
+        ({"pruning": Pruning.to(0.5, structure=ltx.NofM())}, "12 rounds to one density"),
+        ({"pruning": Pruning(structure=ltx.Blocks(), keep=("out*", "hid*"))}, "leaves no block"),
+    ],
+)
+def test_check_refuses_what_no_training_can_mend(settings: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        IMP(**settings).check(FakeLab())
+
+
+def test_channels_fall_by_the_rate() -> None:
+    lab = FakeLab()
+    tickets = list(IMP(levels=3, pruning=Pruning(0.25, structure=ltx.ByChannel())).find(lab))
+    alive = [ltx.ByChannel().alive(lab, t.mask)["hidden/kernel"].sum() for t in tickets]
+    assert alive == [12, 9, 7, 5]
 
 
 def test_check_refuses_patterns_that_match_nothing() -> None:

@@ -33,7 +33,7 @@ def test_a_dense_ticket_and_one_of_exactly_the_density(cls: type) -> None:
 def test_it_costs_what_the_score_asks_of_the_lab() -> None:
     assert sparse(OneShot(), FakeLab()).cost == ltx.Cost()
     assert sparse(SNIP(batches=2), FakeLab()).cost.steps == 2
-    assert sparse(GraSP(batches=2), FakeLab()).cost.steps == 6
+    assert sparse(GraSP(batches=2), FakeLab()).cost.steps == 8
     synflow = sparse(SynFlow(), FakeLab()).cost
     assert (synflow.steps, synflow.examples) == (0, 0)
     assert synflow.flops < synflow.dense_flops == 100 * 6 * 240
@@ -76,6 +76,47 @@ def test_random_masks_by_erk_are_what_sparse_training_starts_from() -> None:
     ticket = sparse(OneShot(density=0.1, score=Random(), scope="erk"), lab)
     assert ticket.mask.kept == round(0.1 * 9456)
     assert ticket.mask["output/kernel"].mean() > 2 * ticket.mask["hidden/kernel"].mean()
+
+
+def test_structures_are_pruned_in_rounds_to_their_density() -> None:
+    lab = FakeLab()
+    finder = OneShot(density=0.25, rounds=3, structure=ltx.ByChannel())
+    mask = sparse(finder, lab).mask
+    assert ltx.ByChannel().alive(lab, mask)["hidden/kernel"].sum() == 3
+    assert mask.kept == 3 * (16 + 4)
+    blocks = sparse(OneShot(density=0.25, structure=ltx.Blocks(2, 2)), lab).mask
+    assert blocks.kept == 240 / 4
+    pairs = sparse(OneShot(density=0.5, structure=ltx.NofM()), lab).mask
+    assert pairs.densities() == {"hidden/kernel": 0.5, "output/kernel": 0.5}
+
+
+def test_smart_scope_thins_towards_the_end_but_for_the_output() -> None:
+    ticket = sparse(OneShot(density=0.1, score=Random(), scope="smart"), wide())
+    assert ticket.mask.kept == round(0.1 * 9456)
+    assert ticket.mask["output/kernel"].sum() == round(0.3 * 48)
+
+
+IMPOSSIBLE = [
+    ({"structure": ltx.ByChannel(), "scope": "erk"}, "compared in scope layer or global"),
+    ({"structure": ltx.ByChannel(), "scope": "smart"}, "compared in scope layer or global"),
+    ({"structure": ltx.ByChannel(), "density": 0.01}, "less than one"),
+    ({"structure": ltx.ByChannel(), "keep": "hidden/*"}, "leaves no channel"),
+    ({"structure": ltx.NofM(), "density": 0.4}, "has density 0.5 and no other"),
+    ({"structure": ltx.NofM(1, 4), "density": 0.5}, "has density 0.25 and no other"),
+    ({"structure": ltx.NofM(), "density": 0.5, "scope": "erk"}, "compared in scope"),
+    ({"structure": ltx.NofM(), "density": 0.5, "rounds": 2}, "oneshot.rounds"),
+    ({"structure": ltx.Blocks}, "as in @ByChannel"),
+    ({"score": ltx.BatchNormScale()}, "no BatchNorm"),
+    ({"scope": "smart", "density": 0.01}, "leaves nothing beside"),
+]
+
+
+@pytest.mark.parametrize(("settings", "words"), IMPOSSIBLE)
+def test_what_cannot_be_combined_is_refused_before_any_training(settings: dict, words: str) -> None:
+    lab = FakeLab()
+    with pytest.raises(UsageError, match=words):
+        OneShot(**settings).check(lab)
+    assert lab.spent == ltx.Cost()
 
 
 @pytest.mark.parametrize(
