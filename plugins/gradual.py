@@ -36,8 +36,7 @@ class Gradual(ltx.Finder):
             ltx.Duration.parse(text)
 
     def check(self, lab: ltx.Lab) -> None:
-        pruning = ltx.Pruning.to(self.density, self.scope, structure=self.structure)
-        pruning.check(lab, self.score)
+        ltx.Pruning.to(self.density, self.scope, structure=self.structure).check(lab, self.score)
         begin, end, whole = lab.steps(self.begin), lab.steps(self.end), lab.steps()
         if not begin < end < whole:
             raise ltx.UsageError(
