@@ -3,6 +3,7 @@
 Run by tools/benchmark.py, by the names early_bird, at_init and collapse.
 """
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -71,11 +72,13 @@ def _early_bird(  # type: ignore[no-untyped-def]
         lab = KerasLab(task, seed, sealed=False)
         finder.check(lab)
         whole = lab.cost(lab.steps(), lab.dense()).dense_flops
+        # Both search under the same penalty, and both tickets train without it.
+        slim = lab.on(recipe=dataclasses.replace(task.recipe, scale_l1=l1))
         for density, ticket in zip(densities, list(finder.find(lab))[1:], strict=True):
             shares[density].append(ticket.cost.dense_flops / whole)
             pruning = ltx.Pruning.to(density, structure=structure)
             imp = registry.load("imp")(levels=1, pruning=pruning, score=score)
-            [_, oneshot] = imp.find(lab)
+            [_, oneshot] = imp.find(slim)
             gaps[density].append(_test(lab, ticket) - _test(lab, oneshot))
     for density in densities:
         name = f"early_bird, {what}, density {density:g}"
