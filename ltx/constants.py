@@ -63,20 +63,34 @@ class _Teller:
     ) -> None:
         self._names = {entry.variable.ref(): entry.name for entry in owned(model)}
         self._masks, self._arrays = masks, arrays
+        self._training = False
         self.reads: dict[str, list[Read]] = {}
 
     def step(self, node: Any, values: list[np.ndarray]) -> list[np.ndarray]:
-        layer, outputs = node.layer, tf.nest.flatten(node.outputs)
-        if is_plain(node):
-            if is_graph(layer) and len(layer.inputs) == len(values):
-                return walk(layer, values, self.step)
-            made = self._through(layer, values, len(node.keras_inputs[0].shape))
-            if made is not None and len(outputs) == 1:
-                length = outputs[0].shape[-1]
-                if length and length % max(len(made), 1) == 0:
-                    # Flattened: every position has the same.
-                    return [np.tile(made, length // len(made))]
-        return [_varying(tensor) for tensor in outputs]
+        outputs = tf.nest.flatten(node.outputs)
+        outer, self._training = self._training, self._trains(node)
+        made = self._made(node, values) if is_plain(node) else None
+        self._training = outer
+        if made is None or len(made) != len(outputs):
+            return [_varying(tensor) for tensor in outputs]
+        return made
+
+    def _made(self, node: Any, values: list[np.ndarray]) -> list[np.ndarray] | None:
+        layer = node.layer
+        if is_graph(layer) and len(layer.inputs) == len(values):
+            return walk(layer, values, self.step)
+        if self._training and type(layer) in (*wiring.NORMS, *wiring.NOISES):
+            return None
+        made = self._through(layer, values, len(node.keras_inputs[0].shape))
+        length = tf.nest.flatten(node.outputs)[0].shape[-1]
+        if made is None or not length or length % max(len(made), 1):
+            return None
+        return [np.tile(made, length // len(made))]  # flattened, every position has the same
+
+    def _trains(self, node: Any) -> bool:
+        """Whether the call is one of training, by its own argument or that of the call around."""
+        given = node.call_kwargs.get("training")
+        return self._training if given is None else bool(given)
 
     def _through(
         self, layer: tf_keras.layers.Layer, values: list[np.ndarray], rank: int

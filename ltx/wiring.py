@@ -201,6 +201,8 @@ class _Reader:
                 return walk(layer, flows, self._step)
             flow = self._through(layer, flows, node.keras_inputs, outputs[0])
             if flow is not None and flow.length == outputs[0].shape[-1]:
+                if getattr(layer, "activation", activations.linear) not in ELEMENTWISE:
+                    self._pin(flow)  # a softmax mixes what the layer makes, not what it takes
                 return [flow]
         for flow in flows:
             self._pin(flow)
@@ -217,8 +219,6 @@ class _Reader:
     ) -> Flow | None:
         """What comes out of a layer, or None where that is not known."""
         kind, flow, rank = type(layer), flows[0], len(inputs[0].shape)
-        if getattr(layer, "activation", None) is not None and layer.activation not in ELEMENTWISE:
-            return None
         if kind is layers.Concatenate and _is_last(layer, rank):
             return self._concatenated(flows)
         if kind in MERGES or kind is layers.Concatenate:

@@ -8,7 +8,7 @@ import tf_keras
 import tiny
 import wirings
 from layer_kinds import Subclassed
-from wirings import IMAGE, NETWORKS, L, ticket_of
+from wirings import IMAGE, NETWORKS, L, conv, ticket_of
 
 from ltx import Mask, State, Task, UsageError, models
 from ltx.compact import compact
@@ -148,6 +148,21 @@ def test_without_a_bias_to_take_a_constant_the_channel_stays():
     mask["a/kernel"][:, 2] = False
     smaller = check_same_function(model, dataclasses.replace(ticket, mask=Mask(mask)))
     assert smaller.get_layer("a").units == 4
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_norm_that_always_trains_has_no_constants(inside):
+    image = L.Input(IMAGE)
+    x = L.GlobalMaxPooling2D()(conv(image, 4, "a"))
+    norm = L.BatchNormalization(name="norm")
+    around = tf_keras.Sequential([L.Input((4,)), norm])
+    x = around(x, training=True) if inside else norm(x, training=True)
+    model = tf_keras.Model(image, L.Dense(3, name="logits")(x))
+    ticket = settled(ticket_of(model))
+    mask = {name: keep.copy() for name, keep in ticket.mask.items()}
+    mask["a/kernel"][..., 0] = False
+    smaller = check_same_function(model, dataclasses.replace(ticket, mask=Mask(mask)))
+    assert smaller.get_layer("a").filters == 4
 
 
 def test_a_chain_of_dead_channels_goes_whole():

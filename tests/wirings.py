@@ -148,6 +148,13 @@ def unknown():
     return ended(image, conv(conv(x, 2, "j"), 2, "k", activation="relu"))
 
 
+def softmax():
+    image = L.Input(IMAGE)
+    x = conv(image, 4, "a", activation="relu")
+    x = L.GlobalAveragePooling2D()(conv(x, 5, "b", activation="softmax"))
+    return tf_keras.Model(image, L.Dense(3, "softmax", name="logits")(L.Dense(6, name="c")(x)))
+
+
 def straight_out():
     image = L.Input(IMAGE)
     x = L.Flatten()(conv(image, 1, "a"))
@@ -201,6 +208,7 @@ NETWORKS = {
     sequence: [(4, "a b", "b", {"a/bias"}), (3, "b", "logits", {"b/bias"})],
     volume: [(3, "a", "b", {"a/bias"}), (2, "b", "logits", {"b/bias"})],
     unknown: [(2, "j", "k", {"j/bias"}), (2, "k", "logits", {"k/bias"})],
+    softmax: [(4, "a", "b", {"a/bias"}), (6, "c", "logits", {"c/bias"})],
     straight_out: [],
 }
 
