@@ -1,7 +1,8 @@
 """Early-bird tickets: masks drawn while the dense network trains, taken once they stand still."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import ltx
 
@@ -25,6 +26,10 @@ class EarlyBird(ltx.Finder):
 
     Reference: You et al., Drawing Early-Bird Tickets, https://arxiv.org/abs/1909.11957
     """
+
+    waived: ClassVar[Mapping[str, str]] = {
+        "cost": "a ticket that emerged early waits for denser ones; its cost leaves the wait out"
+    }
 
     densities: tuple[float, ...] = (0.5, 0.3, 0.1)
     every: str = "1ep"
@@ -50,6 +55,10 @@ class EarlyBird(ltx.Finder):
         ltx.check_choice("early_bird.start", self.start, STARTS)
         ltx.check_choice("early_bird.scope", self.scope, ("global", "layer"))
         ltx.check_score("early_bird.score", self.score)
+
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "EarlyBird":
+        return cls(every="2it")
 
     def check(self, lab: ltx.Lab) -> None:
         for density in self.densities:

@@ -35,6 +35,10 @@ class EarlyRewind(ltx.Finder):
         ltx.check_choice("early_rewind.mode", self.mode, MODES)
         ltx.Duration.parse(self.rewind)
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "EarlyRewind":
+        return cls(levels=3, rewind="5it")
+
     def check(self, lab: ltx.Lab) -> None:
         self.pruning.check(lab)
         if lab.steps(self.rewind) >= lab.steps():

@@ -31,6 +31,10 @@ class Gradual(ltx.Finder):
         for text in (self.begin, self.end, self.every):
             ltx.Duration.parse(text)
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "Gradual":
+        return cls(every="10it")
+
     def check(self, lab: ltx.Lab) -> None:
         ltx.Pruning.to(self.density, self.scope).check(lab)
         begin, end, whole = lab.steps(self.begin), lab.steps(self.end), lab.steps()
