@@ -96,7 +96,13 @@ def check_density_one(bench: Bench) -> str | None:
             finder.check(lab)
         except UsageError:
             continue
-        found = find(finder, lab)
+        try:
+            found = find(finder, lab)
+        except UsageError as error:
+            raise AssertionError(
+                f"{name}={told[name]!r} is refused by find only, where others may have trained for"
+                f" hours: {error}; refuse it in __post_init__ or check"
+            ) from error
         require(
             found.tickets and all(ticket.density == 1 for ticket in found.tickets),
             f"with {name}={told[name]!r} it found densities {[t.density for t in found.tickets]}",

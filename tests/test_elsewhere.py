@@ -21,6 +21,9 @@ from ltx.testing import FinderTestCase
 class Mine(ltx.Finder):
     density: float = 0.5
 
+    def __post_init__(self):
+        ltx.Pruning.to(self.density)
+
     def find(self, lab):
         ticket = ltx.Ticket.of(lab, lab.dense(), lab.init())
         yield ticket

@@ -204,6 +204,7 @@ HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_m
         "from ltx import store, memo, study, verdict, summary",
         "from ltx import config; config.load(['studies/first_ticket.gin'])",
         "from ltx import cli; cli.main(['plugins'])",
+        "from ltx import cli; cli.main(['check', 'snip'])",
     ],
 )
 def test_a_light_start_loads_nothing_heavy(code: str) -> None:
