@@ -11,6 +11,7 @@ import numpy as np
 
 from ltx import identity
 from ltx.cost import Cost
+from ltx.errors import LtxError, UsageError
 from ltx.finder import Finder
 from ltx.history import Metrics
 from ltx.lab import Lab, Ledger, Run
@@ -188,6 +189,17 @@ def generators() -> dict[str, str]:
         rng = getattr(context, "_rng", None)  # TensorFlow shows it to nobody
         states["tf.random"] = repr((context._seed, rng and rng.getstate()))
     return states
+
+
+def example(cls: type[Finder]) -> Finder:
+    """The finder that a class gives for checks, or the error that says how to give one."""
+    try:
+        return cls.example(Halving())
+    except (LtxError, TypeError) as error:
+        raise UsageError(
+            f"{cls.__name__}.example: {error}; override it to say how the finder is made, as in"
+            " `return cls(of=of)`"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)

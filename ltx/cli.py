@@ -185,7 +185,7 @@ def _plugins(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from ltx import config, conformance, registry, table
-    from ltx.bench import Bench, Halving
+    from ltx.bench import Bench, example
     from ltx.finder import Finder
     from ltx.testing import WatchedLab
 
@@ -197,7 +197,7 @@ def _check(options: argparse.Namespace) -> int:
             options.finder, FLAGS.gin_file, FLAGS.gin_param, FLAGS.allow_gin_imports
         )
     else:
-        finder = cls.example(Halving())
+        finder = example(cls)
     bench, rows = Bench(finder, WatchedLab), []  # type: ignore[arg-type]
     for name in conformance.CHECKS:
         verdict = conformance.judge(bench, name)

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from ltx import conformance, identity, order
-from ltx.bench import Bench, Halving, Watched
+from ltx.bench import Bench, Watched, example
 from ltx.channels import Axis, Channels
 from ltx.finder import Finder
 from ltx.history import History, Metrics
@@ -221,7 +221,7 @@ class FinderTestCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         given = cls.FINDER
-        finder = given.example(Halving()) if isinstance(given, type) else given
+        finder = example(given) if isinstance(given, type) else given
         cls._bench = Bench(finder, cls.LAB)
 
 

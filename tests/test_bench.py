@@ -1,12 +1,13 @@
 """Bench: what a watched lab sees, and what it changes nothing about."""
 
+import dataclasses
 import random
 
 import numpy as np
 import pytest
 
-from ltx import Lab, Mask
-from ltx.bench import CALLS, Bench, EndlessError, Halving, Whole, find, generators
+from ltx import Finder, Lab, Mask, UsageError, inner
+from ltx.bench import CALLS, Bench, EndlessError, Halving, Whole, example, find, generators
 from ltx.testing import FakeLab, WatchedLab
 
 
@@ -96,3 +97,19 @@ def test_every_lab_of_the_bench_keeps_the_contract(layers: int, start: str) -> N
     second = lab.hessian_gradient(lab.init(), lab.dense())
     for weight in lab.prunable:
         assert flow[weight.name].shape == second[weight.name].shape == weight.shape
+
+
+@dataclasses.dataclass(frozen=True)
+class NeedsAnother(Halving):
+    of: Finder | None = None
+
+    def __post_init__(self) -> None:
+        inner(self.of, "outer")
+
+
+def test_a_class_that_cannot_be_made_says_how_to_make_it() -> None:
+    with pytest.raises(
+        UsageError, match=r"NeedsAnother\.example: outer\.of: .*return cls\(of=of\)"
+    ):
+        example(NeedsAnother)
+    assert example(Halving) == Halving()

@@ -41,7 +41,6 @@ BAD = [
     (["run", STUDY, "--seds=3"], ["did you mean --seeds"]),
     (["run", STUDY, "--checkpoint_seconds=-1"], ["checkpoint_seconds"]),
     (["runn"], ["invalid choice: 'runn'"]),
-    (["check"], ["required: finder"]),
     (["check", "early_rewnd"], ["did you mean early_rewind"]),
     (["check", "imp", "--gin_param=imp.levls=3"], ["'levls'", "did you mean levels"]),
     (["check", "imp", "--gin_param=imp.levels=0"], ["imp.levels", "at least 1"]),

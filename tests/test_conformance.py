@@ -9,7 +9,7 @@ import pytest
 from planted import PLANTED, Sound, WaivesTooMuch
 
 from ltx import Finder, Lab, Ticket, conformance, registry
-from ltx.bench import Bench, Halving
+from ltx.bench import Bench, Halving, example
 from ltx.testing import FinderTestCase, WatchedLab
 
 PLUGINS = [plugin.name for plugin in registry.plugins() if plugin.kind == "finder"]
@@ -41,7 +41,7 @@ def test_a_sound_finder_passes(finder: Finder) -> None:
 
 @pytest.fixture(scope="module", params=PLUGINS)
 def bench(request: pytest.FixtureRequest) -> Bench:
-    return Bench(registry.load(request.param).example(Halving()), WatchedLab)  # type: ignore[attr-defined]
+    return Bench(example(registry.load(request.param)), WatchedLab)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("check", conformance.CHECKS)
