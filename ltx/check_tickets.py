@@ -51,14 +51,14 @@ def check_falling(bench: Bench) -> None:
 def check_target(bench: Bench) -> str | None:
     """The density that the settings name is met to one weight; ties and all-zero scores too."""
     drawn = bench.found()
+    levels = getattr(bench.finder, "levels", None)
+    if hasattr(bench.finder, "pruning") and isinstance(levels, int):
+        last = max((ticket.level for ticket in drawn.tickets), default=0)
+        require(last == levels, f"the last level is {last}, expected {levels}")
     if not list(aims(bench.finder, drawn.lab, drawn.tickets)):
         return "no field density, densities, or pruning and levels"
     for start in ("drawn", "equal", "zero"):
         found = bench.found(start=start)
-        levels = getattr(bench.finder, "levels", None)
-        if hasattr(bench.finder, "pruning") and isinstance(levels, int):
-            last = max(ticket.level for ticket in found.tickets)
-            require(last == levels, f"the last level is {last}, expected {levels}")
         for aim in aims(bench.finder, found.lab, found.tickets):
             ticket = aim.ticket
             require(

@@ -235,6 +235,17 @@ class NeverEnds(Finder):
 
 
 @dataclasses.dataclass(frozen=True)
+class StopsShort(Finder):
+    """Promises a level more than it yields."""
+
+    levels: int = 2
+    pruning: Pruning = CUT
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield from Sound(self.levels - 1).find(lab)
+
+
+@dataclasses.dataclass(frozen=True)
 class FindsNothing(Finder):
     """Trains, and keeps it to itself."""
 
@@ -418,6 +429,7 @@ PLANTED: list[tuple[Finder, list[str]]] = [
     (CostsNothing(), ["cost"]),
     (TrainsOffTheBooks(), ["cost"]),
     (NeverEnds(), ["finite", "falling"]),
+    (StopsShort(), ["target"]),
     (FindsNothing(), ["finite", "one_layer"]),
     (Thawed(), ["frozen"]),
     (EmptiesALayer(), ["layers"]),
