@@ -1,4 +1,4 @@
-"""Command line: `ltx run`, `tickets`, `plugins`, `data`, `models` and `doctor`."""
+"""Command line: `ltx run`, `tickets`, `plugins`, `check`, `data`, `models` and `doctor`."""
 
 import argparse
 import difflib
@@ -98,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     tickets.add_argument("action", choices=("list", "show"), nargs="?", default="list")
     tickets.add_argument("id", nargs="?", help="what the ticket's id begins with")
     add("plugins", _plugins, "List the installed finders.")
+    check = add("check", _check, "Hold an installed finder against all that ltx relies on.")
+    check.add_argument("finder", help="the name that `ltx plugins` lists")
     data = add("data", _data, "List data sets, download one, or import Debian's Fashion-MNIST.")
     data.add_argument("action", choices=("list", "prepare", "import"), nargs="?", default="list")
     data.add_argument("set", nargs="?", help="a TFDS name, as in mnist or cifar10")
@@ -179,6 +181,30 @@ def _plugins(options: argparse.Namespace) -> int:
         table.plain(["plugin", "kind", "distribution", "version", "status"], rows)
     )
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from ltx import config, conformance, registry, table
+    from ltx.bench import Bench, example
+    from ltx.finder import Finder
+    from ltx.testing import WatchedLab
+
+    cls = registry.load(options.finder)
+    if not issubclass(cls, Finder):
+        raise UsageError(f"check: expected a finder, {options.finder!r} is a score")
+    if FLAGS.gin_file or FLAGS.gin_param:
+        finder = config.build(
+            options.finder, FLAGS.gin_file, FLAGS.gin_param, FLAGS.allow_gin_imports
+        )
+    else:
+        finder = example(cls)
+    bench, rows = Bench(finder, WatchedLab), []  # type: ignore[arg-type]
+    for name in conformance.CHECKS:
+        verdict = conformance.judge(bench, name)
+        rows.append([verdict.check, verdict.outcome, verdict.text])
+    print(finder)
+    table.console().print(table.plain(["check", "verdict", ""], rows))
+    return 1 if any(row[1] == "failed" for row in rows) else 0
 
 
 def _data(options: argparse.Namespace) -> int:

@@ -57,17 +57,37 @@ class Config:
 
 def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool = False) -> Config:
     """Apply gin files, then bindings, in their order; the last one to bind a name wins."""
-    gin.clear_config()
-    for file in files:
-        _apply_file(_resolve(file), allow_imports)
-    for param in params:
-        _apply(param, f"--gin_param={param}", Path(), allow_imports)
+    _apply_all(files, params, allow_imports)
     with _translated("configuration"):
         gin.finalize()
         study = gin.get_configurable("ltx.Study")()
         engine = gin.get_configurable("ltx.Engine")()
         _check_all_used()
         return Config(study, engine, gin.config_str())
+
+
+def build(
+    name: str, files: Sequence[str] = (), params: Sequence[str] = (), allow_imports: bool = False
+) -> object:
+    """What `@name()` stands for under gin files and bindings."""
+    _apply_all(files, params, allow_imports)
+    with _translated("configuration"):
+        _known(name.rpartition("/")[2], "configuration", allow_imports)
+        gin.finalize()
+        scope, _, selector = name.rpartition("/")
+        with gin.config_scope(scope or None):
+            made = gin.get_configurable(selector)()
+        if not files:  # a study's file rightly sets more
+            _check_all_used()
+        return made
+
+
+def _apply_all(files: Sequence[str], params: Sequence[str], allow_imports: bool) -> None:
+    gin.clear_config()
+    for file in files:
+        _apply_file(_resolve(file), allow_imports)
+    for param in params:
+        _apply(param, f"--gin_param={param}", Path(), allow_imports)
 
 
 def _check_all_used() -> None:

@@ -1,12 +1,20 @@
-"""FakeLab: the lab of a network small enough for numpy, for testing finders in milliseconds."""
+"""FakeLab: the lab of a network small enough for numpy, for testing finders in milliseconds.
+
+Behind it stands `FinderTestCase`, the test of one finder against all that ltx relies on.
+"""
 
 import dataclasses
 import functools
+import unittest
+from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
-from ltx import identity, order, sample
+from ltx import conformance, identity, order, sample
+from ltx.bench import Bench, Watched, example
 from ltx.channels import Axis, Channels
+from ltx.finder import Finder
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Ledger, Run
 from ltx.learned import Learning
@@ -22,6 +30,7 @@ RECIPE = Recipe(
     optimizer="momentum", learning_rate=0.1, batch_size=20, length="60it", eval_every="10it"
 )
 _SPLITS = {"train": 200, "validation": 100, "test": 100}
+_STARTS = {"equal": 0.25, "zero": 0.0}
 
 
 class FakeLab(Lab):
@@ -29,7 +38,9 @@ class FakeLab(Lab):
 
     It keeps the whole contract of `Lab` without TensorFlow. The data depend on the task's `data`
     name, so that transfer between two names is transfer between two problems; `image` defaults to
-    4x4x1 and the number of classes is 4, or N for a name that ends in `/N`.
+    4x4x1 and the number of classes is 4, or N for a name that ends in `/N`. With one of `layers`
+    it is a softmax regression. `start`: "drawn" weights, or an initial state whose kernels are all
+    "equal" or all "zero", in which every score has ties.
     """
 
     def __init__(
@@ -39,10 +50,13 @@ class FakeLab(Lab):
         *,
         sealed: bool = True,
         ledger: Ledger | None = None,
+        layers: int = 2,
+        start: str = "drawn",
     ) -> None:
         self.task = task or Task(data="fake", model="fake", recipe=RECIPE)
         self.task.recipe.check_scales((), self.task.label)
         self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
+        self.layers, self.start = layers, start
         sample.check_classes(f"Task.classes of {self.task.data!r}", self.task.classes, self._made)
 
     @property
@@ -61,6 +75,8 @@ class FakeLab(Lab):
     @property
     def prunable(self) -> tuple[Weight, ...]:
         inputs = int(np.prod(self.image))
+        if self.layers == 1:
+            return (Weight("output/kernel", (inputs, self.classes), is_output=True),)
         return (
             Weight("hidden/kernel", (inputs, HIDDEN)),
             Weight("output/kernel", (HIDDEN, self.classes), is_output=True),
@@ -68,6 +84,8 @@ class FakeLab(Lab):
 
     @property
     def channels(self) -> tuple[Channels, ...]:
+        if self.layers == 1:
+            return ()
         made = Axis("hidden/kernel", 1, HIDDEN)
         taken = Axis("output/kernel", 0, HIDDEN)
         return (Channels(HIDDEN, (made,), (taken,), riders=("hidden/bias",)),)
@@ -82,14 +100,18 @@ class FakeLab(Lab):
 
     @property
     def fingerprint(self) -> str:
-        return identity.identity({"fake": self.task})
+        return identity.identity({"fake": self.task, "net": [self.layers, self.start]})
 
     def init(self, stream: str = "init") -> State:
         rng = self.rng("weights", stream)
-        weights = {"hidden/bias": np.zeros(HIDDEN), "output/bias": np.zeros(self.classes)}
+        weights = {}
         for weight in self.prunable:
             scale = np.sqrt(2 / sum(weight.shape))
             weights[weight.name] = rng.normal(0, scale, weight.shape)
+            weights[weight.name.replace("kernel", "bias")] = np.zeros(weight.shape[1])
+            # Other streams stay drawn: a control that draws anew must find something new.
+            if stream == "init" and self.start != "drawn":
+                weights[weight.name] = np.full(weight.shape, _STARTS[self.start])
         return State({name: array.astype(np.float32) for name, array in weights.items()})
 
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
@@ -173,6 +195,8 @@ class FakeLab(Lab):
 
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         weights = {name: np.abs(array) for name, array in mask.apply(state.weights).items()}
+        if self.layers == 1:
+            return {"output/kernel": np.ones_like(weights["output/kernel"])}
         hidden = weights["hidden/kernel"].sum(axis=0) + weights["hidden/bias"]
         onward = weights["output/kernel"].sum(axis=1) * (hidden > 0)
         return {
@@ -190,7 +214,14 @@ class FakeLab(Lab):
         return _measure(mask.apply(state.weights), *self._data[split])
 
     def _sibling(self, task: Task) -> Lab:
-        return FakeLab(task, self.seed, sealed=self.sealed, ledger=self.ledger)
+        return type(self)(
+            task,
+            self.seed,
+            sealed=self.sealed,
+            ledger=self.ledger,
+            layers=self.layers,
+            start=self.start,
+        )
 
     @functools.cached_property
     def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -223,10 +254,53 @@ class FakeLab(Lab):
         return images, labels
 
 
+class WatchedLab(Watched, FakeLab):
+    """The FakeLab of the checks."""
+
+
+class FinderTestCase(unittest.TestCase):
+    """Every check of `ltx check` as a test of its own; set FINDER and add nothing.
+
+        class TestMine(FinderTestCase):
+            FINDER = Mine(rounds=2)
+
+    A class stands for its `example`. What a finder fails by design it says itself: Finder.waived.
+    """
+
+    FINDER: ClassVar[Finder | type[Finder]]
+    LAB: ClassVar[type[Watched]] = WatchedLab
+    _bench: ClassVar[Bench]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "FINDER"):
+            return  # a class for others to derive from
+        for name, check in conformance.CHECKS.items():
+            setattr(cls, f"test_{name}", _test(name, check))
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        given = cls.FINDER
+        finder = example(given) if isinstance(given, type) else given
+        cls._bench = Bench(finder, cls.LAB)
+
+
+def _test(name: str, check: conformance.Check) -> Callable[[FinderTestCase], None]:
+    def test(self: FinderTestCase) -> None:
+        verdict = conformance.judge(self._bench, name)
+        if verdict.outcome == "failed":
+            self.fail(verdict.text)
+
+    test.__doc__ = check.__doc__
+    return test
+
+
 def _forward(
     weights: dict, images: np.ndarray, temperature: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    hidden = np.maximum(images @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
+    hidden = images
+    if "hidden/kernel" in weights:
+        hidden = np.maximum(images @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
     logits = (hidden @ weights["output/kernel"] + weights["output/bias"]) / np.float32(temperature)
     logits -= logits.max(axis=1, keepdims=True)
     return hidden, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -239,13 +313,11 @@ def _gradients(
     error = np.exp(logs)
     error[np.arange(len(labels)), labels] -= 1
     error /= np.float32(len(labels) * temperature)
-    back = (error @ weights["output/kernel"].T) * (hidden > 0)
-    return {
-        "hidden/kernel": images.T @ back,
-        "hidden/bias": back.sum(axis=0),
-        "output/kernel": hidden.T @ error,
-        "output/bias": error.sum(axis=0),
-    }
+    made = {"output/kernel": hidden.T @ error, "output/bias": error.sum(axis=0)}
+    if "hidden/kernel" in weights:
+        back = (error @ weights["output/kernel"].T) * (hidden > 0)
+        made |= {"hidden/kernel": images.T @ back, "hidden/bias": back.sum(axis=0)}
+    return made
 
 
 def _hessian_times(
@@ -258,10 +330,13 @@ def _hessian_times(
     chances = np.exp(logs)
     error = chances.copy()
     error[np.arange(len(labels)), labels] -= 1
-    moved = (images @ vector["hidden/kernel"]) * (hidden > 0)
+    deep = "hidden/kernel" in weights
+    moved = (images @ vector["hidden/kernel"]) * (hidden > 0) if deep else 0 * images
     logit = (moved @ into + hidden @ out) / np.float32(temperature)
     turned = chances * (logit - (chances * logit).sum(axis=1, keepdims=True)) / scale
     error /= scale
+    if not deep:
+        return {"output/kernel": hidden.T @ turned}
     back = (turned @ into.T + error @ out.T) * (hidden > 0)
     return {
         "hidden/kernel": images.T @ back,

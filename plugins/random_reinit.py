@@ -44,6 +44,10 @@ class RandomReinit(ltx.Finder):
             raise ltx.UsageError("random_reinit: same weights under the same mask is no control")
         ltx.inner(self.of, "random_reinit")
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "RandomReinit":
+        return cls(of=of)
+
     def check(self, lab: ltx.Lab) -> None:
         ltx.inner(self.of, "random_reinit").check(lab)
 

@@ -56,6 +56,10 @@ class Transfer(ltx.Finder):
                 "transfer.carry: a stored ticket has its rewind state only; use 'rewind'"
             )
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "Transfer":
+        return cls(of=of, source="elsewhere")
+
     def check(self, lab: ltx.Lab) -> None:
         if self.store:
             self._stored(lab)

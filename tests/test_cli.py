@@ -8,7 +8,7 @@ import time
 import pytest
 from ltx_plugins.imp import IMP
 
-from ltx import Store, Task
+from ltx import Store, Task, conformance
 from ltx.cli import main
 from ltx.testing import FakeLab
 
@@ -41,6 +41,11 @@ BAD = [
     (["run", STUDY, "--seds=3"], ["did you mean --seeds"]),
     (["run", STUDY, "--checkpoint_seconds=-1"], ["checkpoint_seconds"]),
     (["runn"], ["invalid choice: 'runn'"]),
+    (["check", "early_rewnd"], ["did you mean early_rewind"]),
+    (["check", "imp", "--gin_param=imp.levls=3"], ["'levls'", "did you mean levels"]),
+    (["check", "imp", "--gin_param=imp.levels=0"], ["imp.levels", "at least 1"]),
+    (["check", "imp", "--gin_param=early_rewind.levels=3"], ["nothing in the study uses"]),
+    (["check", "random_reinit", "--gin_param=random_reinit.mask='same'"], ["random_reinit.of"]),
     (["tickets", "show"], ["ltx tickets list"]),
     (["tickets", "list", "ab12"], ["ltx tickets show ab12"]),
     (["tickets"], ["no store there"]),
@@ -103,6 +108,22 @@ def test_every_finder_of_ours_is_listed_as_whole(capsys):
     lines = capsys.readouterr().out.splitlines()
     for name in ("imp", "early_rewind", "random_reinit", "transfer"):
         assert any(line.split()[0] == name and line.split()[-1] == "ok" for line in lines)
+
+
+def test_check_shows_a_verdict_for_every_check(capsys):
+    assert run(["check", "random_reinit"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()[1:]
+    assert header.split() == ["check", "verdict"]
+    assert [row.split()[0] for row in rows] == list(conformance.CHECKS)
+    assert {row.split()[1] for row in rows} == {"ok"}
+
+
+def test_check_takes_settings_and_fails_with_1(capsys):
+    shuffled = ["random_reinit.of = @imp()", "random_reinit.mask = 'shuffled'", "imp.levels = 2"]
+    assert run(["check", "random_reinit", *(f"--gin_param={p}" for p in shuffled)]) == 1
+    out = capsys.readouterr().out
+    assert "mask='shuffled'" in out
+    assert [line.split()[0] for line in out.splitlines() if " failed " in line] == ["nested"]
 
 
 def test_doctor_finds_nothing_wrong_with_what_is_installed(capsys):
