@@ -99,7 +99,8 @@ def gated():
     image = L.Input(IMAGE)
     x = conv(image, 4, "a", activation="relu")
     s = L.Reshape((1, 1, 4))(L.GlobalAveragePooling2D()(x))
-    s = conv(conv(s, 2, "b", activation="relu"), 4, "c", activation="sigmoid")
+    # Not relu: of two units both may be off, and then dropping one would go unnoticed.
+    s = conv(conv(s, 2, "b", activation="tanh"), 4, "c", activation="sigmoid")
     return ended(image, L.Multiply()([x, s]))
 
 
