@@ -98,6 +98,11 @@ def check(study: Study, open_lab: OpenLab) -> None:
             )
         lab = open_lab(task, study.seeds[0], True)
         lab.steps(task.recipe.warmup)
+        if not lab.steps():
+            raise UsageError(
+                f"Recipe.length {task.recipe.length}: {task.label} would not train at all; give it"
+                " a step or more (for untrained subnetworks see @supermask())"
+            )
         for label, finder in study.finders.items():
             try:
                 identity.identity(finder)
