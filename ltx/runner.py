@@ -62,7 +62,8 @@ def run(
     store.put_study(asked.study.id, {**record, **_results(rows, failures)})
     from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
 
-    summary.show(table.console(), rows, failures)
+    planned = asked.study
+    summary.show(table.console(), rows, failures, margin=planned.margin, seeds=planned.seeds)
     return 1 if failures else 0
 
 

@@ -40,6 +40,7 @@ ORDER = [
     "store",
     "memo",
     "study",
+    "paired",
     "verdict",
     "table",
     "summary",
