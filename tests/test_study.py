@@ -227,6 +227,9 @@ def test_check_refuses_a_batch_larger_than_the_data(store: Store) -> None:
         ({"seeds": ("0", "1")}, "Study.seeds"),
         ({"seeds": 2.5}, "Study.seeds"),
         ({"seeds": None}, "Study.seeds"),
+        ({"margin": -0.1}, "Study.margin"),
+        ({"margin": 1}, "Study.margin"),
+        ({"margin": "1%"}, "Study.margin"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings: dict[str, Any], words: str) -> None:

@@ -41,6 +41,7 @@ ORDER = [
     "memo",
     "study",
     "paired",
+    "cell",
     "verdict",
     "table",
     "summary",
