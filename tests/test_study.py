@@ -250,5 +250,7 @@ def test_a_study_is_known_by_all_of_it() -> None:
         Study({"imp": IMP(levels=1)}),
         Study({"imp": IMP()}, tasks=(TASK,)),
         Study({"imp": IMP()}, seeds=1),
+        Study({"imp": IMP()}, margin=0.01),
     ]
+    assert Study({"imp": IMP()}, margin=0.003).id == studies[0].id
     assert len({made.id for made in studies}) == len(studies)

@@ -232,6 +232,20 @@ def test_the_margin_is_the_studys() -> None:
     assert verdict.levels(given_rows, margin=0.03)[1].verdict == "matching"
 
 
+def test_finders_and_tasks_are_more_chances_too() -> None:
+    noise = tuple(v + e for v, e in zip(DENSE, (0.002, 0.0, 0.001, -0.001, 0, 0), strict=True))
+
+    def of(task: str, finder: str) -> list[Row]:
+        return [*rows(finder, DENSE, level=0, task=task), *rows(finder, noise, task=task)]
+
+    alone = verdict.levels(of("a", "imp"))[1]
+    found = verdict.levels([*of("a", "imp"), *of("a", "snip"), *of("b", "imp")])
+    assert {level.claims for level in found} == {3}
+    for level in found:
+        if level.level:
+            assert level.p["matching"] == pytest.approx(3 * alone.p["matching"])
+
+
 def test_each_level_more_is_one_more_chance_to_be_lucky() -> None:
     better = tuple(v + e for v, e in zip(DENSE, (0.002, 0.0, 0.001, -0.001, 0.0, 0.0), strict=True))
     given_rows = [*rows("imp", DENSE, level=0, stop=40), *rows("imp", better)]
