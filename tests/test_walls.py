@@ -50,6 +50,8 @@ ORDER = [
     "store",
     "memo",
     "study",
+    "paired",
+    "cell",
     "verdict",
     "table",
     "summary",
