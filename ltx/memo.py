@@ -12,9 +12,10 @@ from ltx import identity, sealed
 from ltx.channels import Channels
 from ltx.errors import CorruptError
 from ltx.history import History, Metrics
-from ltx.lab import Lab, Run
+from ltx.lab import Lab
 from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.run import Run
 from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import Store
