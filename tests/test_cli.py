@@ -100,6 +100,12 @@ def test_tickets_are_listed_and_shown_by_the_beginning_of_their_id(capsys):
     assert ticket.id in capsys.readouterr().out
     assert run(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
     assert json.loads(capsys.readouterr().out)["finder"] == "mine"
+    store.put_ticket(ticket, Task(), IMP(levels=1), "hers")
+    assert run(["tickets", "--store=store"]) == 0
+    listed = [line.split() for line in capsys.readouterr().out.splitlines() if ticket.id in line]
+    assert [{"mine", "hers"} & set(line) for line in listed] == [{"hers"}, {"mine"}]
+    assert run(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
+    assert json.loads(capsys.readouterr().out)["finders"] == ["hers", "mine"]
     assert run(["tickets", "show", "zzz", "--store=store"]) == 2
 
 
