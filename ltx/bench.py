@@ -155,6 +155,9 @@ def find(finder: Finder, lab: Watched) -> Found:
     tickets: list[Ticket] = []
     spent: list[Cost] = []
     endless = False
+    # On from wherever they stand: who seeds them as somebody did before would go unseen.
+    random.random()
+    np.random.random()
     before, settings = generators(), repr(finder)
     try:
         for ticket in itertools.islice(finder.find(lab), TICKETS + 1):

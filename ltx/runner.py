@@ -62,7 +62,15 @@ def run(
     store.put_study(asked.study.id, {**record, **_results(rows, failures)})
     from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
 
-    summary.show(table.console(), rows, failures)
+    planned = asked.study
+    summary.show(
+        table.console(),
+        rows,
+        failures,
+        margin=planned.margin,
+        seeds=planned.seeds,
+        controls=[label for label, finder in planned.finders.items() if finder.control],
+    )
     return 1 if failures else 0
 
 

@@ -32,8 +32,10 @@ from ltx.testing import RECIPE, FakeLab
 class Counting(FakeLab):
     """Remembers what it was asked to train, and is interrupted before `stop_at`."""
 
-    def __init__(self, task: Task | None = None, seed: int = 0, stop_at: int = 10**9) -> None:
-        super().__init__(task, seed)
+    def __init__(
+        self, task: Task | None = None, seed: int = 0, stop_at: int = 10**9, **settings: Any
+    ) -> None:
+        super().__init__(task, seed, **settings)
         self.calls: list[tuple[int, int]] = []
         self.stop_at = stop_at
 

@@ -48,6 +48,8 @@ ORDER = [
     "store",
     "memo",
     "study",
+    "paired",
+    "cell",
     "verdict",
     "table",
     "summary",
