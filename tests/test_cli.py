@@ -56,6 +56,68 @@ BAD = [
 ]
 
 
+def finding(finder, *params):
+    """The words that run this finder on digits and LeNet with these settings."""
+    study = ("Study.tasks=[@Task()]", f"Study.finders={{'a': @{finder}()}}")
+    files = ["--gin_file=tasks/digits_lenet.gin", "--gin_file=tasks/digits_convnet.gin"]
+    conv = any(param == "convnet" for param in params)
+    given = [f"--gin_param={p}" for p in (*study, *params) if p != "convnet"]
+    return ["run", files[conv], *given]
+
+
+# What cannot work on this model, these data or with one another, each known before any training.
+NO_FIT = [
+    (finding("oneshot", "oneshot.structure=@NofM()", "oneshot.density=0.3"), ["has density 0.5"]),
+    (finding("oneshot", "oneshot.structure=@ByChannel()", "oneshot.density=0"), ["above 0", "0"]),
+    (
+        finding("oneshot", "oneshot.structure=@ByChannel()", "oneshot.density=1e-3"),
+        ["0.001 of 400 channels", "at least 0.005"],
+    ),
+    (
+        finding("oneshot", "oneshot.structure=@ByChannel()", "oneshot.scope='erk'"),
+        ["layer or global", "'erk'"],
+    ),
+    (finding("oneshot", "oneshot.structure=@ByChannel"), ["oneshot.structure", "@ByChannel()"]),
+    (
+        finding("oneshot", "oneshot.structure=@NofM()", "oneshot.density=0.5", "oneshot.rounds=3"),
+        ["oneshot.rounds", "rounds=1"],
+    ),
+    (finding("oneshot", "oneshot.structure=@Blocks()", "convnet"), ["rank 2", "conv_3/kernel"]),
+    (finding("gradual", "gradual.structure=@Blocks()", "convnet"), ["rank 2", "another structure"]),
+    (finding("imp", "imp.score=@BatchNormScale()"), ["BatchNormScale", "lenet_300_100"]),
+    (finding("early_bird", "early_bird.score=@BatchNormScale()"), ["has no BatchNorm"]),
+    (finding("early_bird", "early_bird.l1=1e-4"), ["early_bird.l1", "has no BatchNorm"]),
+    (finding("imp", "Recipe.scale_l1=1e-4"), ["Recipe.scale_l1", "has no BatchNorm"]),
+    (finding("early_bird", "early_bird.every='30%'"), ["do not fit", "1500", "more often"]),
+    (finding("early_bird", "early_bird.every='0it'"), ["less than one step", "draw less often"]),
+    (finding("synflow", "Task.model='tiny.convnet'"), ["softmax", "logits"]),
+    (finding("imp", "imp.score=@Synflow()", "Task.model='tiny.convnet'"), ["softmax", "logits"]),
+    (finding("synflow", "synflow.batches=1"), ["parameter of synflow 'batches'", "rounds"]),
+    (finding("imp", "imp.score=@Synflow()", "Synflow.batches=3"), ["of Synflow 'batches'", "none"]),
+    (finding("imp", "imp.score=@Snip"), ["imp.score: expected a score"]),
+    (finding("imp", "imp.score=@Snipp()"), ["'Snipp'", "did you mean Snip"]),
+    (finding("supermask", "supermask.method='edge_popup'"), ["@EdgePopup() or @Bernoulli()"]),
+    (finding("supermask", "supermask.method=@Magnitude()"), ["@EdgePopup() or @Bernoulli()"]),
+    (
+        finding("transfer", "transfer.source='fashion_mnist'", "transfer.store='s'"),
+        ["no ticket found on fashion_mnist", "--store=s"],
+    ),
+    (finding("transfer", "transfer.source='fashion_mnist'", "transfer.store='no'"), ["no store"]),
+    (finding("subset", "subset.of=@imp()", "subset.share=0.001"), ["too few", "60 is more than"]),
+    (finding("subset", "subset.of=@imp()", "subset.share=0"), ["subset.share", "above 0"]),
+    (
+        finding("corrupted", "corrupted.of=@imp()", "corrupted.how='random_label'"),
+        ["did you mean random_labels"],
+    ),
+    (finding("imp", "Task.corrupt='random_label'"), ["did you mean random_labels"]),
+    (finding("imp", "Task.classes=(1, 12)"), ["no class 12", "0 to 9"]),
+    (finding("snip", "densty=0.05"), ["unknown macro 'densty'"]),
+    (finding("snip", "snip.density=%dens"), ["%dens", "nowhere set"]),
+    (finding("rigl", "rigl.every='2000it'"), ["rigl.every", "step 2000", "1500"]),
+    (finding("gradual", "gradual.end='100%'"), ["gradual.end", "1500"]),
+]
+
+
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -69,8 +131,14 @@ def run(words):
         return stop.code
 
 
-@pytest.mark.parametrize(("words", "said"), BAD, ids=[" ".join(words) for words, _ in BAD])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    BAD + NO_FIT,
+    ids=[" ".join(words) for words, _ in BAD + NO_FIT],
+)
 def test_a_mistake_is_one_line_and_exit_code_2(words, said, capfd, tmp_path):
+    if "--gin_param=transfer.store='s'" in words:
+        Store("s")
     assert run(words) == 2
     errors = [line for line in capfd.readouterr().err.splitlines() if "ltx: error: " in line]
     assert len(errors) == 1
