@@ -40,9 +40,14 @@ ORDER = [
     "store",
     "memo",
     "study",
+    "record",
     "verdict",
     "table",
     "summary",
+    "curve",
+    "export",
+    "figures",
+    "report",
     "engine",
     "registry",
     "config",
@@ -85,6 +90,9 @@ ALLOWED: dict[str, set[str]] = {
         *("objective", "program"),
     },
     "keras": set(),
+    "matplotlib": {"figures"},
+    "jinja2": {"report"},
+    "pyarrow": {"export"},
 }
 
 
@@ -194,6 +202,7 @@ HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_m
         "import ltx.testing",
         "from ltx import registry; registry.plugins()",
         "from ltx import store, memo, study, verdict, summary",
+        "from ltx import report, figures, export; figures.Figure",
         "from ltx import config; config.load(['studies/first_ticket.gin'])",
         "from ltx import cli; cli.main(['plugins'])",
     ],
