@@ -1,14 +1,15 @@
 """Curve: one finder on one task, level by level, as the numbers that a plot shows."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ltx.cost import Cost
+from ltx.paired import Interval
 from ltx.study import Row
 from ltx.trial import Trial
-from ltx.verdict import Interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Point:
     level: int
     density: float
     accuracy: Interval
-    early_stop: Interval | None
+    early_stop: Interval
     steps: float
     flops: float
     seeds: int
@@ -56,13 +57,13 @@ def curves(rows: Sequence[Row], finders: Sequence[str]) -> list[Curve]:
 
 
 def _point(level: int, trials: Sequence[Trial]) -> Point:
-    stops = [float(trial.early_stop) for trial in trials if trial.early_stop is not None]
     return Point(
         level=level,
         density=float(np.mean([trial.density for trial in trials])),
         accuracy=Interval.of([trial.test.accuracy for trial in trials]),
-        # A mean over those seeds alone that have one would be a mean of something else.
-        early_stop=Interval.of(stops) if len(stops) == len(trials) else None,
+        early_stop=Interval.of(
+            [math.nan if t.early_stop is None else float(t.early_stop) for t in trials]
+        ),
         steps=float(np.mean([dense_steps(trial) for trial in trials])),
         flops=float(np.mean([spent(trial).flops for trial in trials])),
         seeds=len(trials),

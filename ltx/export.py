@@ -11,9 +11,10 @@ import pyarrow.parquet
 
 from ltx import curve
 from ltx.errors import CorruptError, UsageError
+from ltx.paired import Interval
 from ltx.record import Record
 from ltx.store import Store
-from ltx.verdict import Interval, Level
+from ltx.verdict import Level
 
 Lines = list[dict[str, object]]
 
@@ -99,10 +100,11 @@ LEVELS = {
     **{"task": _TEXT, "finder": _TEXT, "level": _COUNT, "density": _NUMBER, "seeds": _COUNT},
     **{
         f"{what}{end}": _NUMBER
-        for what in ("accuracy", "early_stop", "gain")
+        for what in ("accuracy", "early_stop", "gain", "delay")
         for end in ("", "_low", "_high")
     },
-    "verdict": _TEXT,
+    **{"verdict": _TEXT, "reason": _TEXT, "p": _NUMBER, "more_seeds": _NUMBER},
+    **{"missing_seeds": _COUNT, "margin": _NUMBER},
 }
 COMPARISONS = {
     **{"task": _TEXT, "finder": _TEXT, "level": _COUNT, "control": _TEXT},
@@ -111,7 +113,11 @@ COMPARISONS = {
 
 
 def levels(found: Iterable[Level]) -> Lines:
-    """A line for each level that has a verdict; `gain` is over dense, paired by seed."""
+    """A line for each level of each finder that is no control, with its verdict.
+
+    `gain` in accuracy and `delay` in early stop are over dense, paired by seed, with intervals as
+    corrected as `p` is; `more_seeds` is infinite where no number of seeds would do.
+    """
     return [
         {
             "task": level.task,
@@ -122,7 +128,13 @@ def levels(found: Iterable[Level]) -> Lines:
             **_ends("accuracy", level.accuracy),
             **_ends("early_stop", level.early_stop),
             **_ends("gain", level.gain),
-            "verdict": level.verdict if level.level > 0 else None,
+            **_ends("delay", level.delay),
+            "verdict": level.verdict or None,
+            "reason": level.reason or None,
+            "p": level.p.get(level.verdict, min(level.p.values(), default=None)),
+            "more_seeds": None if math.isnan(level.more_seeds) else level.more_seeds,
+            "missing_seeds": len(level.missing),
+            "margin": level.margin,
         }
         for level in found
     ]

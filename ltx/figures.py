@@ -5,7 +5,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 
 from ltx.curve import Curve, Point
 from ltx.errors import UsageError
-from ltx.verdict import Interval, Level
+from ltx.paired import Interval
+from ltx.verdict import Level
 
 # Okabe and Ito's colours, which all kinds of colour vision tell apart, less black and yellow.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -120,16 +121,13 @@ def accuracies(task: str, curves: Sequence[Curve]) -> Plot:
 
 def early_stops(task: str, curves: Sequence[Curve]) -> Plot | None:
     """The step with the least validation loss by density; None where no trial has one."""
-    if not any(point.early_stop for curve in curves for point in curve.points):
+    if not any(point.early_stop.count for curve in curves for point in curve.points):
         return None
     figure, axes = _axes(task, "density (weights that survive)", "early-stopping step")
     _by_density(axes, curves)
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(_short))
     _lines(axes, curves, lambda point: point.density, lambda point: point.early_stop)
-    text = "; ".join(
-        _ends(curve, lambda p: f"step {p.early_stop.mean:.0f}" if p.early_stop else "none")
-        for curve in curves
-    )
+    text = "; ".join(_ends(curve, lambda p: f"step {p.early_stop.mean:.0f}") for curve in curves)
     return Plot(_file("early-stop", task), f"{task}: early stopping by density", text, figure)
 
 
@@ -221,13 +219,13 @@ def _lines(
     axes: Axes,
     curves: Sequence[Curve],
     across: Callable[[Point], float],
-    up: Callable[[Point], Interval | None],
+    up: Callable[[Point], Interval],
     bars: bool = False,
 ) -> None:
     """A line for each curve, its intervals, and its name where it ends."""
     ends = []
     for curve in curves:
-        points = [(across(p), i) for p in curve.points if (i := up(p)) is not None]
+        points = [(across(p), i) for p in curve.points if (i := up(p)).count]
         if not points:
             continue
         x, y, low, high = np.array([(a, i.mean, i.low, i.high) for a, i in points]).T
@@ -314,7 +312,7 @@ def _cells(
     unit: str,
     write: Callable[[float], str],
 ) -> None:
-    """Coloured cells, with their numbers where these fit; a missing one is a dash, zero a cross."""
+    """Coloured cells, with their numbers where these fit; a missing one is a dash, zero an x."""
     logs = isinstance(norm, LogNorm)
     shown = np.ma.masked_invalid(values)
     if logs:
@@ -333,9 +331,9 @@ def _cells(
     for (row, column), value in np.ndenumerate(values):
         text, colour = "", INK
         if math.isnan(value):
-            text = "–"
+            text = "-"
         elif logs and value == 0:
-            text, colour = "×", TEXTS[1]
+            text, colour = "x", TEXTS[1]
         elif values.shape[1] <= 7:
             red, green, blue, _ = image.cmap(norm(value))
             bright = 0.3 * red + 0.6 * green + 0.1 * blue

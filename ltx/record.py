@@ -48,6 +48,7 @@ class Record:
     tasks: tuple[str, ...]
     finders: Mapping[str, bool]
     seeds: tuple[int, ...]
+    margin: float = Study.margin
     finished: bool = False
     rows: tuple[Row, ...] = ()
     failures: tuple[Failure, ...] = ()
@@ -75,6 +76,7 @@ class Record:
             tasks=tuple(study.labels),
             finders={label: finder.control for label, finder in study.finders.items()},
             seeds=study.seeds,
+            margin=study.margin,
         )
 
     def document(self) -> dict[str, object]:
@@ -126,6 +128,7 @@ class Record:
             finders=document.get("finders")
             or {c["finder"]: bool(c.get("control")) for c in reversed(cells)},
             seeds=tuple(document.get("seeds") or sorted({c["seed"] for c in cells})),
+            margin=document.get("margin", Study.margin),
             finished=document.get("finished", "trials" in document),
             rows=tuple(rows),
             failures=tuple(Failure(**failure) for failure in document.get("failures", [])),

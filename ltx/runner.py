@@ -67,7 +67,8 @@ def run(
                 save()
     from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
 
-    summary.show(table.console(), rows, failures)
+    planned = asked.study
+    summary.show(table.console(), rows, failures, margin=planned.margin, seeds=planned.seeds)
     return 1 if failures else 0
 
 

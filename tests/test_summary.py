@@ -43,7 +43,7 @@ def rows(tmp_path: Path) -> list[Row]:
 def test_every_level_is_a_line_with_its_control_beside(shown: Shown, rows: list[Row]) -> None:
     text = shown(rows, [])
     assert "imp on fake/fake" in text
-    assert "reinit (control)" in text
+    assert "(control)" in text
     for density in {f"{row.trial.density:.2%}" for row in rows}:
         assert density in text
     assert "reinit on fake/fake" not in text

@@ -41,6 +41,7 @@ ORDER = [
     "memo",
     "study",
     "record",
+    "paired",
     "verdict",
     "table",
     "summary",
