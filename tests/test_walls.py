@@ -47,6 +47,7 @@ ORDER = [
     "summary",
     "curve",
     "export",
+    "plot",
     "figures",
     "report",
     "engine",
@@ -91,7 +92,7 @@ ALLOWED: dict[str, set[str]] = {
         *("objective", "program"),
     },
     "keras": set(),
-    "matplotlib": {"figures"},
+    "matplotlib": {"plot", "figures"},
     "jinja2": {"report"},
     "pyarrow": {"export"},
 }
