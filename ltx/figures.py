@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm, TwoSlopeNorm
 
 from ltx import plot
 from ltx.curve import Curve, Point
-from ltx.plot import FONT, Plot
+from ltx.plot import Plot
 from ltx.verdict import Level
 
 
@@ -72,7 +72,7 @@ def layers(task: str, finder: str, lines: Sequence[Mapping]) -> Plot:
     levels = sorted({level for _, level in found})
     values = np.array([[np.mean(found.get((n, v), [math.nan])) for v in levels] for n in names])
     figure, axes = plot.grid(len(names), [_layer(name) for name in names], list(map(str, levels)))
-    axes.set_title(f"{plot.cut(finder, 30)} on {plot.cut(task, 30)}", fontsize=FONT)
+    plot.title(axes, f"{plot.cut(finder, 22)} on {plot.cut(task, 28)}")
     axes.set_xlabel("level")
     least = min((v for v in values.flat if v > 0), default=0.1)
     norm = LogNorm(min(0.1, 10 ** math.floor(math.log10(least))), 1)
@@ -80,6 +80,9 @@ def layers(task: str, finder: str, lines: Sequence[Mapping]) -> Plot:
     last = ", ".join(f"{n} {v:.2%}" for n, v in zip(names, values[:, -1], strict=True))
     text = f"At level {levels[-1]}: {last}."
     return Plot(plot.file_name("layers", task, finder), f"{finder} on {task}: layers", text, figure)
+
+
+ALIKE = 0.25  # of a density, by which cells of one map may differ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,12 +107,13 @@ def transfers(cells: Sequence[Carried]) -> Plot | None:
     values = np.full((len(rows), len(tasks)), math.nan)
     for cell in cells:
         near = min(filter(_gained, cell.levels), key=lambda v: abs(math.log(v.density / wanted)))
-        gain = near.gain.mean if near.gain else math.nan
-        values[rows.index((cell.source, cell.finder)), tasks.index(cell.task)] = 100 * gain
+        if near.gain and math.isclose(near.density, wanted, rel_tol=ALIKE):
+            place = rows.index((cell.source, cell.finder)), tasks.index(cell.task)
+            values[place] = 100 * near.gain.mean
     names = [f"{source or 'its own'} ({finder})" for source, finder in rows]
     figure, axes = plot.grid(len(rows), names, tasks, left=1.5)
-    axes.set_title(f"gain over dense near density {wanted:.1%}", fontsize=FONT)
-    reach = max(0.1, float(np.nanmax(np.abs(values))))
+    plot.title(axes, f"gain over dense near density {wanted:.1%}")
+    reach = max([0.1, *np.abs(values[np.isfinite(values)])])
     norm = TwoSlopeNorm(0, -reach, reach)
     plot.cells(figure, axes, values, norm, "PuOr", "points", lambda v: f"{v:+.1f}")
     text = "; ".join(

@@ -92,13 +92,13 @@ def look(place: int) -> tuple[str, str]:
     return COLOURS[place % len(COLOURS)], MARKERS[(place + turn) % len(MARKERS)]
 
 
-def axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:
     """An empty plot with room at its right for the names of lines."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure((WIDTH, HEIGHT), dpi=72)
         axes = figure.add_axes((0.165, 0.15, 0.635, 0.755))
         axes.set(xlabel=x, ylabel=y)
-        axes.set_title(cut(title, 40), fontsize=FONT, loc="left", fontweight="bold")
+        axes.set_title(cut(heading, 40), fontsize=FONT, loc="left", fontweight="bold")
         if y == "test accuracy":
             axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
     return figure, axes
@@ -172,13 +172,24 @@ def _name(axes: Axes, ends: Sequence[tuple[np.ndarray, np.ndarray, str, int]]) -
         at = axes.figure.transFigure.inverted().transform(
             (best[1][0], (best[1][1] + best[1][3]) / 2)
         )
-        axes.figure.text(at[0], at[1], text, color=TEXTS[place % len(TEXTS)], va="center", fontsize=FONT)
+        axes.figure.text(
+            at[0], at[1], text, color=TEXTS[place % len(TEXTS)], va="center", fontsize=FONT
+        )
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     return (
         one[0] < other[2] and other[0] < one[2] and one[1] < other[3] - 1 and other[1] < one[3] - 1
     )
+
+
+def title(axes: Axes, text: str) -> None:
+    """Head a heat map from the figure's left edge on, where there is room."""
+    height = axes.get_position().y1 + 0.1 / (axes.bbox.height / axes.get_position().height / 72)
+    with matplotlib.rc_context(_STYLE):
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        figure.text(0.03, height, text, fontsize=FONT, fontweight="bold")
 
 
 def grid(
@@ -225,7 +236,7 @@ def cells(
         )
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0, labelsize=FONT - 1.5)
-        bar.ax.set_title(unit, fontsize=FONT - 1.5, loc="left")
+        bar.ax.set_title(unit, fontsize=FONT - 1.5, loc="left", pad=7)
         if logs:
             bar.ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
     for (row, column), value in np.ndenumerate(values):

@@ -52,7 +52,13 @@ class Report:
             autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )
         environment.filters.update(
-            percent=percent, points=points, steps=steps, more=more, number=number, svg=_svg
+            percent=percent,
+            points=points,
+            steps=steps,
+            more=more,
+            chance=chance,
+            number=number,
+            svg=_svg,
         )
         template = environment.from_string(folder.joinpath("report.html").read_text())
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -81,7 +87,9 @@ class Report:
 
     def write_figures(self, folder: str | os.PathLike[str]) -> list[Path]:
         """All plots of the page as SVG and PDF; where they are."""
-        return [path for plots in self.plots.values() for one in plots for path in one.write(folder)]
+        return [
+            path for plots in self.plots.values() for one in plots for path in one.write(folder)
+        ]
 
     def _finders(self) -> Iterable[tuple[str, bool]]:
         return self.record.finders.items()
@@ -124,7 +132,12 @@ class Report:
             note = self.manifests.get(row.trial.ticket, {}).get("note", {})
             sources[row.task, row.finder] = str(note.get("source", ""))
         return [
-            Carried(found[0].task, found[0].finder, sources[found[0].task, found[0].finder], found)
+            Carried(
+                found[0].task,
+                found[0].finder,
+                sources[found[0].task, found[0].finder],
+                tuple(found),
+            )
             for _, found, _ in self._groups()
         ]
 
@@ -181,6 +194,11 @@ def more(seeds: float) -> str:
     if math.isnan(seeds):
         return "?"
     return f"more than {MOST}" if math.isinf(seeds) else f"{seeds:.0f}" if seeds else ""
+
+
+def chance(p: float) -> str:
+    """A p-value, of which nobody needs more than three digits."""
+    return f"{p:.3f}" if p >= 0.001 else "<.001"
 
 
 def number(value: object, form: str = "") -> str:

@@ -53,6 +53,13 @@ def small(path: Path, seeds: int = 3) -> Store:
     return store
 
 
+def tiny(path: Path) -> Store:
+    """One finder on one task with one seed."""
+    store = Store(path)
+    run(Study({"imp": IMP(levels=1)}, tasks=(TASK,), seeds=1), store)
+    return store
+
+
 def large(path: Path, tasks: int = 4, labels: int = 5, seeds: int = 10, levels: int = 10) -> Store:
     """Made-up trials of real tickets; as many as the numbers give, 2,000 by default."""
     store, rng, rows = Store(path), np.random.default_rng(0), []
