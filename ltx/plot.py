@@ -5,6 +5,7 @@ import io
 import math
 import os
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,9 @@ class Plot:
 
     def svg(self) -> str:
         """The figure as an SVG document."""
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+            # Letters that matplotlib's font lacks stay text, for which the reader's font is used.
+            warnings.filterwarnings("ignore", "Glyph .* missing")
             out = io.StringIO()
             self.figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
             return out.getvalue()
@@ -262,7 +265,10 @@ def short(value: float, _: object = None) -> str:
 
 
 def cut(name: str, most: int) -> str:
-    """The name, its end left away where it is longer than `most` letters."""
+    """The name, its end left away where it is longer than `most` letters; fit for XML."""
+    name = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
+    )
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 

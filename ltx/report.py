@@ -1,6 +1,7 @@
 """Report: one page in one file that shows what a study found, and the same as data and figures."""
 
 import base64
+import dataclasses
 import hashlib
 import html
 import math
@@ -67,7 +68,9 @@ class Report:
             groups=self._groups(),
             counts=self._counts(),
             plots=self.plots,
-            key=[(name, *plot.look(n), c) for n, (name, c) in enumerate(self._finders())],
+            key=[
+                (name, *plot.look(n), c) for n, (name, c) in enumerate(self.record.finders.items())
+            ],
             trials=self.trials,
             missing=sum("missing" in line for line in self.trials),
             style=Markup(style),
@@ -87,12 +90,15 @@ class Report:
 
     def write_figures(self, folder: str | os.PathLike[str]) -> list[Path]:
         """All plots of the page as SVG and PDF; where they are."""
-        return [
-            path for plots in self.plots.values() for one in plots for path in one.write(folder)
-        ]
-
-    def _finders(self) -> Iterable[tuple[str, bool]]:
-        return self.record.finders.items()
+        names: set[str] = set()
+        paths: list[Path] = []
+        for one in (one for plots in self.plots.values() for one in plots):
+            name, count = one.name, 1
+            while name in names:  # two finders may differ in what no file's name may hold
+                name, count = f"{one.name}-{count + 1}", count + 1
+            names.add(name)
+            paths += dataclasses.replace(one, name=name).write(folder)
+        return paths
 
     def _groups(self) -> list[tuple[str, list[Level], list[str]]]:
         """The levels of each finder on each task under their sentence, with their controls."""
@@ -117,7 +123,7 @@ class Report:
         yield "early stop", [p for p in stops if p]
         yield "layers", self._layer_plots()
         carried = figures.transfers(self._carried())
-        yield "transfer", [carried] if carried else []
+        yield "sources and targets", [carried] if carried else []
 
     def _layer_plots(self) -> list[Plot]:
         cells: dict[tuple[str, str], list] = {}

@@ -10,7 +10,6 @@ from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import Transfer
 
 from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial, study
-from ltx.memo import MemoLab
 from ltx.record import Record
 from ltx.study import Failure, Row, Study
 from ltx.testing import RECIPE, FakeLab
@@ -33,9 +32,7 @@ def finders(levels: int = 3) -> dict[str, Finder]:
 
 def run(made: Study, store: Store) -> Record:
     """Run a study on FakeLab and record it as the runner does."""
-    results = list(
-        study.run(made, lambda t, s, sealed: MemoLab(FakeLab(t, s, sealed=sealed), store), store)
-    )
+    results = list(study.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), store))
     record = dataclasses.replace(
         Record.of(made, None, command=COMMAND, config="Study.seeds = 2", plugins=[]),
         rows=tuple(r for r in results if isinstance(r, Row)),

@@ -204,7 +204,7 @@ HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_m
         "import ltx.testing",
         "from ltx import registry; registry.plugins()",
         "from ltx import store, memo, study, verdict, summary",
-        "from ltx import report, figures, export; figures.Figure",
+        "from ltx import record, report",
         "from ltx import config; config.load(['studies/first_ticket.gin'])",
         "from ltx import cli; cli.main(['plugins'])",
     ],
