@@ -70,17 +70,11 @@ class Paired:
     @property
     def tied(self) -> bool:
         """Whether several seeds differ by one and the same amount."""
-        return self.count > 1 and np.ptp(self.values) < ROUNDING * max(1, abs(self.mean))
+        return self.count > 1 and bool(_tied(np.array(self.values)))
 
     def above(self, bound: float) -> float:
         """p of "the mean is at most `bound`": small where it is shown to be above."""
-        if self.count < 2:
-            return 1.0
-        distance = self.mean - bound
-        if self.tied:
-            return 0.5**self.count if distance > ROUNDING * max(1, abs(bound)) else 1.0
-        error = float(np.std(self.values, ddof=1)) / math.sqrt(self.count)
-        return float(special.stdtr(self.count - 1, -distance / error))
+        return float(above(np.array(self.values), bound))
 
     def below(self, bound: float) -> float:
         """p of "the mean is at least `bound`"."""
@@ -88,7 +82,7 @@ class Paired:
 
     def at_most(self, bound: float) -> float:
         """p of "the mean is above `bound`"; unlike `below`, a tie on the bound keeps it."""
-        return 0.5**self.count if self.tied and self.mean <= bound else self.below(bound)
+        return float(at_most(np.array(self.values), bound))
 
     def interval(self, lower: float, upper: float) -> Interval:
         """The interval whose ends are clear of a bound just where p is at most these levels."""
@@ -122,6 +116,29 @@ class Paired:
     def turned(self) -> "Paired":
         """Theirs less ours."""
         return Paired(tuple(-v for v in self.values))
+
+
+def above(values: np.ndarray, bound: float) -> np.ndarray:
+    """p of "the mean over the last axis is at most `bound`", for many samples at once."""
+    count = values.shape[-1]
+    if count < 2:
+        return np.ones(values.shape[:-1])
+    distance = values.mean(axis=-1) - bound
+    error = values.std(axis=-1, ddof=1) / math.sqrt(count)
+    tied = _tied(values)
+    student = special.stdtr(count - 1, -distance / np.where(tied, 1, error))
+    beyond = distance > ROUNDING * max(1, abs(bound))
+    return np.where(tied, np.where(beyond, 0.5**count, 1), student)
+
+
+def at_most(values: np.ndarray, bound: float) -> np.ndarray:
+    """p of "the mean over the last axis is above `bound`"; a tie on the bound keeps it."""
+    kept = values.shape[-1] > 1 and _tied(values) & (values.mean(axis=-1) <= bound)
+    return np.where(kept, 0.5 ** values.shape[-1], above(-values, -bound))
+
+
+def _tied(values: np.ndarray) -> np.ndarray:
+    return np.ptp(values, axis=-1) < ROUNDING * np.maximum(1, np.abs(values).max(axis=-1))
 
 
 SEEDS = np.arange(2, MOST + 1)

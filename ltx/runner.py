@@ -68,7 +68,14 @@ def run(
     from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
 
     planned = asked.study
-    summary.show(table.console(), rows, failures, margin=planned.margin, seeds=planned.seeds)
+    summary.show(
+        table.console(),
+        rows,
+        failures,
+        margin=planned.margin,
+        seeds=planned.seeds,
+        controls=[label for label, finder in planned.finders.items() if finder.control],
+    )
     return 1 if failures else 0
 
 

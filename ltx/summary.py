@@ -19,10 +19,11 @@ def show(
     *,
     margin: float = verdict.MARGIN,
     seeds: Sequence[int] = (),
+    controls: Sequence[str] = (),
 ) -> None:
     """Print each finder's table with its verdict in a sentence, then what stopped early."""
     groups: dict[tuple[str, str], list[Level]] = {}
-    for level in verdict.levels(rows, margin=margin, seeds=seeds):
+    for level in verdict.levels(rows, margin=margin, seeds=seeds, controls=controls):
         groups.setdefault((level.task, level.finder), []).append(level)
     for (task, finder), found in groups.items():
         seen = max(level.seeds for level in found)
@@ -84,7 +85,8 @@ def _judged(level: Level) -> tuple[str, str, str]:
         asked = f"+>{MOST}"
     else:
         asked = f"+{more:.0f}" if more else ""
-    return level.verdict, f"{p:.3f}" if p >= 0.001 else "<.001", asked
+    # Rounded up, so that what is not shown never reads as if it were.
+    return level.verdict, f"{math.ceil(p * 1000) / 1000:.3f}", asked
 
 
 def _reasons(found: Sequence[Level]) -> list[str]:

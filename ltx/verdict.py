@@ -23,16 +23,13 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
+from ltx.cell import Cell, accuracies, cells_of, density, early_stops
 from ltx.paired import ALPHA, MOST, Interval, Paired, holm
 from ltx.study import Row, Study
-from ltx.trial import Trial
 
 MARGIN = Study.margin
 WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE = "winning", "matching", "not winning", "inconclusive"
 VERDICTS = (WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE)
-ALIKE = 0.02  # of its density, by which a control may differ from what it controls
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,117 +68,43 @@ class Level:
     claims: int
 
 
-Trials = Mapping[int, Trial]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cell:
-    """The trials of one level and what they are held against."""
-
-    task: str
-    finder: str
-    trials: Trials
-    dense: Trials
-    panel: Mapping[str, Trials]
-    margin: float
-
-    @property
-    def level(self) -> int:
-        return next(iter(self.trials.values())).level
-
-    @property
-    def gain(self) -> Paired:
-        return Paired.of(_accuracies(self.trials), _accuracies(self.dense))
-
-    @property
-    def delay(self) -> Paired:
-        return Paired.of(_early_stops(self.trials), _early_stops(self.dense))
-
-    @property
-    def leads(self) -> dict[str, Paired]:
-        ours = _accuracies(self.trials)
-        return {name: Paired.of(ours, _accuracies(them)) for name, them in self.panel.items()}
-
-    @property
-    def matching(self) -> float:
-        return self.gain.above(-self.margin)
-
-    @property
-    def not_winning(self) -> float:
-        return self.gain.below(-self.margin)
-
-    @property
-    def parts(self) -> dict[str, float]:
-        """What winning needs beside matching, with the p-value of each."""
-        ahead = {f"ahead of {name}": lead.above(0) for name, lead in self.leads.items()}
-        return {"in dense's time": self.delay.at_most(0), **ahead}
-
-    @property
-    def winning(self) -> float:
-        return max(self.matching, *self.parts.values()) if self.panel else 1.0
-
-
 def levels(
-    rows: Iterable[Row], *, margin: float = MARGIN, seeds: Sequence[int] = ()
+    rows: Iterable[Row],
+    *,
+    margin: float = MARGIN,
+    seeds: Sequence[int] = (),
+    controls: Sequence[str] = (),
 ) -> list[Level]:
     """Every level of every finder that is no control, in order of task, finder and level.
 
-    Give all rows of a study at once, for they are corrected for one another. `seeds` are those that
-    the study asked for; without them, those that any of its rows has.
+    Give all rows of a study at once, for they are corrected for one another. `seeds` and `controls`
+    are those that the study asked for, so that none goes missing unseen; without them, those that
+    its rows have. The dense network has no verdict: an empty word.
     """
     rows = list(rows)
     planned = tuple(seeds) or tuple(sorted({row.seed for row in rows}))
-    cells = _cells(rows, margin)
+    cells = cells_of(rows, margin, controls)
     sparse = [cell for cell in cells if cell.level > 0]
-    tested = {
-        WINNING: holm([cell.winning for cell in sparse]),
-        MATCHING: holm([cell.matching for cell in sparse]),
-        NOT_WINNING: holm([cell.not_winning for cell in sparse]),
+    plain = {
+        WINNING: [cell.winning for cell in sparse],
+        MATCHING: [cell.matching for cell in sparse],
+        NOT_WINNING: [cell.not_winning for cell in sparse],
     }
-    cutoffs = {word: cutoff for word, (_, cutoff) in tested.items()}
-    corrected = [
-        dict(zip(tested, values, strict=True))
-        for values in zip(*(p for p, _ in tested.values()), strict=True)
-    ]
-    found = dict(zip(map(id, sparse), corrected, strict=True))
-    return [_level(cell, planned, found.get(id(cell), {}), cutoffs, len(sparse)) for cell in cells]
-
-
-def _cells(rows: Sequence[Row], margin: float) -> list[_Cell]:
-    arms: dict[tuple[str, str], dict[int, dict[int, Trial]]] = {}
-    controls: dict[tuple[str, str], None] = {}
-    for row in rows:
-        arm = arms.setdefault((row.task, row.finder), {})
-        arm.setdefault(row.trial.level, {})[row.seed] = row.trial
-        if row.control:
-            controls[row.task, row.finder] = None
-    made = []
-    for (task, finder), arm in arms.items():
-        if (task, finder) in controls:
-            continue
-        dense = {seed: t for seed, t in arm.get(0, {}).items() if math.isclose(t.density, 1)}
-        others = {name: arms[task, name] for t, name in controls if t == task}
-        panel = {name: them for name, them in others.items() if _controls(them, arm)}
-        for level in sorted(arm):
-            beside = {
-                name: them.get(level, {}) if _alike(them, arm, level) else {}
-                for name, them in panel.items()
-            }
-            made.append(_Cell(task, finder, arm[level], dense, beside if level else {}, margin))
-    return made
-
-
-def _controls(them: Mapping[int, Trials], us: Mapping[int, Trials]) -> bool:
-    """Whether these are controls of that finder: sparse alike at a level at least."""
-    return any(level > 0 and _alike(them, us, level) for level in us)
-
-
-def _alike(them: Mapping[int, Trials], us: Mapping[int, Trials], level: int) -> bool:
-    return level in them and math.isclose(_density(them[level]), _density(us[level]), rel_tol=ALIKE)
+    corrected, cutoffs = {}, {}
+    for word, p in plain.items():
+        corrected[word], cutoffs[word] = holm(p)
+    found, tested = [], 0
+    for cell in cells:
+        p_of_cell = {}
+        if cell.level > 0:
+            p_of_cell = {word: p[tested] for word, p in corrected.items()}
+            tested += 1
+        found.append(_level(cell, planned, p_of_cell, cutoffs, len(sparse)))
+    return found
 
 
 def _level(
-    cell: _Cell,
+    cell: Cell,
     planned: Sequence[int],
     p: dict[str, float],
     cutoffs: Mapping[str, float],
@@ -195,16 +118,16 @@ def _level(
         task=cell.task,
         finder=cell.finder,
         level=cell.level,
-        density=_density(cell.trials),
-        accuracy=Interval.of(list(_accuracies(cell.trials).values())),
-        early_stop=Interval.of(list(_early_stops(cell.trials).values())),
-        dense_early_stop=Interval.of(list(_early_stops(cell.dense).values())).mean,
+        density=density(cell.trials),
+        accuracy=Interval.of(list(accuracies(cell.trials).values())),
+        early_stop=Interval.of(list(early_stops(cell.trials).values())),
+        dense_early_stop=Interval.of(list(early_stops(cell.dense).values())).mean,
         gain=_shown(cell.gain, cutoffs[MATCHING], cutoffs[NOT_WINNING]) if against else None,
         delay=_shown(cell.delay, win, win) if against else None,
         leads={name: i for name, lead in cell.leads.items() if (i := _shown(lead, win, win))},
-        controls={n: Interval.of(list(_accuracies(them).values())) for n, them in beside.items()},
+        controls={n: Interval.of(list(accuracies(them).values())) for n, them in beside.items()},
         control_stops={
-            n: Interval.of(list(_early_stops(them).values())) for n, them in beside.items()
+            n: Interval.of(list(early_stops(them).values())) for n, them in beside.items()
         },
         seeds=len(cell.trials),
         missing=tuple(seed for seed in planned if seed not in cell.trials),
@@ -217,12 +140,12 @@ def _level(
     )
 
 
-def _reason(cell: _Cell, word: str, cutoff: float) -> str:
+def _reason(cell: Cell, word: str, cutoff: float) -> str:
     """Why this word and no better one, in a few words."""
     if word == WINNING:
         return ", ".join(["dense's accuracy", *cell.parts])
     if word == NOT_WINNING:
-        return f"loses more than {cell.margin:.1%}"
+        return f"loses more than {100 * cell.margin:g}%"
     if word == INCONCLUSIVE:
         return _doubt(cell)
     if not cell.panel:
@@ -231,7 +154,7 @@ def _reason(cell: _Cell, word: str, cutoff: float) -> str:
     return "not shown: " + ", ".join(part for part, p in asked.items() if p > cutoff)
 
 
-def _doubt(cell: _Cell) -> str:
+def _doubt(cell: Cell) -> str:
     gain = cell.gain
     if not cell.dense:
         return "no dense network to hold it against"
@@ -239,10 +162,10 @@ def _doubt(cell: _Cell) -> str:
         return f"{('no seed', 'one seed')[gain.count]} in common with dense"
     if gain.tied:
         return f"{gain.count} seeds with one and the same difference"
-    return f"may lose more than {cell.margin:.1%}, may not"
+    return "shown neither to keep dense's accuracy nor to lose it"
 
 
-def _more_seeds(cell: _Cell, word: str, cutoffs: Mapping[str, float]) -> float:
+def _more_seeds(cell: Cell, word: str, cutoffs: Mapping[str, float]) -> float:
     """How many more seeds would settle it, each open part at the level that it was held to."""
     gain, bound = cell.gain, -cell.margin
     if word == INCONCLUSIVE:
@@ -269,20 +192,6 @@ def _shown(paired: Paired, lower: float, upper: float) -> Interval | None:
     return paired.interval(lower, upper) if paired.count else None
 
 
-def _density(trials: Trials) -> float:
-    return float(np.mean([trial.density for trial in trials.values()]))
-
-
-def _accuracies(trials: Trials) -> dict[int, float]:
-    return {seed: trial.test.accuracy for seed, trial in trials.items()}
-
-
-def _early_stops(trials: Trials) -> dict[int, float]:
-    """In steps; NaN of an empty curve."""
-    stops = {seed: trial.early_stop for seed, trial in trials.items()}
-    return {seed: math.nan if stop is None else float(stop) for seed, stop in stops.items()}
-
-
 def sentence(found: Sequence[Level]) -> str:
     """What a study may say of one finder on one task, on all of its levels but the dense one."""
     sparse = [level for level in found if level.level > 0]
@@ -301,8 +210,8 @@ def sentence(found: Sequence[Level]) -> str:
     return (
         f"{name}: {'; '.join(parts)}.{_open(sparse)} Paired over"
         f" {' to '.join(map(str, dict.fromkeys((pairs[0], pairs[-1]))))} seeds, {against}, margin"
-        f" {sparse[0].margin:.1%}; p, corrected over {sparse[0].claims} levels of the study (Holm),"
-        f" decides; ± is each mean's own 95% interval."
+        f" {100 * sparse[0].margin:g}%; p, corrected over {sparse[0].claims} levels of the study"
+        f" (Holm), decides; ± is each mean's own 95% interval."
         f"{_missing(sparse)}"
     )
 

@@ -42,6 +42,7 @@ ORDER = [
     "study",
     "record",
     "paired",
+    "cell",
     "verdict",
     "table",
     "summary",
