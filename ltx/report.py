@@ -38,7 +38,12 @@ class Report:
 
     def __init__(self, record: Record, store: Store) -> None:
         self.record = record
-        self.levels = verdict.levels(record.rows, margin=record.margin, seeds=record.seeds)
+        self.levels = verdict.levels(
+            record.rows,
+            margin=record.margin,
+            seeds=record.seeds,
+            controls=[name for name, control in record.finders.items() if control],
+        )
         self.curves = curve.curves(record.rows, list(record.finders))
         self.manifests = export.manifests(record, store)
         self.trials = export.trials(record)

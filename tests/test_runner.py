@@ -52,11 +52,13 @@ def test_it_is_not_written_again_for_every_trial(store: Store, done: Record) -> 
 
 def test_what_stops_a_study_does_not_take_its_record(store: Store, done: Record) -> None:
     blank = dataclasses.replace(done, rows=(), finished=False)
-    rows: list[Row] = []
-    with (
-        pytest.raises(KeyboardInterrupt),
-        runner._recorded(blank, store, rows, [], seconds=1000),
-    ):
-        rows.append(done.rows[0])
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        rows: list[Row] = []
+        with runner._recorded(blank, store, rows, [], seconds=1000):
+            rows.append(done.rows[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert Record.read(store) == dataclasses.replace(blank, rows=done.rows[:1])

@@ -1,6 +1,6 @@
 """Benchmark: what a step, a start and a study cost, as ratios measured side by side in one run.
 
-    python tools/benchmark.py [--rounds=5] [lenet] [resnet] [start] [memory]
+    python tools/benchmark.py [--rounds=5] [lenet] [resnet] [start] [memory] [report]
 
 Contestants take turns, round by round, so that a machine that drifts drifts for all of them. The
 middle number is the median of the rounds' ratios, the brackets hold the least and the largest.
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -134,6 +135,20 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
 
 
+def report_of_two_thousand() -> tuple[float, float]:
+    """Seconds that `ltx report` takes for 2,000 made-up trials, and the page's megabytes."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    import studied
+
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.html"
+        studied.large(Path(folder) / "store")
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", "ltx", "report", f"--store={folder}/store"]
+        subprocess.run([*command, f"--out={page}"], check=True, capture_output=True)
+        return time.perf_counter() - begun, page.stat().st_size / 1e6
+
+
 def _ltx(store: str, gin_file: str, *params: str) -> None:
     command = [sys.executable, "-m", "ltx", "run", f"--gin_file={gin_file}", f"--store={store}"]
     command += [f"--gin_param={param}" for param in params]
@@ -164,7 +179,7 @@ def _steps(name: str, task: Task, steps: int, rounds: int, bounds: tuple[float, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("what", nargs="*", default=["lenet", "resnet", "start", "memory"])
+    parser.add_argument("what", nargs="*", default=["lenet", "resnet", "start", "memory", "report"])
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print(
@@ -181,6 +196,10 @@ def main() -> None:
     if "start" in options.what:
         starts = sorted(seconds_to_first_step() for _ in range(3))
         print(f"| `ltx run` to its first 20 steps, s | {starts[1]:.1f} | | | 8.0 |")
+    if "report" in options.what:
+        seconds, megabytes = report_of_two_thousand()
+        print(f"| `ltx report` of 2,000 trials, s | {seconds:.1f} | | | 20.0 |")
+        print(f"| its page, MB | {megabytes:.2f} | | | 5.00 |")
     if "memory" in options.what:
         try:
             data.load("fashion_mnist")
