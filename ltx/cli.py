@@ -1,4 +1,4 @@
-"""Command line: `ltx run`, `tickets`, `plugins`, `check`, `data`, `models` and `doctor`."""
+"""Command line: `ltx run`, `report`, `tickets`, `plugins`, `check`, `data`, `models`, `doctor`."""
 
 import argparse
 import difflib
@@ -94,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     add("run", _run, "Run the study of a gin file and print its table.")
+    report = add("report", _report, "Write the page that shows what a study found.")
+    report.add_argument("--out", default="report.html", help="the page; default report.html")
+    report.add_argument("--study", default="", help="what the study's id begins with; the latest")
+    report.add_argument("--figures", metavar="DIR", help="where to put all plots as SVG and PDF")
+    report.add_argument("--data", metavar="DIR", help="where to put all numbers as CSV and Parquet")
     tickets = add("tickets", _tickets, "List the tickets of a store, or show one.")
     tickets.add_argument("action", choices=("list", "show"), nargs="?", default="list")
     tickets.add_argument("id", nargs="?", help="what the ticket's id begins with")
@@ -137,6 +142,23 @@ def _seeds(text: str | None) -> Iterator[str]:
     if not re.fullmatch(r"\d+(,\d+)*", text):
         raise UsageError(f"--seeds: expected a count (3) or a list (0,1,7), got {text!r}")
     yield f"Study.seeds = {text if ',' not in text else f'({text})'}"
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ltx.store import Store
+
+    store = Store(FLAGS.store, create=False)
+    try:
+        from ltx import report
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"report: {error.name} is not installed; `pip install 'ltx[report]'` brings it"
+        ) from error
+    for path in report.write(
+        store, options.out, study=options.study, figures=options.figures, data=options.data
+    ):
+        print(path)
+    return 0
 
 
 def _tickets(options: argparse.Namespace) -> int:

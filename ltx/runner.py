@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ import rich.progress
 
 from ltx import quiet, registry, study, table
 from ltx.config import Config
-from ltx.identity import describe
+from ltx.errors import LtxError
 from ltx.lab import Lab
 from ltx.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
-from ltx.store import Store, versions
+from ltx.record import Record
+from ltx.store import Store
 from ltx.study import Failure, Row
 from ltx.task import Task
 
@@ -52,14 +54,17 @@ def run(
             return MemoLab(lab, store, memo_bytes, checkpoint_seconds)
 
         study.check(asked.study, open_lab)
-        record = _provenance(asked, command)
-        store.put_study(asked.study.id, record)
+        plugins = [vars(plugin) for plugin in registry.plugins()]
+        record = Record.of(
+            asked.study, asked.engine, command=command, config=asked.text, plugins=plugins
+        )
         rows: list[Row] = []
         failures: list[Failure] = []
-        for result in study.run(asked.study, open_lab, store):
-            (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
-            tell(result)
-    store.put_study(asked.study.id, {**record, **_results(rows, failures)})
+        with _recorded(record, store, rows, failures, checkpoint_seconds) as save:
+            for result in study.run(asked.study, open_lab, store):
+                (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
+                tell(result)
+                save()
     from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
 
     planned = asked.study
@@ -80,33 +85,33 @@ def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B00
         _log.warning("%s: %s", lab.task.label, lab.coverage)
 
 
-def _provenance(asked: Config, command: str) -> dict[str, object]:
-    return {
-        "kind": "study",
-        "id": asked.study.id,
-        "command": command,
-        "config": asked.text,
-        "study": describe(asked.study),
-        "engine": describe(asked.engine),
-        "versions": versions(),
-        "plugins": [vars(plugin) for plugin in registry.plugins()],
-    }
+@contextlib.contextmanager
+def _recorded(
+    record: Record, store: Store, rows: list[Row], failures: list[Failure], seconds: float
+) -> Iterator[Callable[[], None]]:
+    """Keep the study's record in the store: before it begins, now and then, and at its end."""
+    saved = time.monotonic()
 
+    def save(finished: bool = False) -> None:
+        nonlocal saved
+        now = dataclasses.replace(
+            record, rows=tuple(rows), failures=tuple(failures), finished=finished
+        )
+        store.put_study(record.id, now.document())
+        saved = time.monotonic()
 
-def _results(rows: list[Row], failures: list[Failure]) -> dict[str, object]:
-    return {
-        "trials": [
-            {
-                "task": r.task,
-                "finder": r.finder,
-                "control": r.control,
-                "seed": r.seed,
-                "trial": r.trial.id,
-            }
-            for r in rows
-        ],
-        "failures": [dataclasses.asdict(failure) for failure in failures],
-    }
+    def save_if_due() -> None:
+        if time.monotonic() - saved >= seconds:
+            save()
+
+    save()
+    try:
+        yield save_if_due
+    except BaseException:
+        with contextlib.suppress(LtxError):  # what stopped the study is the error to be told
+            save()
+        raise
+    save(finished=True)
 
 
 @contextlib.contextmanager

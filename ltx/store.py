@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
@@ -138,9 +138,17 @@ class Store:
         return self._ticket(packed, header)
 
     def manifest(self, id: str) -> dict:
-        """All that is known of a ticket but its arrays, and under "finders" the labels of all."""
-        header = sealed.read_header(self._find("tickets", id))
-        return {**header, "finders": sorted(self._every_manifest(header))}
+        """All that is known of a ticket but its arrays.
+
+        Under "finders" the labels of all who found it, under "densities" that of each weight
+        tensor.
+        """
+        packed, header = sealed.read_arrays(self._find("tickets", id))
+        densities = {
+            name: int(np.bitwise_count(packed[name]).sum()) / int(np.prod(shape))
+            for name, shape in header["shapes"].items()
+        }
+        return {**header, "finders": sorted(self._every_manifest(header)), "densities": densities}
 
     def manifests(self) -> list[dict]:
         """Those of all sound tickets, one for each finder's label that found it, in a fixed order.
@@ -233,14 +241,22 @@ class Store:
         document = self._sound(self._file("trials", id, "json"), sealed.read_json)
         return None if document is None else Trial.from_document(document)
 
-    def trials(self) -> list[Trial]:
-        """All sound trials; damaged ones are named in the log."""
+    def trials(self, ids: Iterable[str] | None = None) -> list[Trial]:
+        """All sound trials, or those of these ids; damaged ones are named in the log."""
+        names = None if ids is None else sorted(set(ids))
+        paths = (
+            self._files("trials")
+            if names is None
+            else [self._file("trials", name, "json") for name in names]
+        )
         found = []
-        for path in self._files("trials"):
+        for path in paths:
             try:
                 found.append(Trial.from_document(sealed.read_json(path)))
             except CorruptError as error:
                 _log.error("%s", error)
+            except FileNotFoundError:
+                continue
         return found
 
     def put_study(self, id: str, document: Mapping[str, object]) -> Path:
@@ -248,6 +264,25 @@ class Store:
         path = self._file("studies", id, "json")
         sealed.write_json(path, document)
         return path
+
+    def study(self, id: str = "") -> dict:
+        """The record of the study whose id is, or alone begins with, `id`; the latest for ""."""
+        paths = self._files("studies")
+        if not paths:
+            raise UsageError(
+                f"store {self.path}: no study was run into it; `ltx run --store={self.path}`"
+                " with --gin_file runs one"
+            )
+        if not id:
+            return sealed.read_json(max(paths, key=lambda path: path.stat().st_mtime_ns))
+        matches = [path for path in paths if path.stem.startswith(id)]
+        if len(matches) != 1:
+            what = "no study begins" if not matches else f"{len(matches)} studies begin"
+            raise UsageError(
+                f"study {id!r}: {what} so in {self.path};"
+                f" there are {', '.join(path.stem for path in paths)}"
+            )
+        return sealed.read_json(matches[0])
 
     # Files
 
@@ -295,6 +330,8 @@ class Store:
         )
 
     def _find(self, kind: str, id: str) -> Path:
+        if (whole := self._file(kind, id)).is_file():
+            return whole
         matches = [path for path in self._files(kind) if id and path.stem.startswith(id)]
         if len(matches) != 1:
             what = "no" if not matches else f"{len(matches)}"

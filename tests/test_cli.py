@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import studied
 from ltx_plugins.imp import IMP
 
-from ltx import Store, Task, conformance
+from ltx import Store, Task, conformance, sealed
 from ltx.cli import main
 from ltx.testing import FakeLab
 
@@ -49,6 +51,7 @@ BAD = [
     (["tickets", "show"], ["ltx tickets list"]),
     (["tickets", "list", "ab12"], ["ltx tickets show ab12"]),
     (["tickets"], ["no store there"]),
+    (["report"], ["no store there"]),
     (["data", "prepare"], ["expected the name of a data set"]),
     (["data", "import", "mnist"], ["ltx data prepare mnist"]),
     (["data", "import", "fashion_mnist"], ["--from=DIR"]),
@@ -175,6 +178,44 @@ def test_tickets_are_listed_and_shown_by_the_beginning_of_their_id(capsys):
     assert run(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
     assert json.loads(capsys.readouterr().out)["finders"] == ["hers", "mine"]
     assert run(["tickets", "show", "zzz", "--store=store"]) == 2
+
+
+def test_a_report_is_written_and_its_files_are_named(capsys, tmp_path):
+    studied.tiny(tmp_path / "store")
+    words = ["report", "--store=store", "--out=new/page.html", "--figures=figures", "--data=data"]
+    assert run(words) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert paths[0] == "new/page.html"
+    assert {Path(path).parts[0] for path in paths[1:]} == {"figures", "data"}
+    assert all(Path(path).stat().st_size for path in paths)
+
+
+def test_a_report_of_nothing_or_of_an_unknown_study_is_refused(capfd, tmp_path):
+    Store("store")
+    assert run(["report", "--store=store"]) == 2
+    assert "no study was run into it" in capfd.readouterr().err
+    studied.tiny(tmp_path / "store")
+    assert run(["report", "--store=store", "--study=zz"]) == 2
+    assert "'zz': no study begins so" in capfd.readouterr().err
+    assert not Path("report.html").exists()
+
+
+def test_a_report_of_a_newer_store_is_refused(capfd):
+    Store("store")
+    sealed.write_json(Path("store/ltx-store.json"), {"format": 99})
+    assert run(["report", "--store=store"]) == 2
+    assert "has format 99" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib", "pyarrow"])
+def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path):
+    studied.tiny(tmp_path / "store")
+    code = f"import sys; sys.modules[{library!r}] = None\nfrom ltx.cli import main\n"
+    code += "sys.exit(main(['report', '--store=store']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert library in done.stderr
+    assert "pip install 'ltx[report]'" in done.stderr
 
 
 def test_every_finder_of_ours_is_listed_as_whole(capsys):

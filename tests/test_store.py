@@ -345,3 +345,20 @@ def test_events_pass_over_lines_that_a_crash_cut_short(tmp_path: Path) -> None:
         file.write('{"n": \n')
     store.record({"n": 2})
     assert [event["n"] for event in store.events()] == [1, 2]
+
+
+def test_a_manifest_tells_the_density_of_each_layer(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    ticket = list(IMP(levels=2).find(FakeLab()))[-1]
+    store.put_ticket(ticket, FakeLab().task, IMP(), "imp")
+    assert store.manifest(ticket.id)["densities"] == ticket.mask.densities()
+
+
+def test_trials_are_found_by_their_ids(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    lab = FakeLab(sealed=False)
+    made = [Trial.of(lab, ticket) for ticket in IMP(levels=2).find(FakeLab())]
+    for trial in made:
+        store.put_trial(trial)
+    assert store.trials({made[1].id, "not there"}) == [made[1]]
+    assert len(store.trials()) == len(made) == 3
