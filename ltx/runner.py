@@ -5,16 +5,20 @@ import dataclasses
 import logging
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import rich.progress
 
-from ltx import quiet, registry, study, table
+from ltx import outlook, pace, plan, quiet, registry, study, table
+from ltx.budget import Budget, Limit
 from ltx.config import Config
+from ltx.errors import BudgetError, LtxError
 from ltx.identity import describe
 from ltx.lab import Lab
 from ltx.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
+from ltx.plan import Pace
 from ltx.store import Store, versions
 from ltx.study import Failure, Row
 from ltx.task import Task
@@ -34,36 +38,85 @@ def run(
     data_dir: str | None = None,
     memo_bytes: int = MEMO_BYTES,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    limit: Limit | None = None,
 ) -> int:
-    """Run the study to its end and print what it found; 1 if a cell of it failed."""
-    with quiet.stderr():
-        from ltx.device import devices
-        from ltx.keras_lab import KerasLab
+    """Run the study to its end and print what it found; 1 if a cell of it failed.
 
-        devices()  # TensorFlow starts here, after all that needs none
-
-    with _progress() as (watch, tell):
+    Raises BudgetError where the limit ends first, after printing what was found by then.
+    """
+    KerasLab, budget, ended = _keras_lab(), Budget(limit), None
+    with store.running(), _progress() as (watch, tell):
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
             lab = KerasLab(
                 task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed, watch=watch
             )
             _tell_of_gaps(lab)
-            return MemoLab(lab, store, memo_bytes, checkpoint_seconds)
+            return MemoLab(lab, store, memo_bytes, checkpoint_seconds, budget)
 
         study.check(asked.study, open_lab)
         record = _provenance(asked, command)
         store.put_study(asked.study.id, record)
+        store.record({"study": asked.study.id, "is": "started"})
         rows: list[Row] = []
         failures: list[Failure] = []
-        for result in study.run(asked.study, open_lab, store):
-            (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
-            tell(result)
+        try:
+            for result in study.run(asked.study, open_lab, store):
+                (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
+                tell(result)
+        except BudgetError as error:
+            ended = error
     store.put_study(asked.study.id, {**record, **_results(rows, failures)})
     from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
 
     summary.show(table.console(), rows, failures)
+    if ended:
+        raise ended
     return 1 if failures else 0
+
+
+def explain(
+    asked: Config,
+    path: str,
+    *,
+    data_dir: str | None = None,
+    memo_bytes: int = MEMO_BYTES,
+    limit: Limit | None = None,
+) -> int:
+    """Print what `run` would train and take; nothing is written to the store at `path`."""
+    KerasLab = _keras_lab()
+    with tempfile.TemporaryDirectory() as nowhere:
+        # A store that is not there yet holds nothing, and is not made.
+        store = Store(path, create=False) if Store.occupied(path) else Store(nowhere)
+
+        def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
+            lab = KerasLab(task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed)
+            return MemoLab(lab, store, memo_bytes)
+
+        study.check(asked.study, open_lab)
+        most, least = (plan.cells(asked.study, open_lab, store, rest) for rest in (True, False))
+        paces = {key: _pace(lab) for key, lab in plan.benches(most).items()}
+    found = plan.lines(most, least, paces)
+    outlook.show(table.console(), found, most, memo_bytes, limit)
+    return 0
+
+
+def _pace(lab: Lab) -> Pace | None:
+    try:
+        return pace.measure(lab)
+    except LtxError as error:  # a training that diverges does so in its own run as well
+        _log.warning("no speed was measured: %s", error)
+        return None
+
+
+def _keras_lab() -> "type[KerasLab]":
+    """TensorFlow starts here, after all that needs none."""
+    with quiet.stderr():
+        from ltx.device import devices
+        from ltx.keras_lab import KerasLab
+
+        devices()
+    return KerasLab
 
 
 def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B006 (once a process)
@@ -79,6 +132,11 @@ def _provenance(asked: Config, command: str) -> dict[str, object]:
         "command": command,
         "config": asked.text,
         "study": describe(asked.study),
+        "cells": {
+            "tasks": asked.study.labels,
+            "finders": list(asked.study.finders),
+            "seeds": list(asked.study.seeds),
+        },
         "engine": describe(asked.engine),
         "versions": versions(),
         "plugins": [vars(plugin) for plugin in registry.plugins()],
