@@ -239,3 +239,28 @@ def test_the_disk_foreseen_is_the_disk_taken(store: Store) -> None:
     planned = sum(line.bytes for line in lines)
     masks = sum(cell.tickets for cell in cells) * (FakeLab().dense().size // 8 + 4096)
     assert 0.5 * (states + masks) < planned < 2 * (states + masks)
+
+
+@pytest.mark.slow
+def test_on_keras_the_steps_foreseen_are_the_steps_trained(store: Store) -> None:
+    from conftest import DIGITS
+
+    from ltx.keras_lab import KerasLab
+
+    def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
+        return MemoLab(KerasLab(task, seed, sealed=sealed), store)
+
+    labels = ("imp", "reinit", "snip", "gradual", "rigl", "supermask")
+    finders = {label: FIXED[label] for label in labels} | {"auto": OPEN["auto"]}
+    made = Study(finders, tasks=(DIGITS,), seeds=1)
+    most = {cell.finder: cell for cell in plan.cells(made, open_lab, store)}
+    assert [cell.error for cell in most.values()] == [""] * len(finders)
+    took: dict[str, int] = {}
+    for result in study.run(made, open_lab, store):
+        assert isinstance(result, study.Row), result
+        took[result.finder] = trained(store) - sum(n for f, n in took.items() if f != result.finder)
+    for label, steps_taken in took.items():
+        if label != "auto":
+            assert steps_taken == most[label].cost.steps
+    after = plan.cells(made, open_lab, store)
+    assert [(cell.error, cell.cost.steps) for cell in after] == [("", 0)] * len(finders)
