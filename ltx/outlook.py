@@ -81,8 +81,8 @@ def _remarks(
     for cell in cells:
         if cell.error:
             said.append(
-                f"{cell.finder} on {cell.task}, seed {cell.seed} would stop early, after"
-                f" {cell.tickets} tickets: {cell.error}"
+                f"{cell.finder} on {cell.task}, seed {cell.seed} stops after {cell.tickets} tickets"
+                f" of this plan, where what it sees may be made up: {cell.error}"
             )
     if limit:
         said.append(_fit(total, limit))

@@ -10,6 +10,7 @@ from ltx.finder import Finder
 from ltx.lab import Lab
 from ltx.memo import MemoLab
 from ltx.plan_lab import MADE_UP, Book, Cell, PlanLab, cell_key
+from ltx.state import State
 from ltx.store import Store
 from ltx.study import OpenLab, Study
 from ltx.task import Task
@@ -19,15 +20,32 @@ from ltx.trial import Trial
 _TRIAL_BYTES = 4096
 
 
-def cells(study: Study, open_lab: OpenLab, store: Store, restless: bool = True) -> list[Cell]:
-    """What every cell of the study asks for, in the order in which `study.run` comes to it.
+def bounds(study: Study, open_lab: OpenLab, store: Store) -> tuple[list[Cell], list[Cell]]:
+    """About the most and the least that each cell asks for, cell by cell in the study's order.
 
-    `open_lab` gives MemoLabs over the store. Finders that stop by what they see find no end in a
-    restless plan and stop at once in the other, which is about the most and the least that they
-    may ask for; of other finders both say the same. That the memo forgets what exceeds its limit
-    is not foreseen.
+    They differ for finders that stop by what they see: these find no end where what they see never
+    comes to rest, and stop at once where it does not move. `open_lab` gives MemoLabs over the
+    store. That the memo forgets what exceeds its limit is not foreseen.
     """
-    book = Book(store, restless)
+    inits: dict[tuple, State] = {}
+    most = cells(study, open_lab, store, inits=inits)
+    if not any(cell.cost.steps for cell in most):
+        return most, most  # nothing was made up
+    return most, cells(study, open_lab, store, restless=False, inits=inits)
+
+
+def cells(
+    study: Study,
+    open_lab: OpenLab,
+    store: Store,
+    restless: bool = True,
+    inits: dict[tuple, State] | None = None,
+) -> list[Cell]:
+    """What every cell asks for, on labs whose made-up states are restless or not.
+
+    `inits` keeps the initial states for the next plan.
+    """
+    book = Book(store, restless, {} if inits is None else inits)
     made = []
     for name, task in zip(study.labels, study.tasks, strict=True):
         for seed in study.seeds:

@@ -59,10 +59,9 @@ class Cell:
 class Book:
     """What all cells of a plan know of each other."""
 
-    def __init__(self, store: Store, restless: bool) -> None:
-        self.store, self.restless = store, restless
+    def __init__(self, store: Store, restless: bool, inits: dict[tuple, State]) -> None:
+        self.store, self.restless, self.inits = store, restless, inits
         self.planned: dict[str, set[int]] = {}
-        self.inits: dict[tuple, State] = {}
         self.files: set[str] = set()
         self.draws = 0
         self.begun = {

@@ -94,7 +94,7 @@ def explain(
             return MemoLab(lab, store, memo_bytes)
 
         study.check(asked.study, open_lab)
-        most, least = (plan.cells(asked.study, open_lab, store, rest) for rest in (True, False))
+        most, least = plan.bounds(asked.study, open_lab, store)
         paces = {key: _pace(lab) for key, lab in plan.benches(most).items()}
     found = plan.lines(most, least, paces)
     outlook.show(table.console(), found, most, memo_bytes, limit)

@@ -1,6 +1,7 @@
 """Store: the folder of tickets, states, trials and studies, addressed by content."""
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -33,6 +34,11 @@ _T = TypeVar("_T")
 
 def versions() -> dict[str, str]:
     """The installed versions that a result depends on, without importing any of them."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -163,6 +163,19 @@ def test_the_half_of_a_training_that_a_checkpoint_holds_is_not_counted(store: St
     assert (cell.asked, cell.stored, cell.shared, cell.cost.steps) == (180, 50, 35, 95)
 
 
+def test_the_bounds_are_two_plans_or_one_that_made_nothing_up(store: Store) -> None:
+    made = Study({"imp": IMP2, **OPEN}, tasks=(TASK,), seeds=1)
+    most, least = plan.bounds(made, opener(store), store)
+    assert (steps(most), steps(least)) == (
+        steps(foreseen(made, store)),
+        steps(foreseen(made, store, restless=False)),
+    )
+    run(made, store)
+    most, least = plan.bounds(made, opener(store), store)
+    assert most is least
+    assert steps(most) == 0
+
+
 def test_nothing_is_written_and_no_test_split_is_read(store: Store) -> None:
     made = Study({**FIXED, **OPEN}, tasks=(TASK,), seeds=1)
     results = study.run(made, opener(store), store)
@@ -250,7 +263,7 @@ def test_on_keras_the_steps_foreseen_are_the_steps_trained(store: Store) -> None
     def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
         return MemoLab(KerasLab(task, seed, sealed=sealed), store)
 
-    labels = ("imp", "reinit", "snip", "gradual", "rigl", "supermask")
+    labels = ("imp", "snip", "supermask")
     finders = {label: FIXED[label] for label in labels} | {"auto": OPEN["auto"]}
     made = Study(finders, tasks=(DIGITS,), seeds=1)
     most = {cell.finder: cell for cell in plan.cells(made, open_lab, store)}
