@@ -1,9 +1,12 @@
 """Store: the folder of tickets, states, trials and studies, addressed by content."""
 
 import contextlib
+import functools
 import json
 import logging
 import os
+import platform
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
@@ -31,11 +34,20 @@ _T = TypeVar("_T")
 
 def versions() -> dict[str, str]:
     """The installed versions that a result depends on, without importing any of them."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
+
+
+def _run_name(host: str, pid: int) -> str:
+    return f"run-{re.sub('[^A-Za-z0-9.-]', '_', host)}-{pid}"
 
 
 class Store:
@@ -66,6 +78,12 @@ class Store:
                 f"store {self.path}: has format {found}, this ltx reads {FORMAT}; upgrade ltx"
             )
         sealed.sweep(self.path)
+
+    @staticmethod
+    def occupied(path: str | os.PathLike[str]) -> bool:
+        """Whether there is anything at the path, a store or what is none."""
+        there = Path(path).expanduser()
+        return there.exists() and (not there.is_dir() or any(there.iterdir()))
 
     def _is_new(self) -> bool:
         """Whether the folder holds at most what a process leaves that is just making it a store."""
@@ -284,6 +302,38 @@ class Store:
             )
         return sealed.read_json(matches[0])
 
+    def studies(self) -> list[dict]:
+        """The sound records of studies, the newest first; damaged ones are named in the log."""
+        found = []
+        for path in self._files("studies"):
+            try:
+                found.append((path.stat().st_mtime, sealed.read_json(path)))
+            except CorruptError as error:
+                _log.error("%s", error)
+        return [record for _, record in sorted(found, key=lambda pair: -pair[0])]
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Within it `alive` says of this process that it is, to all that see the store."""
+        lock = self.lock(_run_name(platform.node(), os.getpid()))
+        with lock:
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(lock.lock_file)  # by its owner alone, while it holds the lock
+
+    def alive(self, host: str, pid: int) -> bool:
+        """Whether the process that wrote a line of the log is within `running`."""
+        path = self.path / "locks" / f"{_run_name(host, pid)}.lock"
+        if not path.exists():
+            return False
+        try:
+            with filelock.FileLock(path, timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+
     # Files
 
     def lock(self, key: str) -> filelock.BaseFileLock:
@@ -307,7 +357,8 @@ class Store:
 
     def record(self, event: Mapping[str, object]) -> None:
         """Append to the log of work done; it is for people and tests, no result depends on it."""
-        line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), **event}) + "\n"
+        stamp = {"time": round(time.time(), 3), "pid": os.getpid(), "host": platform.node()}
+        line = json.dumps({**stamp, **event}) + "\n"
         with contextlib.suppress(OSError), open(self.path / "log.jsonl", "a") as file:
             file.write(line)
 

@@ -42,6 +42,12 @@ BAD = [
     (["run", STUDY, "--seeds=0"], ["Study.seeds"]),
     (["run", STUDY, "--seds=3"], ["did you mean --seeds"]),
     (["run", STUDY, "--checkpoint_seconds=-1"], ["checkpoint_seconds"]),
+    (["run", STUDY, "--budget=much"], ["--budget", "30m", "'much'"]),
+    (["explain"], ["explain: expected --gin_file"]),
+    (["explain", "--gin_param=Study.finders={'a':@impp()}"], ["'impp'", "did you mean imp"]),
+    (["explain", STUDY, "--budget=0it"], ["--budget", "'0it'"]),
+    (["explain", STUDY, "--gin_param=Pruning.keep='conv_9/*'"], ["conv_9/*", "dense_1/kernel"]),
+    (["status"], ["no store there"]),
     (["runn"], ["invalid choice: 'runn'"]),
     (["check", "early_rewnd"], ["did you mean early_rewind"]),
     (["check", "imp", "--gin_param=imp.levls=3"], ["'levls'", "did you mean levels"]),
@@ -156,6 +162,26 @@ def test_a_store_path_that_is_a_file_is_refused(tmp_path, capfd):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_explain_refuses_a_store_that_run_would_refuse(tmp_path, capfd):
+    (tmp_path / "file").write_text("mine")
+    assert run(["explain", STUDY, "--store=file"]) == 2
+    assert "expected a folder, got a file" in capfd.readouterr().err
+    Store("newer")
+    mark = tmp_path / "newer" / "ltx-store.json"
+    sealed.write_json(mark, {"format": 99})
+    for command in (["explain", STUDY], ["status"]):
+        assert run([*command, "--store=newer"]) == 2
+        assert "has format 99, this ltx reads" in capfd.readouterr().err
+
+
+def test_status_of_an_empty_store_and_of_an_unknown_study(capsys):
+    Store("store")
+    assert run(["status", "--store=store"]) == 0
+    assert "no study was run there yet" in capsys.readouterr().out
+    assert run(["status", "all", "--store=store"]) == 0
+    assert run(["status", "ab", "--store=store"]) == 2
+
+
 def test_a_folder_with_other_things_is_refused(tmp_path, capfd):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
@@ -248,7 +274,10 @@ def test_doctor_finds_nothing_wrong_with_what_is_installed(capsys):
     assert "CPU" in out
 
 
-@pytest.mark.parametrize("words", [["--help"], ["plugins"], ["tickets", "--store=store"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["plugins"], ["tickets", "--store=store"], ["status", "--store=store"]],
+)
 def test_what_needs_no_tensorflow_starts_without_it(words):
     Store("store")
     code = f"import sys; from ltx.cli import main\ntry: main({words!r})\nexcept SystemExit: pass\n"
