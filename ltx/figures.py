@@ -24,7 +24,7 @@ def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
     )
     made = []
     for name, axis, cost in shown:
-        figure, axes = plot.axes(task, axis, "test accuracy")
+        figure, axes = plot.axes(task, axis, plot.ACCURACY)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(plot.short))
         axes.xaxis.set_minor_formatter(ticker.NullFormatter())
@@ -39,7 +39,7 @@ def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
 
 def accuracies(task: str, curves: Sequence[Curve]) -> Plot:
     """Test accuracy by density, with the 95% intervals over seeds as bands."""
-    figure, axes = plot.axes(task, "density (weights that survive)", "test accuracy")
+    figure, axes = plot.axes(task, "density (weights that survive)", plot.ACCURACY)
     plot.by_density(axes, curves)
     plot.lines(axes, curves, lambda point: point.density, lambda point: point.accuracy)
     dense = [curve.points[0] for curve in curves if curve.points[0].density == 1]

@@ -29,6 +29,7 @@ MARKERS = "osD^vP"
 INK, FAINT, PAPER = "#1c2024", "#c9ced6", "#ffffff"
 WIDTH, HEIGHT, FONT = 4.0, 3.0, 8.5  # inches, inches, points: readable where a phone shows it
 _LETTER = 0.56 * FONT  # the mean width of a letter, in points
+ACCURACY = "test accuracy"
 _LONGEST = 18  # letters of a label
 _NAMED = 6  # lines at most that have room for their names where they end
 _STYLE: Any = {
@@ -103,7 +104,7 @@ def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:
         axes = figure.add_axes((0.165, 0.15, 0.635, 0.755))
         axes.set(xlabel=x, ylabel=y)
         axes.set_title(cut(heading, 40), fontsize=FONT, loc="left", fontweight="bold")
-        if y == "test accuracy":
+        if y == ACCURACY:
             axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
     return figure, axes
 
@@ -141,6 +142,8 @@ def lines(
         else:
             axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
         ends.append((x, y, name, curve.place))
+    low, high = axes.get_ylim()  # an interval may reach beyond what can be
+    axes.set_ylim(max(low, 0), min(high, 1.005) if axes.get_ylabel() == ACCURACY else high)
     if len(ends) > _NAMED:
         _legend(axes)
     else:
