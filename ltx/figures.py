@@ -24,7 +24,7 @@ def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
     )
     made = []
     for name, axis, cost in shown:
-        figure, axes = plot.axes(task, axis, "test accuracy")
+        figure, axes = plot.axes(task, axis, plot.ACCURACY)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(plot.short))
         axes.xaxis.set_minor_formatter(ticker.NullFormatter())
@@ -39,7 +39,7 @@ def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
 
 def accuracies(task: str, curves: Sequence[Curve]) -> Plot:
     """Test accuracy by density, with the 95% intervals over seeds as bands."""
-    figure, axes = plot.axes(task, "density (weights that survive)", "test accuracy")
+    figure, axes = plot.axes(task, "density (weights that survive)", plot.ACCURACY)
     plot.by_density(axes, curves)
     plot.lines(axes, curves, lambda point: point.density, lambda point: point.accuracy)
     dense = [curve.points[0] for curve in curves if curve.points[0].density == 1]
@@ -72,7 +72,7 @@ def layers(task: str, finder: str, lines: Sequence[Mapping]) -> Plot:
     levels = sorted({level for _, level in found})
     values = np.array([[np.mean(found.get((n, v), [math.nan])) for v in levels] for n in names])
     figure, axes = plot.grid(len(names), [_layer(name) for name in names], list(map(str, levels)))
-    plot.title(axes, f"{plot.cut(finder, 22)} on {plot.cut(task, 28)}")
+    plot.title(axes, plot.cut(f"{finder} on {task}", 40))
     axes.set_xlabel("level")
     least = min((v for v in values.flat if v > 0), default=0.1)
     norm = LogNorm(min(0.1, 10 ** math.floor(math.log10(least))), 1)
@@ -147,7 +147,7 @@ def _ends(curve: Curve, say: Callable[[Point], str]) -> str:
 def _layer(name: str) -> str:
     """The end of a weight's name, which tells layers apart, without what all names end in."""
     name = name.removesuffix("/kernel")
-    return name if len(name) <= 20 else f"…{name[-19:]}"
+    return name if len(name) <= 23 else f"…{name[-22:]}"
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

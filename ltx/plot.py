@@ -29,7 +29,9 @@ MARKERS = "osD^vP"
 INK, FAINT, PAPER = "#1c2024", "#c9ced6", "#ffffff"
 WIDTH, HEIGHT, FONT = 4.0, 3.0, 8.5  # inches, inches, points: readable where a phone shows it
 _LETTER = 0.56 * FONT  # the mean width of a letter, in points
+ACCURACY = "test accuracy"
 _LONGEST = 18  # letters of a label
+_NAMED = 6  # lines at most that have room for their names where they end
 _STYLE: Any = {
     "font.size": FONT,
     "font.family": "sans-serif",
@@ -102,7 +104,7 @@ def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:
         axes = figure.add_axes((0.165, 0.15, 0.635, 0.755))
         axes.set(xlabel=x, ylabel=y)
         axes.set_title(cut(heading, 40), fontsize=FONT, loc="left", fontweight="bold")
-        if y == "test accuracy":
+        if y == ACCURACY:
             axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
     return figure, axes
 
@@ -124,7 +126,7 @@ def lines(
     up: Callable[[Point], Interval],
     bars: bool = False,
 ) -> None:
-    """A line for each curve, its intervals, and its name where it ends."""
+    """A line for each curve, its intervals, and its name where it ends or, of many, below."""
     ends = []
     for curve in curves:
         points = [(across(p), i) for p in curve.points if (i := up(p)).count]
@@ -133,13 +135,33 @@ def lines(
         x, y, low, high = np.array([(a, i.mean, i.low, i.high) for a, i in points]).T
         colour, marker = look(curve.place)
         style: Any = {"linestyle": "--", "markerfacecolor": PAPER} if curve.control else {}
-        axes.plot(x, y, color=colour, marker=marker, **style)
+        name = cut(curve.finder, _LONGEST)
+        axes.plot(x, y, color=colour, marker=marker, label=name, **style)
         if bars:
             axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.5)
         else:
             axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
-        ends.append((x, y, cut(curve.finder, _LONGEST), curve.place))
-    _name(axes, ends)
+        ends.append((x, y, name, curve.place))
+    low, high = axes.get_ylim()  # an interval may reach beyond what can be
+    axes.set_ylim(max(low, 0), min(high, 1.005) if axes.get_ylabel() == ACCURACY else high)
+    if len(ends) > _NAMED:
+        _legend(axes)
+    else:
+        _name(axes, ends)
+
+
+def _legend(axes: Axes) -> None:
+    """Name the lines below the plot, which takes the room that their names would have."""
+    names = axes.get_legend_handles_labels()[1]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    room = 0.17 * math.ceil(len(names) / 3) + 0.05
+    height = HEIGHT + room
+    figure.set_size_inches(WIDTH, height)
+    axes.set_position((0.165, (0.15 * HEIGHT + room) / height, 0.8, 0.755 * HEIGHT / height))
+    with matplotlib.rc_context(_STYLE):
+        looks: Any = {"frameon": False, "fontsize": FONT - 1.5, "columnspacing": 1.0}
+        figure.legend(loc="lower left", ncols=3, borderaxespad=0.2, labelspacing=0.3, **looks)
 
 
 def _name(axes: Axes, ends: Sequence[tuple[np.ndarray, np.ndarray, str, int]]) -> None:
@@ -196,7 +218,7 @@ def title(axes: Axes, text: str) -> None:
 
 
 def grid(
-    count: int, rows: Sequence[str], columns: Sequence[str], left: float = 1.25
+    count: int, rows: Sequence[str], columns: Sequence[str], left: float = 1.32
 ) -> tuple[Figure, Axes]:
     """An empty heat map with names for `count` rows and for its columns."""
     with matplotlib.rc_context({**_STYLE, "axes.grid": False}):

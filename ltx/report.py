@@ -31,6 +31,7 @@ _COLOURS = {
     **{colour: f"c{place}" for place, colour in enumerate(plot.COLOURS)},
     **{colour: f"t{place}" for place, colour in enumerate(plot.TEXTS)},
 }
+_MARKS = dict(zip(plot.MARKERS, "\u25cf\u25a0\u25c6\u25b2\u25bc\u271a", strict=True))
 
 
 class Report:
@@ -73,9 +74,7 @@ class Report:
             groups=self._groups(),
             counts=self._counts(),
             plots=self.plots,
-            key=[
-                (name, *plot.look(n), c) for n, (name, c) in enumerate(self.record.finders.items())
-            ],
+            key=self._key(),
             trials=self.trials,
             missing=sum("missing" in line for line in self.trials),
             style=Markup(style),
@@ -104,6 +103,16 @@ class Report:
             names.add(name)
             paths += dataclasses.replace(one, name=name).write(folder)
         return paths
+
+    def _key(self) -> list[tuple[str, str, str, bool]]:
+        """Each finder with the name of its colour, its mark, and whether it is a control."""
+        looks = [plot.look(place) for place in range(len(self.record.finders))]
+        return [
+            (name, _COLOURS[colour], _MARKS[marker], control)
+            for (name, control), (colour, marker) in zip(
+                self.record.finders.items(), looks, strict=True
+            )
+        ]
 
     def _groups(self) -> list[tuple[str, list[Level], list[str]]]:
         """The levels of each finder on each task under their sentence, with their controls."""

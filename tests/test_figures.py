@@ -75,8 +75,8 @@ def test_what_a_point_lacks_is_left_out() -> None:
 def test_every_study_can_be_drawn(densities: list[float], count: int, name: str) -> None:
     many = [curve(f"{name}{n}", n, tuple(sorted(densities)[::-1])) for n in range(count)]
     for plot in (*figures.costs(name, many), figures.accuracies(name, many)):
-        texts = [t.get_text() for t in plot.figure.texts]
-        assert len(texts) == count
+        legends = [t for legend in plot.figure.legends for t in legend.get_texts()]
+        assert len([*plot.figure.texts, *legends]) == count
         assert ElementTree.fromstring(plot.svg()).tag.endswith("svg")
 
 
