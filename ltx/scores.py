@@ -87,6 +87,10 @@ class Synflow:
     synaptic flow, https://arxiv.org/abs/2006.05467
     """
 
+    def check(self, lab: Lab) -> None:
+        # Only a flow tells whether this model has one: none passes a softmax, or it overflows.
+        lab.synaptic_flow(lab.init(), lab.dense())
+
     def __call__(self, lab: Lab, state: State, mask: Mask) -> dict[str, np.ndarray]:
         flows = lab.synaptic_flow(state, mask)
         return {name: np.abs(state.weights[name]) * flows[name] for name in mask}

@@ -277,7 +277,8 @@ def _check_ranks(structure: Structure, weights: list[Weight], ranks: tuple[int, 
     if wrong:
         raise UsageError(
             f"{structure}: expected kernels of rank {' or '.join(map(str, ranks))}, got others:"
-            f" {', '.join(wrong)}; name them in Pruning.keep"
+            f" {', '.join(wrong)}; name them in `keep`, as in Pruning.keep or oneshot.keep, or"
+            " prune by another structure"
         )
 
 

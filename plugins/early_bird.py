@@ -78,7 +78,12 @@ class EarlyBird(ltx.Finder):
         for density in self.densities:
             self._pruning(density).check(lab, self.score)
         every, whole = lab.steps(self.every), lab.steps()
-        if not 0 < every * self.window <= whole:
+        if not every:
+            raise ltx.UsageError(
+                f"early_bird.every: {self.every} of the {whole} steps is less than one step;"
+                " draw less often"
+            )
+        if every * self.window > whole:
             raise ltx.UsageError(
                 f"early_bird.every: {self.window} masks, one every {every} steps, do not fit in"
                 f" the {whole} steps of the training; draw more often than every {self.every}"

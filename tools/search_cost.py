@@ -24,7 +24,7 @@ LENET = ltx.Task(
 )
 CONVNET = ltx.Task(
     data="fashion_mnist",
-    model="search_cost.convnet",
+    model="convnet",
     image=(14, 14, 1),
     recipe=ltx.Recipe(
         optimizer="momentum",
@@ -35,20 +35,6 @@ CONVNET = ltx.Task(
         eval_every="800it",
     ),
 )
-
-
-def convnet(input_shape: tuple[int, int, int], classes: int):  # type: ignore[no-untyped-def]
-    """Three convolutions with BatchNorm, of 16, 32 and 64 maps."""
-    from tf_keras import Sequential, layers
-
-    net = Sequential([layers.Input(input_shape)])
-    for number, filters in enumerate((16, 32, 64)):
-        net.add(layers.Conv2D(filters, 3, 1 + (number > 0), "same", use_bias=False))
-        net.add(layers.BatchNormalization(momentum=0.9))
-        net.add(layers.ReLU())
-    net.add(layers.GlobalAveragePooling2D())
-    net.add(layers.Dense(classes))
-    return net
 
 
 def early_bird(seeds: int) -> Iterator[str]:
