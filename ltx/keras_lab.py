@@ -101,6 +101,10 @@ class KerasLab(Lab):
         return self._program.data.image
 
     @property
+    def outputs_logits(self) -> bool:
+        return self._program.objective.outputs_logits
+
+    @property
     def epoch(self) -> int:
         return order.steps_per_epoch(len(self._program.data.train), self.task.recipe.batch_size)
 

@@ -58,6 +58,11 @@ class Lab(abc.ABC):
         """Height, width and channels of what the model sees."""
 
     @property
+    def outputs_logits(self) -> bool:
+        """Whether the model ends in logits; if not, in softmax, whose sum no weight changes."""
+        return True
+
+    @property
     @abc.abstractmethod
     def epoch(self) -> int:
         """The steps of one pass over the training split."""
@@ -219,8 +224,10 @@ class Lab(abc.ABC):
         """The derivative of the summed logits by every prunable weight, unmasked; it sees no data.
 
         All variables are taken absolute, the input is one image of ones, and BatchNorm
-        normalises by its statistics. Raises DivergedError where the flow overflows.
+        normalises by its statistics. Raises DivergedError where the flow overflows, UsageError for
+        a model that ends in softmax.
         """
+        self.check_flow()
         arrays = self._synaptic_flow(state, mask.check(self.prunable))
         for name, array in arrays.items():
             if not np.isfinite(array).all():
@@ -231,6 +238,14 @@ class Lab(abc.ABC):
         cost = flops.forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
         self.ledger.add(dataclasses.replace(cost, examples=0))
         return arrays
+
+    def check_flow(self) -> None:
+        """Raise UsageError where the model has no synaptic flow."""
+        if not self.outputs_logits:
+            raise UsageError(
+                f"{self.task.label}: expected a model that ends in logits, got one that ends in"
+                " softmax, whose outputs always sum to one; leave its softmax away"
+            )
 
     def recalibrated(
         self, state: State, mask: Mask, batches: int = 50, stream: str = "recalibrated"

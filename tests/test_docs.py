@@ -1,5 +1,6 @@
 """Docs: whatever a reader can copy runs as it stands, with less training where that takes long."""
 
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -10,8 +11,10 @@ import pytest
 import studied
 from ltx_plugins.imp import IMP
 
-from ltx import Pruning, Recipe, Store, Task
+import ltx
+from ltx import Pruning, Recipe, Store, Task, config, registry
 from ltx.cli import main
+from ltx.pruning import SCOPES
 from ltx.testing import FakeLab
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +80,34 @@ def test_every_study_is_explained(line, tmp_path, monkeypatch, capsys):
 def test_the_readme_shows_the_finder_as_it_is():
     shown = blocks(ROOT / "README.md", "python")[0]
     assert shown in (ROOT / "plugins" / "imp.py").read_text()
+
+
+def test_the_readme_has_every_finder_with_its_paper():
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if "arxiv.org" in line]
+    for plugin in registry.plugins():
+        if plugin.distribution == "ltx":
+            assert any(f"`{plugin.name}`" in row.split("|")[1] for row in rows if row[0] == "|")
+
+
+def test_the_page_on_finders_has_every_part_and_every_choice():
+    text = (ROOT / "docs" / "finders.md").read_text()
+    for module in (ltx.scores, ltx.structures):
+        for name in set(vars(module)) & set(config.CORE):
+            assert f"| `@{name}()` |" in text
+    for scope in SCOPES:
+        assert f"`{scope}`" in text
+    schedule = text.partition("## Schedule")[2]
+    for plugin in registry.plugins():
+        if plugin.distribution == "ltx":
+            row = next(line for line in schedule.splitlines() if f"`{plugin.name}`" in line)
+            fields = {f.name for f in dataclasses.fields(registry.load(plugin.name))}
+            assert set(re.findall(r"`(\w+)`", "|".join(row.split("|")[2:]))) <= fields
+
+
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "gin")])
+def test_every_configuration_builds_a_study(text, tmp_path):
+    (tmp_path / "study.gin").write_text(text)
+    assert config.load([str(tmp_path / "study.gin")]).study.finders
 
 
 def test_the_code_that_reads_a_ticket_reads_it(tmp_path):

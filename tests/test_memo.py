@@ -166,6 +166,16 @@ def test_siblings_are_remembered_too_and_share_the_ledger(store: Store) -> None:
     assert trained(store) == before
 
 
+class Softmax(FakeLab):
+    outputs_logits = False
+
+
+def test_a_softmax_shows_through(store: Store) -> None:
+    lab = MemoLab(Softmax(), store)
+    with pytest.raises(UsageError, match="ends in logits"):
+        lab.synaptic_flow(lab.init(), lab.dense())
+
+
 def test_the_rest_of_the_lab_shows_through(store: Store) -> None:
     inner, lab = pair(store, seed=4)
     for name in ("task", "seed", "prunable", "head", "image", "epoch", "fingerprint", "sealed"):
