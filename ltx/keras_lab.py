@@ -49,6 +49,7 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
             data_dir=data_dir,
         )
         _programs[key] = Program(task, engine, loaded)
+    _programs[key] = _programs.pop(key)  # the one that was not asked for longest goes first
     return _programs[key]
 
 
@@ -58,6 +59,7 @@ def mask_program(inner: Program, method: Learning) -> MaskProgram:
         if len(_mask_programs) == _MASK_PROGRAMS:
             del _mask_programs[next(iter(_mask_programs))]
         _mask_programs[inner, method] = MaskProgram(inner, method)
+    _mask_programs[inner, method] = _mask_programs.pop((inner, method))
     return _mask_programs[inner, method]
 
 

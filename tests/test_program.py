@@ -294,6 +294,17 @@ def test_labs_of_one_task_share_a_compiled_program():
     assert lab()._program is not lab(learning_rate=0.5)._program
 
 
+def test_the_program_that_was_not_used_longest_is_given_up(monkeypatch):
+    monkeypatch.setattr("ltx.keras_lab._programs", {})
+    monkeypatch.setattr("ltx.keras_lab._PROGRAMS", 2)
+    popular = lab()._program
+    rare = lab(learning_rate=0.5)._program
+    assert lab()._program is popular
+    assert lab(learning_rate=0.25)._program is not rare
+    assert lab()._program is popular
+    assert lab(learning_rate=0.5)._program is not rare
+
+
 def test_what_an_engine_cannot_do_is_said_before_training():
     with pytest.raises(UsageError, match="no gpu is here"):
         lab(engine=Engine(device="gpu"))
