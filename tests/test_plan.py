@@ -163,6 +163,12 @@ def test_the_half_of_a_training_that_a_checkpoint_holds_is_not_counted(store: St
     assert (cell.asked, cell.stored, cell.shared, cell.cost.steps) == (180, 50, 35, 95)
 
 
+def test_no_bound_makes_two_finders_alike_that_are_not(store: Store) -> None:
+    pair = {"imp": IMP2, "corrupted": Corrupted(of=IMP2)}
+    most, least = plan.bounds(Study(pair, tasks=(TASK,), seeds=1), opener(store), store)
+    assert [cell.cost for cell in most] == [cell.cost for cell in least]
+
+
 def test_the_bounds_are_two_plans_or_one_that_made_nothing_up(store: Store) -> None:
     made = Study({"imp": IMP2, **OPEN}, tasks=(TASK,), seeds=1)
     most, least = plan.bounds(made, opener(store), store)
