@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Sequence
 
-from ltx.errors import UsageError, unknown
+from ltx.parts import GLOROT_NORMAL, Shape, conv_norm, dense, fresh, halve, image_input, logits
+from ltx.residual import resnet_20, resnet_32, resnet_50, resnet_56
 
 # tf.keras must mean tf_keras in user code too, and TensorFlow reads this when it is imported.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -11,78 +12,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import tensorflow as tf
 import tf_keras
 
-Shape = tuple[int, int, int]
 Builder = Callable[..., tf_keras.Model]
-
-GLOROT_NORMAL = "glorot_normal"
-
-
-# ---- parts ----------------------------------------------------------------------------------
-
-
-def _image(input_shape: Shape) -> tf.Tensor:
-    if len(input_shape) != 3 or min(input_shape) < 1:
-        raise UsageError(
-            f"expected an input shape (height, width, channels) of at least (1, 1, 1), got "
-            f"{tuple(input_shape)}."
-        )
-    return tf_keras.Input(input_shape, name="image")
-
-
-def _fresh(initializer: str) -> tf_keras.initializers.Initializer:
-    # One instance for each layer: an unseeded instance used twice would repeat its values.
-    if not isinstance(initializer, str):
-        raise UsageError(
-            f"expected the name of a tf_keras initializer, like {GLOROT_NORMAL!r}, got a "
-            f"{type(initializer).__name__}."
-        )
-    try:
-        return tf_keras.initializers.get(initializer)
-    except ValueError as error:
-        known = ("glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal")
-        raise unknown("initializer", initializer, known) from error
-
-
-def _dense(x: tf.Tensor, units: int, name: str, initializer: str) -> tf.Tensor:
-    layer = tf_keras.layers.Dense(
-        units, activation="relu", kernel_initializer=_fresh(initializer), name=name
-    )
-    return layer(x)
-
-
-def _logits(x: tf.Tensor, classes: int, initializer: str) -> tf.Tensor:
-    # float32 whatever the policy: a half-precision cross-entropy loses small probabilities.
-    layer = tf_keras.layers.Dense(
-        classes, kernel_initializer=_fresh(initializer), dtype="float32", name="logits"
-    )
-    return layer(x)
-
-
-def _conv_norm(
-    x: tf.Tensor,
-    filters: int,
-    size: int,
-    name: str,
-    initializer: str,
-    *,
-    stride: int = 1,
-    relu: bool = True,
-) -> tf.Tensor:
-    x = tf_keras.layers.Conv2D(
-        filters,
-        size,
-        stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=_fresh(initializer),
-        name=name,
-    )(x)
-    x = tf_keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
-    return tf_keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
-
-
-def _halve(x: tf.Tensor, name: str) -> tf.Tensor:
-    return tf_keras.layers.MaxPool2D(name=name)(x) if min(x.shape[1:3]) > 1 else x
 
 
 # ---- fully connected and plain convolutional --------------------------------------------------
@@ -95,17 +25,17 @@ def lenet_300_100(
 
     Reference: Frankle & Carbin 2019, https://arxiv.org/abs/1803.03635, figure 2.
     """
-    image = _image(input_shape)
+    image = image_input(input_shape)
     x = tf_keras.layers.Flatten(name="flatten")(image)
-    x = _dense(x, 300, "dense_1", initializer)
-    x = _dense(x, 100, "dense_2", initializer)
-    return tf_keras.Model(image, _logits(x, classes, initializer), name="lenet_300_100")
+    x = dense(x, 300, "dense_1", initializer)
+    x = dense(x, 100, "dense_2", initializer)
+    return tf_keras.Model(image, logits(x, classes, initializer), name="lenet_300_100")
 
 
 def _plain(
     name: str, widths: Sequence[int], input_shape: Shape, classes: int, init: str
 ) -> tf.Tensor:
-    image = x = _image(input_shape)
+    image = x = image_input(input_shape)
     for pair, filters in enumerate(widths, start=1):
         for conv in (2 * pair - 1, 2 * pair):
             x = tf_keras.layers.Conv2D(
@@ -113,14 +43,14 @@ def _plain(
                 3,
                 padding="same",
                 activation="relu",
-                kernel_initializer=_fresh(init),
+                kernel_initializer=fresh(init),
                 name=f"conv_{conv}",
             )(x)
-        x = _halve(x, f"pool_{pair}")
+        x = halve(x, f"pool_{pair}")
     x = tf_keras.layers.Flatten(name="flatten")(x)
-    x = _dense(x, 256, "dense_1", init)
-    x = _dense(x, 256, "dense_2", init)
-    return tf_keras.Model(image, _logits(x, classes, init), name=name)
+    x = dense(x, 256, "dense_1", init)
+    x = dense(x, 256, "dense_2", init)
+    return tf_keras.Model(image, logits(x, classes, init), name=name)
 
 
 def conv_2(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
@@ -151,115 +81,38 @@ def conv_6(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -
     return _plain("conv_6", (64, 128, 256), input_shape, classes, initializer)
 
 
-# ---- residual ---------------------------------------------------------------------------------
+# ---- convolutional with BatchNorm -------------------------------------------------------------
 
 
-def _basic_block(x: tf.Tensor, filters: int, stride: int, name: str, init: str) -> tf.Tensor:
-    y = _conv_norm(x, filters, 3, f"{name}_conv1", init, stride=stride)
-    y = _conv_norm(y, filters, 3, f"{name}_conv2", init, relu=False)
-    return _join(x, y, stride, name, init)
+def convnet(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
+    """A small convnet with BatchNorm: 3x3 convolutions of 16, 32, 64 maps; 24K weights on MNIST.
 
+    The widths of resnet_20's stages, one layer each, the last two of stride 2, then global average
+    pooling. No paper's network, but one whose channels can be pruned by their scales in seconds.
 
-def _bottleneck(x: tf.Tensor, filters: int, stride: int, name: str, init: str) -> tf.Tensor:
-    y = _conv_norm(x, filters, 1, f"{name}_conv1", init)
-    y = _conv_norm(y, filters, 3, f"{name}_conv2", init, stride=stride)
-    y = _conv_norm(y, 4 * filters, 1, f"{name}_conv3", init, relu=False)
-    return _join(x, y, stride, name, init)
-
-
-def _join(x: tf.Tensor, y: tf.Tensor, stride: int, name: str, init: str) -> tf.Tensor:
-    if stride > 1 or x.shape[-1] != y.shape[-1]:
-        x = _conv_norm(x, y.shape[-1], 1, f"{name}_shortcut", init, stride=stride, relu=False)
-    x = tf_keras.layers.Add(name=f"{name}_add")([x, y])
-    return tf_keras.layers.ReLU(name=f"{name}_relu")(x)
-
-
-def _stages(
-    x: tf.Tensor,
-    block: Callable[..., tf.Tensor],
-    widths: Sequence[int],
-    depths: Sequence[int],
-    init: str,
-) -> tf.Tensor:
-    for stage, (filters, depth) in enumerate(zip(widths, depths, strict=True), start=1):
-        for number in range(1, depth + 1):
-            stride = 2 if stage > 1 and number == 1 else 1
-            x = block(x, filters, stride, f"stage{stage}_block{number}", init)
-    return tf_keras.layers.GlobalAveragePooling2D(name="pool")(x)
-
-
-def _cifar_resnet(depth: int, input_shape: Shape, classes: int, init: str) -> tf_keras.Model:
-    image = _image(input_shape)
-    x = _conv_norm(image, 16, 3, "conv", init)
-    x = _stages(x, _basic_block, (16, 32, 64), [(depth - 2) // 6] * 3, init)
-    return tf_keras.Model(image, _logits(x, classes, init), name=f"resnet_{depth}")
-
-
-def resnet_20(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
-    """ResNet-20 for small images: three stages of 16, 32, 64; 274K parameters on CIFAR-10.
-
-    Shortcuts that change shape are 1x1 projections, here and in resnet_32 and resnet_56, as in
-    the lottery-ticket papers and open_lth: 274K is the count with them.
-
-    Reference: He et al. 2015, https://arxiv.org/abs/1512.03385, section 4.2.
+    Reference: Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167 (BatchNorm).
     """
-    return _cifar_resnet(20, input_shape, classes, initializer)
-
-
-def resnet_32(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
-    """ResNet-32 for small images: three stages of 16, 32, 64; 0.47M parameters on CIFAR-10.
-
-    Reference: He et al. 2015, https://arxiv.org/abs/1512.03385, section 4.2.
-    """
-    return _cifar_resnet(32, input_shape, classes, initializer)
-
-
-def resnet_56(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
-    """ResNet-56 for small images: three stages of 16, 32, 64; 0.86M parameters on CIFAR-10.
-
-    Reference: He et al. 2015, https://arxiv.org/abs/1512.03385, section 4.2.
-    """
-    return _cifar_resnet(56, input_shape, classes, initializer)
-
-
-def resnet_50(
-    input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL, stem: str = "auto"
-) -> tf_keras.Model:
-    """ResNet-50 with bottleneck blocks; 25.6M parameters on ImageNet.
-
-    The stride sits in the 3x3 convolution ("v1.5"). `stem` is "imagenet" (7x7 stride 2, then a
-    3x3 pool of stride 2), "cifar" (3x3 stride 1) or "auto": cifar when a side is under 64 pixels.
-
-    Reference: He et al. 2015, https://arxiv.org/abs/1512.03385, table 1.
-    """
-    if stem not in ("auto", "cifar", "imagenet"):
-        raise unknown("stem of model 'resnet_50'", stem, ("auto", "cifar", "imagenet"))
-    image = _image(input_shape)
-    if stem == "cifar" or (stem == "auto" and min(input_shape[:2]) < 64):
-        x = _conv_norm(image, 64, 3, "conv", initializer)
-    else:
-        x = _conv_norm(image, 64, 7, "conv", initializer, stride=2)
-        x = tf_keras.layers.MaxPool2D(3, 2, padding="same", name="stem_pool")(x)
-    x = _stages(x, _bottleneck, (64, 128, 256, 512), (3, 4, 6, 3), initializer)
-    return tf_keras.Model(image, _logits(x, classes, initializer), name="resnet_50")
-
-
-# ---- VGG --------------------------------------------------------------------------------------
+    image = x = image_input(input_shape)
+    for number, filters in enumerate((16, 32, 64), start=1):
+        stride = 1 if number == 1 else 2
+        x = conv_norm(x, filters, 3, f"conv_{number}", initializer, stride=stride)
+    x = tf_keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    return tf_keras.Model(image, logits(x, classes, initializer), name="convnet")
 
 
 def _vgg(
     depth: int, counts: Sequence[int], input_shape: Shape, classes: int, init: str
 ) -> tf_keras.Model:
-    image = x = _image(input_shape)
+    image = x = image_input(input_shape)
     for block, (filters, count) in enumerate(
         zip((64, 128, 256, 512, 512), counts, strict=True), start=1
     ):
         if block > 1:
-            x = _halve(x, f"block{block - 1}_pool")
+            x = halve(x, f"block{block - 1}_pool")
         for number in range(1, count + 1):
-            x = _conv_norm(x, filters, 3, f"block{block}_conv{number}", init)
+            x = conv_norm(x, filters, 3, f"block{block}_conv{number}", init)
     x = tf_keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return tf_keras.Model(image, _logits(x, classes, init), name=f"vgg_{depth}")
+    return tf_keras.Model(image, logits(x, classes, init), name=f"vgg_{depth}")
 
 
 def vgg_11(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
@@ -295,6 +148,7 @@ BUILDERS: dict[str, Builder] = {
         conv_2,
         conv_4,
         conv_6,
+        convnet,
         resnet_20,
         resnet_32,
         resnet_56,

@@ -1,4 +1,4 @@
-"""Command line: `ltx run`, `explain`, `status`, `tickets`, `plugins`, `data` and the others."""
+"""Command line: `ltx run`, `explain`, `status`, `report`, `tickets`, `check` and the others."""
 
 import argparse
 import difflib
@@ -103,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     add("run", _run, "Run the study of a gin file and print its table.")
+    report = add("report", _report, "Write the page that shows what a study found.")
+    report.add_argument("--out", default="report.html", help="the page; default report.html")
+    report.add_argument("--study", default="", help="what the study's id begins with; the latest")
+    report.add_argument("--figures", metavar="DIR", help="where to put all plots as SVG and PDF")
+    report.add_argument("--data", metavar="DIR", help="where to put all numbers as CSV and Parquet")
     add("explain", _explain, "Show what `run` with these flags would train, and what it takes.")
     status = add("status", _status, "Show where the newest study of a store stands.")
     status.add_argument("id", nargs="?", help="what a study's id begins with, or `all`")
@@ -110,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     tickets.add_argument("action", choices=("list", "show"), nargs="?", default="list")
     tickets.add_argument("id", nargs="?", help="what the ticket's id begins with")
     add("plugins", _plugins, "List the installed finders.")
+    check = add("check", _check, "Hold an installed finder against all that ltx relies on.")
+    check.add_argument("finder", help="the name that `ltx plugins` lists")
     data = add("data", _data, "List data sets, download one, or import Debian's Fashion-MNIST.")
     data.add_argument("action", choices=("list", "prepare", "import"), nargs="?", default="list")
     data.add_argument("set", nargs="?", help="a TFDS name, as in mnist or cifar10")
@@ -184,6 +191,23 @@ def _seeds(text: str | None) -> Iterator[str]:
     yield f"Study.seeds = {text if ',' not in text else f'({text})'}"
 
 
+def _report(options: argparse.Namespace) -> int:
+    from ltx.store import Store
+
+    store = Store(FLAGS.store, create=False)
+    try:
+        from ltx import report
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"report: {error.name} is not installed; `pip install 'ltx[report]'` brings it"
+        ) from error
+    for path in report.write(
+        store, options.out, study=options.study, figures=options.figures, data=options.data
+    ):
+        print(path)
+    return 0
+
+
 def _tickets(options: argparse.Namespace) -> int:
     import json
 
@@ -226,6 +250,30 @@ def _plugins(options: argparse.Namespace) -> int:
         table.plain(["plugin", "kind", "distribution", "version", "status"], rows)
     )
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from ltx import config, conformance, registry, table
+    from ltx.bench import Bench, example
+    from ltx.finder import Finder
+    from ltx.testing import WatchedLab
+
+    cls = registry.load(options.finder)
+    if not issubclass(cls, Finder):
+        raise UsageError(f"check: expected a finder, {options.finder!r} is a score")
+    if FLAGS.gin_file or FLAGS.gin_param:
+        finder = config.build(
+            options.finder, FLAGS.gin_file, FLAGS.gin_param, FLAGS.allow_gin_imports
+        )
+    else:
+        finder = example(cls)
+    bench, rows = Bench(finder, WatchedLab), []  # type: ignore[arg-type]
+    for name in conformance.CHECKS:
+        verdict = conformance.judge(bench, name)
+        rows.append([verdict.check, verdict.outcome, verdict.text])
+    print(finder)
+    table.console().print(table.plain(["check", "verdict", ""], rows))
+    return 1 if any(row[1] == "failed" for row in rows) else 0
 
 
 def _data(options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from ltx.errors import LtxError, UsageError, unknown
 from ltx.learned import METHODS
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
+from ltx.schedule import PolynomialDecay
 from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Snip, Synflow
 from ltx.structures import Blocks, ByChannel, NofM, Unstructured
 from ltx.study import Study
@@ -25,7 +26,7 @@ from ltx.task import Task
 
 _SCORES = (Magnitude, Criterion, Snip, Grasp, Synflow, BatchNormScale, Random)
 _STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
-_CORE = (Study, Task, Recipe, Engine, Pruning, *_STRUCTURES, *_SCORES, *METHODS)
+_CORE = (Study, Task, Recipe, Engine, Pruning, PolynomialDecay, *_STRUCTURES, *_SCORES, *METHODS)
 CORE = {cls.__name__: cls for cls in _CORE}
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)
@@ -35,6 +36,8 @@ _EXAMPLES = {
     "Recipe": "Task.recipe = @Recipe()",
     "Pruning": "imp.pruning = @Pruning()",
 }
+# Those that some text refers to, even if what it sets is bound anew by a later one.
+_MACROS: set[str] = set()
 _ERRORS = (
     ValueError,
     KeyError,
@@ -57,17 +60,38 @@ class Config:
 
 def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool = False) -> Config:
     """Apply gin files, then bindings, in their order; the last one to bind a name wins."""
-    gin.clear_config()
-    for file in files:
-        _apply_file(_resolve(file), allow_imports)
-    for param in params:
-        _apply(param, f"--gin_param={param}", Path(), allow_imports)
+    _apply_all(files, params, allow_imports)
     with _translated("configuration"):
         gin.finalize()
         study = gin.get_configurable("ltx.Study")()
         engine = gin.get_configurable("ltx.Engine")()
         _check_all_used()
         return Config(study, engine, gin.config_str())
+
+
+def build(
+    name: str, files: Sequence[str] = (), params: Sequence[str] = (), allow_imports: bool = False
+) -> object:
+    """What `@name()` stands for under gin files and bindings."""
+    _apply_all(files, params, allow_imports)
+    with _translated("configuration"):
+        _known(name.rpartition("/")[2], "configuration", allow_imports)
+        gin.finalize()
+        scope, _, selector = name.rpartition("/")
+        with gin.config_scope(scope or None):
+            made = gin.get_configurable(selector)()
+        if not files:  # a study's file rightly sets more
+            _check_all_used()
+        return made
+
+
+def _apply_all(files: Sequence[str], params: Sequence[str], allow_imports: bool) -> None:
+    gin.clear_config()
+    _MACROS.clear()
+    for file in files:
+        _apply_file(_resolve(file), allow_imports)
+    for param in params:
+        _apply(param, f"--gin_param={param}", Path(), allow_imports)
 
 
 def _check_all_used() -> None:
@@ -77,7 +101,10 @@ def _check_all_used() -> None:
         read = any(
             n == selector and (not scope or f"{s}/".startswith(f"{scope}/")) for s, n in used
         )
-        if selector != "gin.macro" and not read:
+        if selector == "gin.macro":
+            if scope not in _MACROS:
+                raise unknown("macro", scope, _MACROS, f"It is set, but no text has %{scope}.")
+        elif not read:
             name = selector.rpartition(".")[2]
             raise UsageError(
                 f"{name}.{next(iter(settings))} is set, but nothing in the study uses {name}; refer"
@@ -141,6 +168,10 @@ class _Delegate(gin.config.ParserDelegate):
         _known(scoped_name.rpartition("/")[2], self._where, self._allow_imports)
         return super().configurable_reference(scoped_name, evaluate)
 
+    def macro(self, name: str) -> object:
+        _MACROS.add(name)
+        return super().macro(name)
+
 
 def _known(name: str, where: str, allow_imports: bool) -> type | None:
     """The class of that name, a plugin's loaded; None for what an imported module registered."""
@@ -179,6 +210,11 @@ def _translated(where: str) -> Iterator[None]:
         # gin appends a line for every configurable on the way; the first says it all.
         raise UsageError(str(error).split("\n", maxsplit=1)[0]) from error
     except _ERRORS as error:
+        if macro := re.search(r"No bindings specified for '(.*)/gin\.macro'", str(error)):
+            raise UsageError(
+                f"{where}: %{macro[1]} is used and nowhere set; add {macro[1]} = ... or write"
+                " its value in its place"
+            ) from error
         # Python's own complaint about a token names objects in memory; gin's, behind it, the token.
         text = re.sub(r"malformed node or string.*?(?=Failed to parse)", "", str(error))
         raise UsageError(f"{where}: {' '.join(text.split())}") from error

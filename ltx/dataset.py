@@ -46,7 +46,7 @@ class Split:
 
     @property
     def images(self) -> np.ndarray:
-        """All images, read-only uint8 [n, height, width, channels]; a new copy if n < m."""
+        """All images, read-only uint8 [n, height, width, channels]; a copy if n < m or shuffled."""
         if self.shuffle is None:
             return self._whole(self.source)
         made = np.empty((len(self), *self.source.shape[1:]), self.source.dtype)

@@ -47,7 +47,6 @@ def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> 
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     text = f"unknown {kind} {str(name)!r}"
-    if close:
-        text += f": did you mean {' or '.join(close)}?"
+    text += f": did you mean {' or '.join(close)}?" if close else "."
     text += f" Known: {', '.join(names) or 'none'}."
     return UsageError(f"{text} {remedy}".strip())

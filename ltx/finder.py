@@ -1,7 +1,7 @@
 """Finder: a frozen dataclass with one method that yields tickets, and all that a plugin must be."""
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from ltx.errors import UsageError
@@ -15,10 +15,12 @@ class Finder(abc.ABC):
     A finder is a frozen dataclass: its fields are its settings, bound by gin. It never sees a
     Keras variable, a file or the test split, and writes no resume code: every training it asks the
     lab for is remembered. It yields tickets of falling density, the dense network first where it
-    has trained it. A `control` is a finder that is expected not to win.
+    has trained it. A `control` is a finder that is expected not to win. `waived` names the checks
+    of `ltx check` that a finder fails by design, each with the reason.
     """
 
     control: ClassVar[bool] = False
+    waived: ClassVar[Mapping[str, str]] = {}
 
     @abc.abstractmethod
     def find(self, lab: Lab) -> Iterator[Ticket]:
@@ -26,6 +28,15 @@ class Finder(abc.ABC):
 
     def check(self, lab: Lab) -> None:  # noqa: B027 (optional: most finders have nothing to check)
         """Raise UsageError, before any training, where these settings cannot work on this lab."""
+
+    @classmethod
+    def example(cls, of: "Finder") -> "Finder":
+        """The finder as `ltx check` tries it, in a training of 60 steps with 10 to the epoch.
+
+        `of` is for finders that build on another. By default all settings are the defaults.
+        """
+        del of
+        return cls()
 
 
 def inner(of: "Finder | None", owner: str) -> "Finder":

@@ -13,9 +13,10 @@ from ltx.budget import Budget
 from ltx.channels import Channels
 from ltx.errors import BudgetError, CorruptError
 from ltx.history import History, Metrics
-from ltx.lab import Lab, Run
+from ltx.lab import Lab
 from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.run import Run
 from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import Store
@@ -65,6 +66,10 @@ class MemoLab(Lab):
     @property
     def image(self) -> tuple[int, int, int]:
         return self.inner.image
+
+    @property
+    def outputs_logits(self) -> bool:
+        return self.inner.outputs_logits
 
     @property
     def epoch(self) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ltx.architectures import BUILDERS, Builder, Shape
+from ltx.architectures import BUILDERS, Builder
 from ltx.errors import UsageError, unknown
+from ltx.parts import Shape
 
 # tf.keras must mean tf_keras in user code too, and TensorFlow reads this when it is imported.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")

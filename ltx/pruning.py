@@ -151,7 +151,14 @@ class Pruning:
             _check_scores(weight, mask, scores)
         structure, groups = self.structure, self._groups(lab)
         alive = structure.alive(lab, mask)
-        worth = structure.scores(lab, mask, scores)
+        with np.errstate(invalid="ignore"):  # infinities may cancel, and are refused below
+            worth = structure.scores(lab, mask, scores)
+        for group in groups:
+            if bad := _nans(worth[group.name], alive[group.name]):
+                raise UsageError(
+                    f"score of {group.name}: {bad} {structure.unit} are NaN, for they hold"
+                    " infinities of both signs"
+                )
         left = dict(alive)
         for names, count in self._counts(groups, alive):
             left.update(
@@ -212,8 +219,13 @@ def _check_scores(weight: Weight, mask: Mask, scores: Mapping[str, np.ndarray]) 
         raise UsageError(
             f"score of {weight.name}: expected shape {weight.shape}, got {array.shape}"
         )
-    # The largest of all is NaN where any is, and takes no memory to find.
-    if array.dtype.kind != "f" or not np.isnan(array.max(initial=0)):
-        return
-    if bad := int(np.isnan(array[mask[weight.name]]).sum()):
+    if bad := _nans(array, mask[weight.name]):
         raise UsageError(f"score of {weight.name}: {bad} values are NaN")
+
+
+def _nans(scores: np.ndarray, keep: np.ndarray) -> int:
+    """How many of the survivors have no score."""
+    # The largest of all is NaN where any is, and takes no memory to find.
+    if scores.dtype.kind != "f" or not np.isnan(scores.max(initial=0)):
+        return 0
+    return int(np.isnan(scores[keep]).sum())

@@ -95,6 +95,18 @@ def _register(entry: metadata.EntryPoint) -> type:
         return register(entry.load())
 
 
+@functools.cache
+def selector(cls: type) -> str:
+    """The name by which gin knows the class; one that no entry point offers is registered now."""
+    for name, found in entries().items():
+        if any(entry.value == f"{cls.__module__}:{cls.__qualname__}" for entry in found):
+            load(name)
+            return name
+    with gin.unlock_config():
+        gin.register(cls.__name__, module=cls.__module__)(cls)
+    return f"{cls.__module__}.{cls.__name__}"
+
+
 def _origin(entry: metadata.EntryPoint) -> str:
     """The distribution that offers it, and that one's version."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown ?"

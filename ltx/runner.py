@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,11 @@ from ltx import outlook, pace, plan, quiet, registry, study, table
 from ltx.budget import Budget, Limit
 from ltx.config import Config
 from ltx.errors import BudgetError, LtxError
-from ltx.identity import describe
 from ltx.lab import Lab
 from ltx.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.plan import Pace
-from ltx.store import Store, versions
+from ltx.record import Record
+from ltx.store import Store
 from ltx.study import Failure, Row
 from ltx.task import Task
 
@@ -55,21 +56,32 @@ def run(
             return MemoLab(lab, store, memo_bytes, checkpoint_seconds, budget)
 
         study.check(asked.study, open_lab)
-        record = _provenance(asked, command)
-        store.put_study(asked.study.id, record)
+        plugins = [vars(plugin) for plugin in registry.plugins()]
+        record = Record.of(
+            asked.study, asked.engine, command=command, config=asked.text, plugins=plugins
+        )
         store.record({"study": asked.study.id, "is": "started"})
         rows: list[Row] = []
         failures: list[Failure] = []
         try:
-            for result in study.run(asked.study, open_lab, store):
-                (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
-                tell(result)
+            with _recorded(record, store, rows, failures, checkpoint_seconds) as save:
+                for result in study.run(asked.study, open_lab, store):
+                    (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
+                    tell(result)
+                    save()
         except BudgetError as error:
             ended = error
-    store.put_study(asked.study.id, {**record, **_results(rows, failures)})
     from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
 
-    summary.show(table.console(), rows, failures)
+    planned = asked.study
+    summary.show(
+        table.console(),
+        rows,
+        failures,
+        margin=planned.margin,
+        seeds=planned.seeds,
+        controls=[label for label, finder in planned.finders.items() if finder.control],
+    )
     if ended:
         raise ended
     return 1 if failures else 0
@@ -125,38 +137,33 @@ def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B00
         _log.warning("%s: %s", lab.task.label, lab.coverage)
 
 
-def _provenance(asked: Config, command: str) -> dict[str, object]:
-    return {
-        "kind": "study",
-        "id": asked.study.id,
-        "command": command,
-        "config": asked.text,
-        "study": describe(asked.study),
-        "cells": {
-            "tasks": asked.study.labels,
-            "finders": list(asked.study.finders),
-            "seeds": list(asked.study.seeds),
-        },
-        "engine": describe(asked.engine),
-        "versions": versions(),
-        "plugins": [vars(plugin) for plugin in registry.plugins()],
-    }
+@contextlib.contextmanager
+def _recorded(
+    record: Record, store: Store, rows: list[Row], failures: list[Failure], seconds: float
+) -> Iterator[Callable[[], None]]:
+    """Keep the study's record in the store: before it begins, now and then, and at its end."""
+    saved = time.monotonic()
 
+    def save(finished: bool = False) -> None:
+        nonlocal saved
+        now = dataclasses.replace(
+            record, rows=tuple(rows), failures=tuple(failures), finished=finished
+        )
+        store.put_study(record.id, now.document())
+        saved = time.monotonic()
 
-def _results(rows: list[Row], failures: list[Failure]) -> dict[str, object]:
-    return {
-        "trials": [
-            {
-                "task": r.task,
-                "finder": r.finder,
-                "control": r.control,
-                "seed": r.seed,
-                "trial": r.trial.id,
-            }
-            for r in rows
-        ],
-        "failures": [dataclasses.asdict(failure) for failure in failures],
-    }
+    def save_if_due() -> None:
+        if time.monotonic() - saved >= seconds:
+            save()
+
+    save()
+    try:
+        yield save_if_due
+    except BaseException:
+        with contextlib.suppress(LtxError):  # what stopped the study is the error to be told
+            save()
+        raise
+    save(finished=True)
 
 
 @contextlib.contextmanager

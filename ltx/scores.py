@@ -87,6 +87,9 @@ class Synflow:
     synaptic flow, https://arxiv.org/abs/2006.05467
     """
 
+    def check(self, lab: Lab) -> None:
+        lab.check_flow()
+
     def __call__(self, lab: Lab, state: State, mask: Mask) -> dict[str, np.ndarray]:
         flows = lab.synaptic_flow(state, mask)
         return {name: np.abs(state.weights[name]) * flows[name] for name in mask}

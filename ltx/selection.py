@@ -21,7 +21,10 @@ def drop_lowest(
     values.partition(count - 1)
     threshold = values[count - 1]
     del values
-    left = {name: (scores[name] >= threshold) & keep for name, keep in mask.items()}
+    # In C order, whatever that of the scores, so that ties can be dropped in place.
+    left = {name: np.greater_equal(scores[name], threshold, order="C") for name in mask}
+    for name, keep in mask.items():
+        left[name] &= keep
     missing = count - total + sum(int(np.count_nonzero(keep)) for keep in left.values())
     _drop_ties(scores, left, threshold, missing)
     return left
@@ -51,16 +54,23 @@ def _drop_ties(
     missing: int,
 ) -> None:
     """Take `missing` of the survivors that score exactly the threshold out of `left`."""
-    places, start = [], 0
+    counts = {
+        name: int(np.count_nonzero((scores[name] == threshold) & keep))
+        for name, keep in left.items()
+    }
     small = sum(keep.size for keep in left.values()) < 2**31
+    ties = np.empty(sum(counts.values()), np.int32 if small else np.int64)
+    start = filled = 0
     for name, keep in left.items():
-        here = np.flatnonzero((scores[name] == threshold) & keep)
-        here += start
-        places.append(here.astype(np.int32) if small else here)
+        if counts[name]:
+            here = np.flatnonzero((scores[name] == threshold) & keep)
+            here += start
+            ties[filled : filled + here.size] = here
+            filled += here.size
         start += keep.size
-    ties = np.concatenate(places)
     if missing < ties.size:
-        ties = np.random.default_rng(ties.size).permutation(ties)[:missing]
+        np.random.default_rng(ties.size).shuffle(ties)
+        ties = ties[:missing]
         ties.sort()
     start = 0
     for keep in left.values():

@@ -99,12 +99,11 @@ def _standing(store: Store, record: dict, log: list[dict], last: float | None) -
 
 
 def _places(record: Mapping) -> dict[tuple, Place]:
-    cells = record.get("cells") or {"tasks": [], "finders": [], "seeds": []}
     return {
         (task, finder, seed): Place(task, finder, seed)
-        for task in cells["tasks"]
-        for finder in cells["finders"]
-        for seed in cells["seeds"]
+        for task in record.get("tasks", ())
+        for finder in record.get("finders", ())
+        for seed in record.get("seeds", ())
     }
 
 

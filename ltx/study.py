@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ltx import identity
-from ltx.checks import check_count
+from ltx.checks import check_count, check_number
 from ltx.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.finder import Finder
 from ltx.lab import Lab
@@ -23,12 +23,14 @@ OpenLab = Callable[[Task, int, bool], Lab]
 class Study:
     """Which finders, under the labels that tables show, on which tasks, with how many seeds.
 
-    `seeds` is a count, or the seeds themselves.
+    `seeds` is a count, or the seeds themselves; `margin` the share of the test examples, less than
+    which is no loss of accuracy worth the name.
     """
 
     finders: Mapping[str, Finder] = dataclasses.field(default_factory=dict)
     tasks: Sequence[Task] = (Task(),)
     seeds: Any = 3
+    margin: float = 0.003
 
     def __post_init__(self) -> None:
         if not isinstance(self.finders, Mapping) or not self.finders:
@@ -52,6 +54,7 @@ class Study:
         if len(set(seeds)) != len(seeds):
             raise UsageError(f"Study.seeds: expected different seeds, got {list(seeds)}")
         object.__setattr__(self, "seeds", tuple(seeds))
+        check_number("Study.margin", self.margin, least=0, below=1)
 
     @property
     def id(self) -> str:
@@ -98,6 +101,11 @@ def check(study: Study, open_lab: OpenLab) -> None:
             )
         lab = open_lab(task, study.seeds[0], True)
         lab.steps(task.recipe.warmup)
+        if not lab.steps():
+            raise UsageError(
+                f"Recipe.length {task.recipe.length}: {task.label} would not train at all; give it"
+                " a step or more (for untrained subnetworks see @supermask())"
+            )
         for label, finder in study.finders.items():
             try:
                 identity.identity(finder)

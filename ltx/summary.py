@@ -7,21 +7,30 @@ import rich.console
 import rich.table
 
 from ltx import table, verdict
+from ltx.paired import MOST, Interval
 from ltx.study import Failure, Row
-from ltx.verdict import Interval, Level
+from ltx.verdict import Level
 
 
-def show(console: rich.console.Console, rows: Sequence[Row], failures: Sequence[Failure]) -> None:
+def show(
+    console: rich.console.Console,
+    rows: Sequence[Row],
+    failures: Sequence[Failure],
+    *,
+    margin: float = verdict.MARGIN,
+    seeds: Sequence[int] = (),
+    controls: Sequence[str] = (),
+) -> None:
     """Print each finder's table with its verdict in a sentence, then what stopped early."""
     groups: dict[tuple[str, str], list[Level]] = {}
-    for level in verdict.levels(rows):
+    for level in verdict.levels(rows, margin=margin, seeds=seeds, controls=controls):
         groups.setdefault((level.task, level.finder), []).append(level)
     for (task, finder), found in groups.items():
-        console.print(
-            f"\n{finder} on {task}, test accuracy over {found[0].seeds} seeds\n", style="bold"
-        )
+        seen = max(level.seeds for level in found)
+        console.print(f"\n{finder} on {task}, test accuracy over {seen} seeds\n", style="bold")
         console.print(_table(found))
-        console.print(f"\n{verdict.sentence(found)}", soft_wrap=True)
+        console.print("\n".join(["", *_reasons(found)]), soft_wrap=True)
+        console.print(verdict.sentence(found), soft_wrap=True)
     for failure in failures:
         console.print(
             f"\n{failure.finder} on {failure.task}, seed {failure.seed} stopped early:"
@@ -31,14 +40,21 @@ def show(console: rich.console.Console, rows: Sequence[Row], failures: Sequence[
 
 
 def _table(levels: Sequence[Level]) -> rich.table.Table:
-    """The levels of one finder on one task, its controls beside it."""
+    """The levels of one finder on one task, its controls beside it.
+
+    `p` is the corrected one of the verdict, and where nothing is shown the least there is; `seeds`
+    is how many more may settle it.
+    """
     controls = list(dict.fromkeys(name for level in levels for name in level.controls))
     columns = [
         "level",
         "density",
         "accuracy",
         "early stop",
-        *(text for name in controls for text in (f"{name} (control)", "early stop")),
+        *(text for name in controls for text in (f"{name}\n(control)", "early stop")),
+        "verdict",
+        "p",
+        "seeds",
     ]
     rows = [
         [
@@ -47,11 +63,46 @@ def _table(levels: Sequence[Level]) -> rich.table.Table:
             _percent(level.accuracy),
             _steps(level.early_stop),
             *(text for name in controls for text in _control(level, name)),
-            level.verdict if level.level > 0 else "dense",
+            *_judged(level),
         ]
         for level in levels
     ]
-    return table.plain([*columns, "verdict"], rows, right=range(len(columns)))
+    if any(level.missing for level in levels):
+        columns.append("missing")
+        for row, level in zip(rows, levels, strict=True):
+            row.append(_missing(level))
+    return table.plain(columns, rows, right=range(len(columns)))
+
+
+def _judged(level: Level) -> tuple[str, str, str]:
+    if level.level == 0:
+        return "dense", "", ""
+    p = level.p.get(level.verdict, min(level.p.values()))
+    more = level.more_seeds
+    if math.isnan(more):
+        asked = "?"
+    elif math.isinf(more):
+        asked = f"+>{MOST}"
+    else:
+        asked = f"+{more:.0f}" if more else ""
+    # Rounded up, so that what is not shown never reads as if it were.
+    return level.verdict, f"{math.ceil(p * 1000) / 1000:.3f}", asked
+
+
+def _reasons(found: Sequence[Level]) -> list[str]:
+    """A line for each verdict and reason, with the levels that share them."""
+    shared: dict[str, list[str]] = {}
+    for level in found:
+        if level.level > 0:
+            shared.setdefault(f"{level.verdict}: {level.reason}", []).append(str(level.level))
+    return [
+        f"level{'s' * (len(numbers) > 1)} {', '.join(numbers)}: {text}"
+        for text, numbers in shared.items()
+    ]
+
+
+def _missing(level: Level) -> str:
+    return f"{len(level.missing)} of {len(level.missing) + level.seeds}" if level.missing else ""
 
 
 def _control(level: Level, name: str) -> tuple[str, str]:

@@ -1,275 +1,53 @@
-"""FakeLab: the lab of a network small enough for numpy, for testing finders in milliseconds."""
+"""Testing: what a test of finders needs, a FakeLab and a test case of all that ltx relies on."""
 
-import dataclasses
-import functools
+import unittest
+from collections.abc import Callable
+from typing import ClassVar
 
-import numpy as np
+from ltx import conformance
+from ltx.bench import Bench, Watched, example
+from ltx.fake_lab import RECIPE, FakeLab
+from ltx.finder import Finder
 
-from ltx import identity, order, sample
-from ltx.channels import Axis, Channels
-from ltx.history import History, Metrics
-from ltx.lab import Lab, Ledger, Run
-from ltx.learned import Learning
-from ltx.mask import Mask
-from ltx.recipe import Recipe
-from ltx.schedule import PolynomialDecay
-from ltx.state import State
-from ltx.task import Task
-from ltx.weight import Weight
-
-HIDDEN = 12
-RECIPE = Recipe(
-    optimizer="momentum", learning_rate=0.1, batch_size=20, length="60it", eval_every="10it"
-)
-_SPLITS = {"train": 200, "validation": 100, "test": 100}
+__all__ = ["RECIPE", "FakeLab", "FinderTestCase", "WatchedLab"]
 
 
-class FakeLab(Lab):
-    """A network with one hidden layer of 12 units on made-up images, trained by momentum in numpy.
+class WatchedLab(Watched, FakeLab):
+    """The FakeLab of the checks."""
 
-    It keeps the whole contract of `Lab` without TensorFlow. The data depend on the task's `data`
-    name, so that transfer between two names is transfer between two problems; `image` defaults to
-    4x4x1 and the number of classes is 4, or N for a name that ends in `/N`.
+
+class FinderTestCase(unittest.TestCase):
+    """Every check of `ltx check` as a test of its own; set FINDER and add nothing.
+
+        class TestMine(FinderTestCase):
+            FINDER = Mine(rounds=2)
+
+    A class stands for its `example`. What a finder fails by design it says itself: Finder.waived.
     """
 
-    def __init__(
-        self,
-        task: Task | None = None,
-        seed: int = 0,
-        *,
-        sealed: bool = True,
-        ledger: Ledger | None = None,
-    ) -> None:
-        self.task = task or Task(data="fake", model="fake", recipe=RECIPE)
-        self.task.recipe.check_scales((), self.task.label)
-        self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
-        sample.check_classes(f"Task.classes of {self.task.data!r}", self.task.classes, self._made)
+    FINDER: ClassVar[Finder | type[Finder]]
+    LAB: ClassVar[type[Watched]] = WatchedLab
+    _bench: ClassVar[Bench]
 
-    @property
-    def image(self) -> tuple[int, int, int]:
-        return self.task.image or (4, 4, 1)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "FINDER"):
+            return  # a class for others to derive from
+        for name, check in conformance.CHECKS.items():
+            setattr(cls, f"test_{name}", _test(name, check))
 
-    @property
-    def _made(self) -> int:
-        """The classes of the set before any are left away."""
-        return int(self.task.data.partition("/")[2] or 4)
-
-    @property
-    def classes(self) -> int:
-        return len(self.task.classes) or self._made
-
-    @property
-    def prunable(self) -> tuple[Weight, ...]:
-        inputs = int(np.prod(self.image))
-        return (
-            Weight("hidden/kernel", (inputs, HIDDEN)),
-            Weight("output/kernel", (HIDDEN, self.classes), is_output=True),
-        )
-
-    @property
-    def channels(self) -> tuple[Channels, ...]:
-        made = Axis("hidden/kernel", 1, HIDDEN)
-        taken = Axis("output/kernel", 0, HIDDEN)
-        return (Channels(HIDDEN, (made,), (taken,), riders=("hidden/bias",)),)
-
-    @property
-    def head(self) -> tuple[str, ...]:
-        return ("output/kernel", "output/bias")
-
-    @property
-    def epoch(self) -> int:
-        return order.steps_per_epoch(len(self._data["train"][1]), self.task.recipe.batch_size)
-
-    @property
-    def fingerprint(self) -> str:
-        return identity.identity({"fake": self.task})
-
-    def init(self, stream: str = "init") -> State:
-        rng = self.rng("weights", stream)
-        weights = {"hidden/bias": np.zeros(HIDDEN), "output/bias": np.zeros(self.classes)}
-        for weight in self.prunable:
-            scale = np.sqrt(2 / sum(weight.shape))
-            weights[weight.name] = rng.normal(0, scale, weight.shape)
-        return State({name: array.astype(np.float32) for name, array in weights.items()})
-
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
-        recipe, whole, every = (
-            self.task.recipe,
-            self.steps(),
-            max(1, self.steps(self.task.recipe.eval_every)),
-        )
-        state = state.masked(mask)
-        weights = {name: array.copy() for name, array in state.weights.items()}
-        speed = {
-            name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()
-        }
-        images, labels = self._data["train"]
-        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
-        rates = recipe.learning_rates(state.step, stop, self.epoch)
-        points = []
-        for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
-            gradients = mask.apply(_gradients(weights, images[rows], labels[rows]))
-            for name, gradient in gradients.items():
-                speed[name] = np.float32(recipe.momentum) * speed[name] - rate * gradient
-                weights[name] = weights[name] + speed[name]
-            if step % every == 0 or step == whole:
-                metrics = _measure(weights, *self._data["validation"])
-                points.append((step, metrics.loss, metrics.accuracy))
-        slots = {f"momentum:{name}": array for name, array in speed.items()}
-        return Run(
-            State(weights, slots=slots, step=stop), History(*map(tuple, zip(*points, strict=True)))
-        )
-
-    def _train_mask(
-        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
-    ) -> Run:
-        recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
-        every, whole = max(1, self.steps(recipe.eval_every)), self.steps()
-        scores = {name: state.slots[f"score:{name}"] for name in mask}
-        speeds = {name: state.slots[f"score_momentum:{name}"] for name in mask}
-        fixed = mask.apply(state.weights)
-        images, labels = self._data["train"]
-        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
-        rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
-        for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
-            drawn = method.draw(scores, mask, self.rng("mask", stream, step))
-            gradients = _gradients(drawn.apply(fixed), images[rows], labels[rows])
-            for name, slope in method.slope(scores).items():
-                downhill = rate * gradients[name] * fixed[name] * slope
-                speeds[name] = np.float32(method.momentum) * speeds[name] - downhill
-                scores[name] = scores[name] + speeds[name]
-            if step % every == 0 or step == whole:
-                found = _measure(method.mean(scores, mask).apply(fixed), *self._data["validation"])
-                points.append((step, found.loss, found.accuracy))
-        slots = {f"score:{name}": array for name, array in scores.items()}
-        slots |= {f"score_momentum:{name}": array for name, array in speeds.items()}
-        history = History(*map(tuple, zip(*points, strict=True)))
-        return Run(state.replace(slots=slots, step=stop), history)
-
-    def _gradients(
-        self, state: State, mask: Mask, batches: int, stream: str
-    ) -> dict[str, np.ndarray]:
-        images, labels = self._data["train"]
-        size = self.task.recipe.batch_size
-        table = order.batches(self.seed, stream, len(labels), size, 0, batches)
-        weights = mask.apply(state.weights)
-        each = [_gradients(weights, images[rows], labels[rows]) for rows in table]
-        return {name: np.mean([g[name] for g in each], axis=0) for name in mask}
-
-    def _hessian_gradient(
-        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
-    ) -> dict[str, np.ndarray]:
-        images, labels = self._data["train"]
-        size = self.task.recipe.batch_size
-        table = order.batches(self.seed, stream, len(labels), size, 0, batches)
-        weights = mask.apply(state.weights)
-        each = [_gradients(weights, images[rows], labels[rows], temperature) for rows in table]
-        vector = mask.apply({name: np.mean([g[name] for g in each], axis=0) for name in mask})
-        each = [
-            _hessian_times(vector, weights, images[rows], labels[rows], temperature)
-            for rows in table
-        ]
-        return {name: np.mean([p[name] for p in each], axis=0) for name in mask}
-
-    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
-        weights = {name: np.abs(array) for name, array in mask.apply(state.weights).items()}
-        hidden = weights["hidden/kernel"].sum(axis=0) + weights["hidden/bias"]
-        onward = weights["output/kernel"].sum(axis=1) * (hidden > 0)
-        return {
-            "hidden/kernel": np.broadcast_to(onward, weights["hidden/kernel"].shape).copy(),
-            "output/kernel": np.repeat(hidden[:, None], self.classes, axis=1),
-        }
-
-    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
-        return state
-
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
-        return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
-
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
-        return _measure(mask.apply(state.weights), *self._data[split])
-
-    def _sibling(self, task: Task) -> Lab:
-        return FakeLab(task, self.seed, sealed=self.sealed, ledger=self.ledger)
-
-    @functools.cached_property
-    def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        rng = identity.generator(0, "fake data", self.task.data)
-        inputs = int(np.prod(self.image))
-        centres = rng.normal(0, 1, (self._made, inputs))
-        made = {}
-        for split, count in _SPLITS.items():
-            labels = rng.integers(self._made, size=count)
-            images = centres[labels] + rng.normal(0, 1.5, (count, inputs))
-            made[split] = self._sampled(split, images.astype(np.float32), labels)
-        return made
-
-    def _sampled(
-        self, split: str, images: np.ndarray, labels: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What the task leaves of a split, and how it spoils it."""
-        task, seed = self.task, self.task.split_seed
-        if task.classes:
-            places = sample.renumbered(labels, task.classes)
-            images, labels = images[places >= 0], places[places >= 0]
-        if split == "train":
-            rows = sample.subset(labels, task.subset, seed)
-            images, labels = images[rows], labels[rows]
-        if split != "test" and task.corrupt == "random_labels":
-            labels = sample.permuted(labels, seed, split)
-        if split != "test" and task.corrupt == "shuffled_pixels":
-            pixels = images.reshape(-1, *self.image)
-            images = sample.shuffled(pixels, np.arange(len(images)), seed).reshape(images.shape)
-        return images, labels
+    @classmethod
+    def setUpClass(cls) -> None:
+        given = cls.FINDER
+        finder = example(given) if isinstance(given, type) else given
+        cls._bench = Bench(finder, cls.LAB)
 
 
-def _forward(
-    weights: dict, images: np.ndarray, temperature: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    hidden = np.maximum(images @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
-    logits = (hidden @ weights["output/kernel"] + weights["output/bias"]) / np.float32(temperature)
-    logits -= logits.max(axis=1, keepdims=True)
-    return hidden, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+def _test(name: str, check: conformance.Check) -> Callable[[FinderTestCase], None]:
+    def test(self: FinderTestCase) -> None:
+        verdict = conformance.judge(self._bench, name)
+        if verdict.outcome == "failed":
+            self.fail(verdict.text)
 
-
-def _gradients(
-    weights: dict, images: np.ndarray, labels: np.ndarray, temperature: float = 1.0
-) -> dict[str, np.ndarray]:
-    hidden, logs = _forward(weights, images, temperature)
-    error = np.exp(logs)
-    error[np.arange(len(labels)), labels] -= 1
-    error /= np.float32(len(labels) * temperature)
-    back = (error @ weights["output/kernel"].T) * (hidden > 0)
-    return {
-        "hidden/kernel": images.T @ back,
-        "hidden/bias": back.sum(axis=0),
-        "output/kernel": hidden.T @ error,
-        "output/bias": error.sum(axis=0),
-    }
-
-
-def _hessian_times(
-    vector: dict, weights: dict, images: np.ndarray, labels: np.ndarray, temperature: float
-) -> dict[str, np.ndarray]:
-    """The derivative of the kernels' `_gradients` along `vector`, by the chain rule."""
-    hidden, logs = _forward(weights, images, temperature)
-    into, out = weights["output/kernel"], vector["output/kernel"]
-    scale = np.float32(len(labels) * temperature)
-    chances = np.exp(logs)
-    error = chances.copy()
-    error[np.arange(len(labels)), labels] -= 1
-    moved = (images @ vector["hidden/kernel"]) * (hidden > 0)
-    logit = (moved @ into + hidden @ out) / np.float32(temperature)
-    turned = chances * (logit - (chances * logit).sum(axis=1, keepdims=True)) / scale
-    error /= scale
-    back = (turned @ into.T + error @ out.T) * (hidden > 0)
-    return {
-        "hidden/kernel": images.T @ back,
-        "output/kernel": moved.T @ error + hidden.T @ turned,
-    }
-
-
-def _measure(weights: dict, images: np.ndarray, labels: np.ndarray) -> Metrics:
-    logs = _forward(weights, images)[1]
-    loss = -logs[np.arange(len(labels)), labels].mean()
-    return Metrics(float(loss), float((logs.argmax(axis=1) == labels).mean()))
+    test.__doc__ = check.__doc__
+    return test

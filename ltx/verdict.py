@@ -1,48 +1,49 @@
-"""Verdict: what the trials of one finder on one task are entitled to say, level by level."""
+"""Verdict: what a study is entitled to say of each finder on each task, level by level.
+
+Four words, after Frankle & Carbin (https://arxiv.org/abs/1803.03635) and Frankle et al.
+(https://arxiv.org/abs/1912.05671). All tests are paired by seed and one-sided (ltx/paired.py).
+
+- matching: at least dense's accuracy, which is to say shown to lose less than the margin. This is
+  the lower of the two tests of equivalence (TOST); the upper would blame a ticket for being better.
+- winning: matching, its early stop shown to be no later than dense's, and its accuracy shown to be
+  above that of every control of the panel.
+- not winning: shown to lose more than the margin.
+- inconclusive: none of these is shown. It is no word for "equal" or "bad".
+
+Winning needs all of its parts, so its p-value is the largest of theirs, with no correction among
+them: whoever claims all errs only where a part is false, and that part's own test holds the rate
+(an intersection-union test). Levels, finders and tasks are another matter: each is one more chance
+to be lucky. So for each word the p-values of the whole study are corrected for one another by Holm,
+and the chance that a study says a word even once where it is false is at most 5%. The rate is held
+for each word by itself, since each is a question of its own. What is printed is the corrected p,
+and it decides: at most 5% is shown.
+"""
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-import scipy.stats
+from ltx.cell import Cell, accuracies, cells_of, density, early_stops
+from ltx.paired import ALPHA, MOST, Interval, Paired, holm
+from ltx.study import Row, Study
 
-from ltx.study import Row
-from ltx.trial import Trial
-
-CONFIDENCE = 0.95
-MARGIN = 0.003  # share of the examples; less than this is no loss of accuracy worth the name
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A mean over seeds and its 95% t-interval; NaN ends where one seed leaves chance unknown."""
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Interval":
-        mean = float(np.mean(values))
-        if len(values) < 2:
-            return cls(mean, math.nan, math.nan)
-        error = float(scipy.stats.sem(values))
-        reach = error * float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
-        return cls(mean, mean - reach, mean + reach)
-
-    @property
-    def reach(self) -> float:
-        return (self.high - self.low) / 2
+MARGIN = Study.margin
+WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE = "winning", "matching", "not winning", "inconclusive"
+VERDICTS = (WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Level:
     """All seeds of one finder at one level, beside the dense network and the controls.
 
-    Differences are paired by seed and in shares of the test examples: `gain` over dense, `leads`
-    over each control. `verdict` is winning, matching, not winning or inconclusive. Early stops are
-    None where nothing was trained.
+    `accuracy`, `early_stop`, `controls` and `control_stops` are means with their own 95% intervals,
+    in shares of the test examples and in steps. Differences are paired by seed: `gain` in accuracy
+    and `delay` in early stop over dense, `leads` in accuracy over each control; their intervals are
+    corrected as their tests are, so that no verdict contradicts them. `p` holds the corrected
+    p-value of each word but "inconclusive", `claims` how many levels it was corrected over.
+    `more_seeds` would settle what is open: 0 where nothing is, infinity where more than 100 are
+    needed or the seeds point the other way, NaN where there are too few to tell. `missing` are the
+    seeds of the study without a trial here; nothing stands in for them.
     """
 
     task: str
@@ -50,117 +51,190 @@ class Level:
     level: int
     density: float
     accuracy: Interval
-    early_stop: Interval | None
-    dense_early_stop: float | None
+    early_stop: Interval
+    dense_early_stop: float
     gain: Interval | None
+    delay: Interval | None
     leads: dict[str, Interval]
     controls: dict[str, Interval]
-    control_stops: dict[str, Interval | None]
+    control_stops: dict[str, Interval]
     seeds: int
-
-    @property
-    def verdict(self) -> str:
-        """In Frankle & Carbin's terms: dense's accuracy, in at most its time, by its own init."""
-        if self.gain is None or math.isnan(self.gain.low):
-            return "inconclusive"
-        if self.gain.high < -MARGIN:
-            return "not winning"
-        if self.gain.low < -MARGIN:
-            return "inconclusive"
-        ahead = all(lead.low > 0 for lead in self.leads.values())
-        in_time = self.early_stop is None or (
-            self.dense_early_stop is not None and self.early_stop.mean <= self.dense_early_stop
-        )
-        return "winning" if ahead and in_time and self.leads else "matching"
+    missing: tuple[int, ...]
+    verdict: str
+    reason: str
+    more_seeds: float
+    p: dict[str, float]
+    margin: float
+    claims: int
 
 
-def levels(rows: Iterable[Row]) -> list[Level]:
-    """Every level of every finder that is no control, in order of task, finder and level."""
+def levels(
+    rows: Iterable[Row],
+    *,
+    margin: float = MARGIN,
+    seeds: Sequence[int] = (),
+    controls: Sequence[str] = (),
+) -> list[Level]:
+    """Every level of every finder that is no control, in order of task, finder and level.
+
+    Give all rows of a study at once, for they are corrected for one another. `seeds` and `controls`
+    are those that the study asked for, so that none goes missing unseen; without them, those that
+    its rows have. The dense network has no verdict: an empty word.
+    """
     rows = list(rows)
-    cells: dict[tuple[str, str, int], dict[int, Trial]] = {}
-    controls: dict[tuple[str, str], None] = {}
-    for row in rows:
-        cells.setdefault((row.task, row.finder, row.trial.level), {})[row.seed] = row.trial
-        if row.control:
-            controls[row.task, row.finder] = None
-    found = []
-    for (task, finder, level), trials in cells.items():
-        if (task, finder) in controls:
-            continue
-        dense = cells.get((task, finder, 0), {})
-        beside = {
-            name: cells[task, name, level]
-            for t, name in controls
-            if t == task and (task, name, level) in cells and level > 0
-        }
-        found.append(_level(task, finder, trials, dense, beside))
+    planned = tuple(seeds) or tuple(sorted({row.seed for row in rows}))
+    cells = cells_of(rows, margin, controls)
+    sparse = [cell for cell in cells if cell.level > 0]
+    plain = {
+        WINNING: [cell.winning for cell in sparse],
+        MATCHING: [cell.matching for cell in sparse],
+        NOT_WINNING: [cell.not_winning for cell in sparse],
+    }
+    corrected, cutoffs = {}, {}
+    for word, p in plain.items():
+        corrected[word], cutoffs[word] = holm(p)
+    found, tested = [], 0
+    for cell in cells:
+        p_of_cell = {}
+        if cell.level > 0:
+            p_of_cell = {word: p[tested] for word, p in corrected.items()}
+            tested += 1
+        found.append(_level(cell, planned, p_of_cell, cutoffs, len(sparse)))
     return found
 
 
 def _level(
-    task: str,
-    finder: str,
-    trials: dict[int, Trial],
-    dense: dict[int, Trial],
-    beside: dict[str, dict[int, Trial]],
+    cell: Cell,
+    planned: Sequence[int],
+    p: dict[str, float],
+    cutoffs: Mapping[str, float],
+    claims: int,
 ) -> Level:
-    first = next(iter(trials.values()))
+    word = next((w for w in VERDICTS if p.get(w, 1.0) <= ALPHA), INCONCLUSIVE)
+    against = cell.level > 0
+    beside = {name: them for name, them in cell.panel.items() if them}
+    win = cutoffs[WINNING]
     return Level(
-        task=task,
-        finder=finder,
-        level=first.level,
-        density=float(np.mean([trial.density for trial in trials.values()])),
-        accuracy=_accuracy(trials),
-        early_stop=_early_stop(trials),
-        dense_early_stop=stop.mean if (stop := _early_stop(dense)) else None,
-        gain=_lead(trials, dense) if first.level > 0 else None,
-        leads={name: lead for name, them in beside.items() if (lead := _lead(trials, them))},
-        controls={name: _accuracy(them) for name, them in beside.items()},
-        control_stops={name: _early_stop(them) for name, them in beside.items()},
-        seeds=len(trials),
+        task=cell.task,
+        finder=cell.finder,
+        level=cell.level,
+        density=density(cell.trials),
+        accuracy=Interval.of(list(accuracies(cell.trials).values())),
+        early_stop=Interval.of(list(early_stops(cell.trials).values())),
+        dense_early_stop=Interval.of(list(early_stops(cell.dense).values())).mean,
+        gain=_shown(cell.gain, cutoffs[MATCHING], cutoffs[NOT_WINNING]) if against else None,
+        delay=_shown(cell.delay, win, win) if against else None,
+        leads={name: i for name, lead in cell.leads.items() if (i := _shown(lead, win, win))},
+        controls={n: Interval.of(list(accuracies(them).values())) for n, them in beside.items()},
+        control_stops={
+            n: Interval.of(list(early_stops(them).values())) for n, them in beside.items()
+        },
+        seeds=len(cell.trials),
+        missing=tuple(seed for seed in planned if seed not in cell.trials),
+        verdict=word if against else "",
+        reason=_reason(cell, word, win) if against else "",
+        more_seeds=_more_seeds(cell, word, cutoffs) if against else 0.0,
+        p=p,
+        margin=cell.margin,
+        claims=claims,
     )
 
 
-def _accuracy(trials: dict[int, Trial]) -> Interval:
-    return Interval.of([trial.test.accuracy for trial in trials.values()])
+def _reason(cell: Cell, word: str, cutoff: float) -> str:
+    """Why this word and no better one, in a few words."""
+    if word == WINNING:
+        return ", ".join(["dense's accuracy", *cell.parts])
+    if word == NOT_WINNING:
+        return f"loses more than {100 * cell.margin:g}%"
+    if word == INCONCLUSIVE:
+        return _doubt(cell)
+    if not cell.panel:
+        return "no control to be ahead of"
+    asked = {"dense's accuracy, as winning asks it": cell.matching, **cell.parts}
+    return "not shown: " + ", ".join(part for part, p in asked.items() if p > cutoff)
 
 
-def _early_stop(trials: dict[int, Trial]) -> Interval | None:
-    """None where nothing was trained."""
-    stops = [trial.early_stop for trial in trials.values()]
-    known = [float(stop) for stop in stops if stop is not None]
-    return Interval.of(known) if known else None
+def _doubt(cell: Cell) -> str:
+    gain = cell.gain
+    if not cell.dense:
+        return "no dense network to hold it against"
+    if gain.count < 2:
+        return f"{('no seed', 'one seed')[gain.count]} in common with dense"
+    if gain.tied:
+        return f"{gain.count} seeds with one and the same difference"
+    return "shown neither to keep dense's accuracy nor to lose it"
 
 
-def _lead(ours: dict[int, Trial], theirs: dict[int, Trial]) -> Interval | None:
-    both = sorted(ours.keys() & theirs.keys())
-    if not both:
-        return None
-    return Interval.of([ours[seed].test.accuracy - theirs[seed].test.accuracy for seed in both])
+def _more_seeds(cell: Cell, word: str, cutoffs: Mapping[str, float]) -> float:
+    """How many more seeds would settle it, each open part at the level that it was held to."""
+    gain, bound = cell.gain, -cell.margin
+    if word == INCONCLUSIVE:
+        lost = gain.mean < bound
+        level = cutoffs[NOT_WINNING if lost else MATCHING]
+        needs = gain.seeds_below(bound, level) if lost else gain.seeds_above(bound, level)
+        return max(needs - gain.count, 1.0)
+    if word != MATCHING:
+        return 0.0
+    if not cell.panel:
+        return math.inf
+    level = cutoffs[WINNING]
+    open_parts = [(gain.seeds_above(bound, level), gain)] * (cell.matching > level)
+    if cell.delay.at_most(0) > level:
+        open_parts.append((cell.delay.seeds_below(0, level), cell.delay))
+    for lead in cell.leads.values():
+        if lead.above(0) > level:
+            open_parts.append((lead.seeds_above(0, level), lead))
+    more = [max(needs - paired.count, 1.0) for needs, paired in open_parts]
+    return math.nan if any(map(math.isnan, more)) else max(more)
+
+
+def _shown(paired: Paired, lower: float, upper: float) -> Interval | None:
+    return paired.interval(lower, upper) if paired.count else None
 
 
 def sentence(found: Sequence[Level]) -> str:
-    """One sentence for one finder on one task, on all of its levels but the dense one."""
+    """What a study may say of one finder on one task, on all of its levels but the dense one."""
     sparse = [level for level in found if level.level > 0]
     if not sparse:
         return "Nothing sparse was tried, so there is nothing to say."
     name = f"{sparse[0].finder} on {sparse[0].task}"
-    seeds = min(level.seeds for level in sparse)
-    if seeds < 2:
+    if max(level.seeds for level in sparse) < 2:
         return f"{name}: inconclusive: one seed cannot tell luck from merit; use --seeds=3 or more."
     parts = []
     for verdict in VERDICTS:
         if such := [level for level in sparse if level.verdict == verdict]:
             parts.append(f"{verdict} at {len(such)} of {len(sparse)} levels ({_densities(such)})")
-    leads = sparse[-1].leads
-    against = f"against {', '.join(leads)}" if leads else "with no control, so nothing can win"
+    controls = sorted({control for level in sparse for control in level.leads})
+    against = f"against {', '.join(controls)}" if controls else "with no control, so none can win"
+    pairs = sorted({level.gain.count for level in sparse if level.gain} or {0})
     return (
-        f"{name}: {'; '.join(parts)}. Paired over {seeds} seeds, margin {MARGIN:.1%},"
-        f" 95% intervals for each level by itself, {against}."
+        f"{name}: {'; '.join(parts)}.{_open(sparse)} Paired over"
+        f" {' to '.join(map(str, dict.fromkeys((pairs[0], pairs[-1]))))} seeds, {against}, margin"
+        f" {100 * sparse[0].margin:g}%; p, corrected over {sparse[0].claims} levels of the study"
+        f" (Holm), decides; ± is each mean's own 95% interval."
+        f"{_missing(sparse)}"
     )
 
 
-VERDICTS = ("winning", "matching", "not winning", "inconclusive")
+def _open(found: Sequence[Level]) -> str:
+    """How many more seeds the inconclusive levels ask for."""
+    asked = [level.more_seeds for level in found if level.verdict == INCONCLUSIVE]
+    few = sorted(int(n) for n in asked if n <= MOST)
+    parts = []
+    if few:
+        count = str(few[0]) if few[0] == few[-1] else f"{few[0]} to {few[-1]}"
+        parts.append(f"{count} more seeds may settle {len(few)} of {len(asked)} inconclusive")
+    if beyond := sum(math.isinf(n) for n in asked):
+        parts.append(f"more than {MOST} would be needed at {beyond}: no effect to find")
+    if unknown := sum(math.isnan(n) for n in asked):
+        parts.append(f"too few seeds at {unknown} to say how many")
+    text = "; ".join(parts)
+    return f" {text[0].upper()}{text[1:]}." if parts else ""
+
+
+def _missing(found: Sequence[Level]) -> str:
+    lacking = sum(bool(level.missing) for level in found)
+    return f" Trials are missing at {lacking} of {len(found)} levels." if lacking else ""
 
 
 def _densities(found: Sequence[Level]) -> str:

@@ -34,6 +34,10 @@ class Corrupted(ltx.Finder):
         ltx.check_choice("corrupted.how", self.how, HOW)
         ltx.inner(self.of, "corrupted")
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "Corrupted":
+        return cls(of=of)
+
     def check(self, lab: ltx.Lab) -> None:
         ltx.inner(self.of, "corrupted").check(self._spoilt(lab))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,6 +37,10 @@ class EarlyBird(ltx.Finder):
     Reference: You et al., Drawing Early-Bird Tickets, https://arxiv.org/abs/1909.11957
     """
 
+    waived: ClassVar[Mapping[str, str]] = {
+        "cost": "a ticket that emerged early waits for denser ones; its cost leaves the wait out"
+    }
+
     densities: tuple[float, ...] = (0.5, 0.3, 0.1)
     every: str = "5%"
     window: int = 5
@@ -65,11 +70,20 @@ class EarlyBird(ltx.Finder):
         ltx.check_type("early_bird.structure", self.structure, ltx.Structure, "@ByChannel()")
         ltx.check_number("early_bird.l1", self.l1, least=0)
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "EarlyBird":
+        return cls(every="2it")
+
     def check(self, lab: ltx.Lab) -> None:
         for density in self.densities:
             self._pruning(density).check(lab, self.score)
         every, whole = lab.steps(self.every), lab.steps()
-        if not 0 < every * self.window <= whole:
+        if not every:
+            raise ltx.UsageError(
+                f"early_bird.every: {self.every} of the {whole} steps is less than one step;"
+                " draw less often"
+            )
+        if every * self.window > whole:
             raise ltx.UsageError(
                 f"early_bird.every: {self.window} masks, one every {every} steps, do not fit in"
                 f" the {whole} steps of the training; draw more often than every {self.every}"

@@ -53,6 +53,10 @@ class EarlyRewind(ltx.Finder):
         ltx.Duration.parse(self.at_most if self.rewind == AUTO else self.rewind)
         ltx.check_number("early_rewind.tolerance", self.tolerance, above=0, below=1)
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "EarlyRewind":
+        return cls(levels=3, rewind="5it")
+
     def check(self, lab: ltx.Lab) -> None:
         self.pruning.check(lab, self.score, self.levels)
         if self.rewind == AUTO:

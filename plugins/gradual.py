@@ -13,8 +13,9 @@ class Gradual(ltx.Finder):
     At a share p of the way the density is density + (1 - density)(1 - p)^3. What is pruned stays
     pruned. Gives the dense network and one ticket that trains on from step `end`: ticket and trial
     together cost one training. Magnitudes in scope "layer", as in the paper, are pruned by TF-MOT
-    itself, on its PolynomialDecay with an update at `end` added where its grid has none; other
-    scores, scopes and structures by Pruning. NofM knows no curve: it is pruned once, at `begin`.
+    itself, on its PolynomialDecay with an update at `end` added where its grid has none, and what
+    it keeps too many there, for it keeps all of equal weights, goes; other scores, scopes and
+    structures by Pruning. NofM knows no curve: it is pruned once, at `begin`.
 
     Reference: Zhu & Gupta, To prune, or not to prune, https://arxiv.org/abs/1710.01878
     """
@@ -35,9 +36,12 @@ class Gradual(ltx.Finder):
         for text in (self.begin, self.end, self.every):
             ltx.Duration.parse(text)
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "Gradual":
+        return cls(every="10it")
+
     def check(self, lab: ltx.Lab) -> None:
-        pruning = ltx.Pruning.to(self.density, self.scope, structure=self.structure)
-        pruning.check(lab, self.score)
+        ltx.Pruning.to(self.density, self.scope, structure=self.structure).check(lab, self.score)
         begin, end, whole = lab.steps(self.begin), lab.steps(self.end), lab.steps()
         if not begin < end < whole:
             raise ltx.UsageError(
@@ -64,7 +68,9 @@ class Gradual(ltx.Finder):
 
     def _prune(self, lab: ltx.Lab, state: ltx.State, mask: ltx.Mask) -> ltx.Mask:
         if self._is_tfmots:
-            return lab.scheduled_mask(state, mask, self._schedule(lab, state.step))
+            mask = lab.scheduled_mask(state, mask, self._schedule(lab, state.step))
+            if state.step < lab.steps(self.end):
+                return mask
         density = self._density(lab, state.step)
         pruning = ltx.Pruning.to(density, self.scope, structure=self.structure)
         return pruning(lab, mask, self.score(lab, state, mask))

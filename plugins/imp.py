@@ -25,6 +25,10 @@ class IMP(ltx.Finder):
         ltx.check_type("imp.pruning", self.pruning, ltx.Pruning, "@Pruning()")
         ltx.check_score("imp.score", self.score)
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "IMP":
+        return cls(levels=3)
+
     def check(self, lab: ltx.Lab) -> None:
         self.pruning.check(lab, self.score, self.levels)
 

@@ -32,6 +32,7 @@ class OneShot(ltx.Finder):
 
     def __post_init__(self) -> None:
         _check("oneshot", self.density, self.score, self.rounds, self.scope)
+        ltx.check_type("oneshot.structure", self.structure, ltx.Structure, "@ByChannel()")
         pruning = ltx.Pruning.to(self.density, self.scope, self.keep, self.structure)
         object.__setattr__(self, "keep", pruning.keep)  # a list from gin, or one plain text
         if self.structure.only is not None and self.rounds > 1:
@@ -117,7 +118,7 @@ class SynFlow(ltx.Finder):
         _check("synflow", self.density, ltx.Synflow(), self.rounds, "global")
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.Pruning.to(self.density).check(lab)
+        ltx.Pruning.to(self.density).check(lab, ltx.Synflow())
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         yield from _find(lab, self.density, ltx.Synflow(), self.rounds)

@@ -35,6 +35,10 @@ class RigL(ltx.Finder):
         ltx.Duration.parse(self.every)
         ltx.Duration.parse(self.end)
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "RigL":
+        return cls(every="10it")
+
     def check(self, lab: ltx.Lab) -> None:
         _fits("rigl", lab, self.density, self.scope, self.every, self.end)
 

@@ -31,6 +31,10 @@ class Subset(ltx.Finder):
         ltx.check_number("subset.share", self.share, above=0, below=1)
         ltx.inner(self.of, "subset")
 
+    @classmethod
+    def example(cls, of: ltx.Finder) -> "Subset":
+        return cls(of=of)
+
     def check(self, lab: ltx.Lab) -> None:
         ltx.inner(self.of, "subset").check(self._part(lab))
 

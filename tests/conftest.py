@@ -1,13 +1,16 @@
 """The labs that several tests share: the same contract on numpy and on tf_keras."""
 
 import dataclasses
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
+from browser import chromium  # noqa: F401
 from data_sets import debian, fashion_mnist, no_network, own, shared  # noqa: F401
 
 from ltx import Lab, Task
+from ltx.paired import holm
 from ltx.testing import RECIPE, FakeLab
 
 # A busy machine must not fail a test, and fifty examples find what these tests look for.
@@ -31,3 +34,12 @@ def fake_lab(seed: int = 0, *, sealed: bool = True) -> Lab:
 def make_lab(request: pytest.FixtureRequest) -> Callable[..., Lab]:
     """Makes a lab of 60 steps, evaluated every 10, for a seed."""
     return {"fake": fake_lab, "keras": keras_lab}[request.param]
+
+
+@pytest.fixture
+def little_garbage() -> Iterator[None]:
+    """statsmodels collects garbage for each correction; here there is too much to go through."""
+    holm([1.0])  # imports what it needs
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import studied
 from ltx_plugins.imp import IMP
 
-from ltx import Store, Task, sealed
+from ltx import Store, Task, conformance, sealed
 from ltx.cli import main
 from ltx.testing import FakeLab
 
@@ -47,13 +49,81 @@ BAD = [
     (["explain", STUDY, "--gin_param=Pruning.keep='conv_9/*'"], ["conv_9/*", "dense_1/kernel"]),
     (["status"], ["no store there"]),
     (["runn"], ["invalid choice: 'runn'"]),
+    (["check", "early_rewnd"], ["did you mean early_rewind"]),
+    (["check", "imp", "--gin_param=imp.levls=3"], ["'levls'", "did you mean levels"]),
+    (["check", "imp", "--gin_param=imp.levels=0"], ["imp.levels", "at least 1"]),
+    (["check", "imp", "--gin_param=early_rewind.levels=3"], ["nothing in the study uses"]),
+    (["check", "random_reinit", "--gin_param=random_reinit.mask='same'"], ["random_reinit.of"]),
     (["tickets", "show"], ["ltx tickets list"]),
     (["tickets", "list", "ab12"], ["ltx tickets show ab12"]),
     (["tickets"], ["no store there"]),
+    (["report"], ["no store there"]),
     (["data", "prepare"], ["expected the name of a data set"]),
     (["data", "import", "mnist"], ["ltx data prepare mnist"]),
     (["data", "import", "fashion_mnist"], ["--from=DIR"]),
     (["data", "import", "fashion_mnist", "--from=nowhere", "--data_dir=empty"], ["nowhere"]),
+]
+
+
+def finding(finder, *params):
+    """The words that run this finder on digits and LeNet with these settings."""
+    study = ("Study.tasks=[@Task()]", f"Study.finders={{'a': @{finder}()}}")
+    files = ["--gin_file=tasks/digits_lenet.gin", "--gin_file=tasks/digits_convnet.gin"]
+    conv = any(param == "convnet" for param in params)
+    given = [f"--gin_param={p}" for p in (*study, *params) if p != "convnet"]
+    return ["run", files[conv], *given]
+
+
+# What cannot work on this model, these data or with one another, each known before any training.
+NO_FIT = [
+    (finding("oneshot", "oneshot.structure=@NofM()", "oneshot.density=0.3"), ["has density 0.5"]),
+    (finding("oneshot", "oneshot.structure=@ByChannel()", "oneshot.density=0"), ["above 0", "0"]),
+    (
+        finding("oneshot", "oneshot.structure=@ByChannel()", "oneshot.density=1e-3"),
+        ["0.001 of 400 channels", "at least 0.005"],
+    ),
+    (
+        finding("oneshot", "oneshot.structure=@ByChannel()", "oneshot.scope='erk'"),
+        ["layer or global", "'erk'"],
+    ),
+    (finding("oneshot", "oneshot.structure=@ByChannel"), ["oneshot.structure", "@ByChannel()"]),
+    (
+        finding("oneshot", "oneshot.structure=@NofM()", "oneshot.density=0.5", "oneshot.rounds=3"),
+        ["oneshot.rounds", "rounds=1"],
+    ),
+    (finding("oneshot", "oneshot.structure=@Blocks()", "convnet"), ["rank 2", "conv_3/kernel"]),
+    (finding("gradual", "gradual.structure=@Blocks()", "convnet"), ["rank 2", "another structure"]),
+    (finding("imp", "imp.score=@BatchNormScale()"), ["BatchNormScale", "lenet_300_100"]),
+    (finding("early_bird", "early_bird.score=@BatchNormScale()"), ["has no BatchNorm"]),
+    (finding("early_bird", "early_bird.l1=1e-4"), ["early_bird.l1", "has no BatchNorm"]),
+    (finding("imp", "Recipe.scale_l1=1e-4"), ["Recipe.scale_l1", "has no BatchNorm"]),
+    (finding("early_bird", "early_bird.every='30%'"), ["do not fit", "1500", "more often"]),
+    (finding("early_bird", "early_bird.every='0it'"), ["less than one step", "draw less often"]),
+    (finding("synflow", "Task.model='tiny.convnet'"), ["softmax", "logits"]),
+    (finding("imp", "imp.score=@Synflow()", "Task.model='tiny.convnet'"), ["softmax", "logits"]),
+    (finding("synflow", "synflow.batches=1"), ["parameter of synflow 'batches'", "rounds"]),
+    (finding("imp", "imp.score=@Synflow()", "Synflow.batches=3"), ["of Synflow 'batches'", "none"]),
+    (finding("imp", "imp.score=@Snip"), ["imp.score: expected a score"]),
+    (finding("imp", "imp.score=@Snipp()"), ["'Snipp'", "did you mean Snip"]),
+    (finding("supermask", "supermask.method='edge_popup'"), ["@EdgePopup() or @Bernoulli()"]),
+    (finding("supermask", "supermask.method=@Magnitude()"), ["@EdgePopup() or @Bernoulli()"]),
+    (
+        finding("transfer", "transfer.source='fashion_mnist'", "transfer.store='s'"),
+        ["no ticket found on fashion_mnist", "--store=s"],
+    ),
+    (finding("transfer", "transfer.source='fashion_mnist'", "transfer.store='no'"), ["no store"]),
+    (finding("subset", "subset.of=@imp()", "subset.share=0.001"), ["too few", "60 is more than"]),
+    (finding("subset", "subset.of=@imp()", "subset.share=0"), ["subset.share", "above 0"]),
+    (
+        finding("corrupted", "corrupted.of=@imp()", "corrupted.how='random_label'"),
+        ["did you mean random_labels"],
+    ),
+    (finding("imp", "Task.corrupt='random_label'"), ["did you mean random_labels"]),
+    (finding("imp", "Task.classes=(1, 12)"), ["no class 12", "0 to 9"]),
+    (finding("snip", "densty=0.05"), ["unknown macro 'densty'"]),
+    (finding("snip", "snip.density=%dens"), ["%dens", "nowhere set"]),
+    (finding("rigl", "rigl.every='2000it'"), ["rigl.every", "step 2000", "1500"]),
+    (finding("gradual", "gradual.end='100%'"), ["gradual.end", "1500"]),
 ]
 
 
@@ -70,8 +140,14 @@ def run(words):
         return stop.code
 
 
-@pytest.mark.parametrize(("words", "said"), BAD, ids=[" ".join(words) for words, _ in BAD])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    BAD + NO_FIT,
+    ids=[" ".join(words) for words, _ in BAD + NO_FIT],
+)
 def test_a_mistake_is_one_line_and_exit_code_2(words, said, capfd, tmp_path):
+    if "--gin_param=transfer.store='s'" in words:
+        Store("s")
     assert run(words) == 2
     errors = [line for line in capfd.readouterr().err.splitlines() if "ltx: error: " in line]
     assert len(errors) == 1
@@ -121,7 +197,51 @@ def test_tickets_are_listed_and_shown_by_the_beginning_of_their_id(capsys):
     assert ticket.id in capsys.readouterr().out
     assert run(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
     assert json.loads(capsys.readouterr().out)["finder"] == "mine"
+    store.put_ticket(ticket, Task(), IMP(levels=1), "hers")
+    assert run(["tickets", "--store=store"]) == 0
+    listed = [line.split() for line in capsys.readouterr().out.splitlines() if ticket.id in line]
+    assert [{"mine", "hers"} & set(line) for line in listed] == [{"hers"}, {"mine"}]
+    assert run(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
+    assert json.loads(capsys.readouterr().out)["finders"] == ["hers", "mine"]
     assert run(["tickets", "show", "zzz", "--store=store"]) == 2
+
+
+def test_a_report_is_written_and_its_files_are_named(capsys, tmp_path):
+    studied.tiny(tmp_path / "store")
+    words = ["report", "--store=store", "--out=new/page.html", "--figures=figures", "--data=data"]
+    assert run(words) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert paths[0] == "new/page.html"
+    assert {Path(path).parts[0] for path in paths[1:]} == {"figures", "data"}
+    assert all(Path(path).stat().st_size for path in paths)
+
+
+def test_a_report_of_nothing_or_of_an_unknown_study_is_refused(capfd, tmp_path):
+    Store("store")
+    assert run(["report", "--store=store"]) == 2
+    assert "no study was run into it" in capfd.readouterr().err
+    studied.tiny(tmp_path / "store")
+    assert run(["report", "--store=store", "--study=zz"]) == 2
+    assert "'zz': no study begins so" in capfd.readouterr().err
+    assert not Path("report.html").exists()
+
+
+def test_a_report_of_a_newer_store_is_refused(capfd):
+    Store("store")
+    sealed.write_json(Path("store/ltx-store.json"), {"format": 99})
+    assert run(["report", "--store=store"]) == 2
+    assert "has format 99" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib", "pyarrow"])
+def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path):
+    studied.tiny(tmp_path / "store")
+    code = f"import sys; sys.modules[{library!r}] = None\nfrom ltx.cli import main\n"
+    code += "sys.exit(main(['report', '--store=store']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert library in done.stderr
+    assert "pip install 'ltx[report]'" in done.stderr
 
 
 def test_every_finder_of_ours_is_listed_as_whole(capsys):
@@ -129,6 +249,22 @@ def test_every_finder_of_ours_is_listed_as_whole(capsys):
     lines = capsys.readouterr().out.splitlines()
     for name in ("imp", "early_rewind", "random_reinit", "transfer"):
         assert any(line.split()[0] == name and line.split()[-1] == "ok" for line in lines)
+
+
+def test_check_shows_a_verdict_for_every_check(capsys):
+    assert run(["check", "random_reinit"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()[1:]
+    assert header.split() == ["check", "verdict"]
+    assert [row.split()[0] for row in rows] == list(conformance.CHECKS)
+    assert {row.split()[1] for row in rows} == {"ok"}
+
+
+def test_check_takes_settings_and_fails_with_1(capsys):
+    shuffled = ["random_reinit.of = @imp()", "random_reinit.mask = 'shuffled'", "imp.levels = 2"]
+    assert run(["check", "random_reinit", *(f"--gin_param={p}" for p in shuffled)]) == 1
+    out = capsys.readouterr().out
+    assert "mask='shuffled'" in out
+    assert [line.split()[0] for line in out.splitlines() if " failed " in line] == ["nested"]
 
 
 def test_doctor_finds_nothing_wrong_with_what_is_installed(capsys):

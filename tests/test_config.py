@@ -1,11 +1,14 @@
 """Config: every shipped file builds, none runs code, and a mistake is one line with a remedy."""
 
+import dataclasses
+import textwrap
 from pathlib import Path
 
 import pytest
 from ltx_plugins.imp import IMP
 
-from ltx import Pruning, Random, UsageError, config
+import ltx
+from ltx import Blocks, Criterion, Pruning, Random, UsageError, config
 from ltx.config import Config
 
 SHIPPED = Path(__file__).parents[1] / "gin_configs"
@@ -99,6 +102,19 @@ def test_a_binding_block_is_understood(tmp_path: Path) -> None:
     assert asked.study.finders == {"imp": IMP(levels=3)}
 
 
+def test_structures_and_scores_are_bound_by_name(tmp_path: Path) -> None:
+    text = """
+    Study.finders = {'channels': @imp()}
+    imp.pruning = @Pruning()
+    imp.score = @Criterion()
+    Criterion.name = 'movement'
+    Pruning.structure = @Blocks()
+    Blocks.height = 2
+    """
+    asked = load(tmp_path, textwrap.dedent(text)).study.finders["channels"]
+    assert asked == IMP(pruning=Pruning(structure=Blocks(2)), score=Criterion("movement"))
+
+
 def refused(folder: Path, text: str, *params: str) -> str:
     """The one line with which this configuration is refused."""
     with pytest.raises(UsageError) as caught:
@@ -134,7 +150,7 @@ def test_an_unknown_name_shows_the_close_ones(tmp_path: Path, text: str, words: 
         ("imp.levels = -1", "imp.levels: expected a whole number"),
         ("Study.seeds = 0", "Study.seeds"),
         ("Engine.compile = 'jax'", "Engine.compile"),
-        ("imp.levels = %nothing", "nothing"),
+        ("imp.levels = %nothing", "%nothing is used and nowhere set; add nothing = ..."),
         ("imp.levels = three", "three"),
         ("imp.levels = ", "study.gin"),
         ("imp.levels = [1, ", "study.gin"),
@@ -270,11 +286,31 @@ def test_imports_run_where_they_are_allowed(tmp_path: Path, trap: Path) -> None:
         (SMALL + "Pruning.rate = 0.5", "imp.pruning = @Pruning()"),
         (SMALL + "transfer.head = 'random'", "nothing in the study uses transfer"),
         (SMALL + "other/imp.levels = 3", "imp.levels is set, but nothing"),
+        (SMALL + "levls = 3\nlevels = 2\nimp.levels = %levels", "'levls': did you mean levels?"),
     ],
 )
 def test_a_setting_that_nothing_reads_is_refused(tmp_path: Path, text: str, words: str) -> None:
     message = refused(tmp_path, text)
     assert words in message, message
+
+
+def test_a_macro_whose_place_is_bound_anew_is_no_mistake(tmp_path: Path) -> None:
+    asked = load(tmp_path, SMALL + "levels = 2\nimp.levels = %levels", "imp.levels = 3")
+    assert asked.study.finders == {"imp": IMP(levels=3)}
+
+
+def test_every_setting_that_ltx_offers_authors_is_bound_by_name() -> None:
+    modules = ("scores", "structures", "learned", "schedule", "pruning", "recipe", "task")
+    offered = {
+        name
+        for name, value in vars(ltx).items()
+        if name in ltx.__all__
+        and getattr(value, "__module__", "").removeprefix("ltx.") in modules
+        and dataclasses.is_dataclass(value)
+        and not getattr(value, "__abstractmethods__", ())
+    }
+    assert offered >= {"Synflow", "NofM", "EdgePopup", "PolynomialDecay"}
+    assert offered <= config.CORE.keys()
 
 
 def test_a_setting_for_all_scopes_is_used_by_any_of_them(tmp_path: Path) -> None:

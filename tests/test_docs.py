@@ -1,5 +1,6 @@
 """Docs: whatever a reader can copy runs as it stands, with less training where that takes long."""
 
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -7,14 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import studied
 from ltx_plugins.imp import IMP
 
-from ltx import Store, Task
+import ltx
+from ltx import Pruning, Recipe, Store, Task, config, registry
 from ltx.cli import main
+from ltx.pruning import SCOPES
 from ltx.testing import FakeLab
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# The page on writing a finder is one long session, which has a test of its own.
+OWN = {ROOT / "docs" / "writing-a-finder.md"}
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - OWN)]
 TINY = ("--gin_param=Recipe.length='4it'", "--gin_param=Recipe.eval_every='2it'", "--seeds=1")
 
 
@@ -46,7 +52,7 @@ LONG = ("ltx run", "ltx explain")
 )
 def test_every_short_command_runs(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Store("ltx-store")
+    studied.tiny(Path("ltx-store"))
     assert main(shlex.split(line)[1:]) == 0
     assert capsys.readouterr().out.strip()
 
@@ -76,6 +82,34 @@ def test_the_readme_shows_the_finder_as_it_is():
     assert shown in (ROOT / "plugins" / "imp.py").read_text()
 
 
+def test_the_readme_has_every_finder_with_its_paper():
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if "arxiv.org" in line]
+    for plugin in registry.plugins():
+        if plugin.distribution == "ltx":
+            assert any(f"`{plugin.name}`" in row.split("|")[1] for row in rows if row[0] == "|")
+
+
+def test_the_page_on_finders_has_every_part_and_every_choice():
+    text = (ROOT / "docs" / "finders.md").read_text()
+    for module in (ltx.scores, ltx.structures):
+        for name in set(vars(module)) & set(config.CORE):
+            assert f"| `@{name}()` |" in text
+    for scope in SCOPES:
+        assert f"`{scope}`" in text
+    schedule = text.partition("## Schedule")[2]
+    for plugin in registry.plugins():
+        if plugin.distribution == "ltx":
+            row = next(line for line in schedule.splitlines() if f"`{plugin.name}`" in line)
+            fields = {f.name for f in dataclasses.fields(registry.load(plugin.name))}
+            assert set(re.findall(r"`(\w+)`", "|".join(row.split("|")[2:]))) <= fields
+
+
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "gin")])
+def test_every_configuration_builds_a_study(text, tmp_path):
+    (tmp_path / "study.gin").write_text(text)
+    assert config.load([str(tmp_path / "study.gin")]).study.finders
+
+
 def test_the_code_that_reads_a_ticket_reads_it(tmp_path):
     store = Store(tmp_path / "store")
     ticket = list(IMP(levels=2).find(FakeLab()))[-1]
@@ -85,3 +119,26 @@ def test_the_code_that_reads_a_ticket_reads_it(tmp_path):
     assert names["manifest"]["density"] == ticket.density
     for name, keep in ticket.mask.items():
         assert (names["masks"][name] == keep).all()
+
+
+@pytest.mark.slow
+def test_the_code_that_compacts_a_ticket_compacts_it(tmp_path, monkeypatch, capsys):
+    import tf_keras
+
+    from ltx.keras_lab import KerasLab
+
+    monkeypatch.chdir(tmp_path)
+    task = Task(data="digits", recipe=Recipe(length="10it", eval_every="10it"))
+    finder, store = IMP(levels=1, pruning=Pruning(rate=0.99)), Store("ltx-store")
+    for ticket in finder.find(KerasLab(task, 0)):
+        store.put_ticket(ticket, task, finder, "imp")
+    names = {}
+    exec(blocks(ROOT / "docs" / "compaction.md", "python")[0], names)
+    smaller = tf_keras.models.load_model("smaller.keras")
+    assert names["ticket"].level == 1
+    whole, left = names["model"].count_params(), smaller.count_params()
+    assert left < whole / 2
+    assert capsys.readouterr().out.endswith(f"{whole} -> {left}\n")
+    images, labels = names["loaded"].validation.take(range(64))
+    scaled = (images - names["loaded"].mean) / names["loaded"].std
+    assert (smaller(scaled).numpy().argmax(1) == labels).mean() > 0.2

@@ -75,7 +75,8 @@ def test_a_study_is_quiet_and_ends_with_its_table_and_a_verdict(undisturbed):
         "density",
         "accuracy",
         "early stop",
-        "reinit (control)",
+        "reinit",
+        "(control)",
         "60.40%",
         "verdict",
     ):

@@ -15,7 +15,7 @@ def test_only_bad_input_exits_with_two() -> None:
     ("name", "text"),
     [
         ("adma", "unknown optimizer 'adma': did you mean adam or adamw? Known: adam, adamw, sgd."),
-        ("xyz", "unknown optimizer 'xyz' Known: adam, adamw, sgd. Choose one."),
+        ("xyz", "unknown optimizer 'xyz'. Known: adam, adamw, sgd. Choose one."),
     ],
 )
 def test_an_unknown_name_shows_close_ones_then_all(name: str, text: str) -> None:

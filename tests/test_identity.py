@@ -26,6 +26,13 @@ GOLDEN = {
     "Snip()": "03fcaa41775fca7b",
     "Grasp()": "dec3bc8e61afefbd",
     "Synflow()": "4b1b4015f94784fb",
+    "Criterion()": "6061aa04fba9f8a5",
+    "BatchNormScale()": "7c34a7fe255efab3",
+    "Unstructured()": "b8b6cad3e28e9d67",
+    "ByChannel()": "526cb982db4e9e41",
+    "Blocks()": "2cd1e1f534cc4db1",
+    "NofM()": "6269e6b3216afaa5",
+    "Pruning(structure=ByChannel())": "4e1efb363a5b1b31",
     "Engine()": "f2d95db5aa32b518",
     "imp()": "3bc712b646efb74f",
     "early_rewind()": "d9bf00ae900bf4d6",
@@ -50,7 +57,8 @@ GOLDEN = {
     "imp(levels=3, pruning=Pruning(scope='global', keep='conv_1/*'))": "ac61ec90f5652de5",
 }
 
-SCORES = ("Magnitude", "Random", "Snip", "Grasp", "Synflow")
+SCORES = ("Magnitude", "Random", "Snip", "Grasp", "Synflow", "Criterion", "BatchNormScale")
+STRUCTURES = ("Unstructured", "ByChannel", "Blocks", "NofM")
 
 FINDERS = (
     *("imp", "early_rewind", "random_reinit", "transfer", "oneshot", "snip", "grasp", "synflow"),
@@ -60,9 +68,8 @@ FINDERS = (
 
 def golden_names() -> dict[str, Any]:
     finders = {n: registry.load(n) for n in FINDERS}
-    core = {
-        n: getattr(ltx, n) for n in ("Task", "Recipe", "Pruning", "EdgePopup", "Bernoulli", *SCORES)
-    }
+    names = ("Task", "Recipe", "Pruning", "EdgePopup", "Bernoulli", *SCORES, *STRUCTURES)
+    core = {n: getattr(ltx, n) for n in names}
     return {**finders, **core, "Engine": Engine}
 
 
@@ -76,13 +83,16 @@ DEFAULTS = {
     "Task": "('digits', 'lenet_300_100', Recipe(), {}, None, 'resize', 0.1, 0, 1.0, 'none', ())",
     "Recipe": "('adam', 0.0012, 0.9, 'constant', '0it', (), 0.1, 60, '50000it', 0.0, 0.0, 0.0,"
     " 'none', '100it')",
-    "Pruning": "(0.2, 'layer', None, None, None, ())",
+    "Pruning": "(0.2, 'layer', None, None, None, (), None, Unstructured())",
+    "Blocks": "(4, 1, 'average')",
+    "NofM": "(2, 4)",
+    "Criterion": "('large_final',)",
     "Random": "('score',)",
     "Snip": "(1,)",
     "Grasp": "(1, 200.0)",
     "Engine": "('one', 'auto', 'float32', 'auto', True, 2048)",
     "imp": "(12, Pruning(rate=0.2), Magnitude())",
-    "oneshot": "(0.1, Magnitude(), 1, 'global', ())",
+    "oneshot": "(0.1, Magnitude(), 1, 'global', (), Unstructured())",
     "snip": "(0.1, 1)",
     "grasp": "(0.1, 1, 200.0)",
     "synflow": "(0.1, 100)",

@@ -65,6 +65,7 @@ def test_an_init_is_at_step_zero_with_every_weight(make_lab: MakeLab) -> None:
         assert state.weights[weight.name].shape == weight.shape
     assert set(lab.head) <= state.weights.keys()
     assert {w.name for w in lab.prunable if w.is_output} <= set(lab.head)
+    assert lab.outputs_logits
 
 
 @pytest.mark.parametrize("cuts", [(1,), (10,), (7, 8, 33), (59,), (10, 20, 30)])

@@ -91,6 +91,15 @@ def test_the_recipe_gives_the_curve_of_rates_and_the_method_their_height() -> No
     assert end("20it") == end("20it", learning_rate=7.0) != end("20it", schedule="cosine")
 
 
+def test_scores_take_the_place_of_an_optimizers_slots() -> None:
+    lab = FakeLab()
+    trained = lab.train(lab.init(), lab.dense(), "20it").state
+    run = lab.train_mask(trained, lab.dense(), EdgePopup(), "30it")
+    assert run == lab.train_mask(trained.replace(slots={}), lab.dense(), EdgePopup(), "30it")
+    assert run.state.step == 30
+    assert run.state.replace(slots={}, step=20) == trained.replace(slots={})
+
+
 def test_a_state_without_scores_means_no_mask() -> None:
     lab = FakeLab()
     with pytest.raises(UsageError, match=r"no score:hidden/kernel.*lab\.train_mask"):

@@ -32,8 +32,10 @@ from ltx.testing import RECIPE, FakeLab
 class Counting(FakeLab):
     """Remembers what it was asked to train, and is interrupted before `stop_at`."""
 
-    def __init__(self, task: Task | None = None, seed: int = 0, stop_at: int = 10**9) -> None:
-        super().__init__(task, seed)
+    def __init__(
+        self, task: Task | None = None, seed: int = 0, stop_at: int = 10**9, **settings: Any
+    ) -> None:
+        super().__init__(task, seed, **settings)
         self.calls: list[tuple[int, int]] = []
         self.stop_at = stop_at
 
@@ -162,6 +164,16 @@ def test_siblings_are_remembered_too_and_share_the_ledger(store: Store) -> None:
     before = trained(store)
     assert train(lab.on(data="other")) == run
     assert trained(store) == before
+
+
+class Softmax(FakeLab):
+    outputs_logits = False
+
+
+def test_a_softmax_shows_through(store: Store) -> None:
+    lab = MemoLab(Softmax(), store)
+    with pytest.raises(UsageError, match="ends in logits"):
+        lab.synaptic_flow(lab.init(), lab.dense())
 
 
 def test_the_rest_of_the_lab_shows_through(store: Store) -> None:

@@ -1,5 +1,6 @@
 """Program: every mode computes the same training; masks, noise and precision hold in each."""
 
+import dataclasses
 import subprocess
 import sys
 import textwrap
@@ -129,6 +130,24 @@ def test_streamed_data_train_to_the_bytes_of_resident_data(model):
     assert one.state == other.state
     np.testing.assert_allclose(one.history.loss, other.history.loss, rtol=1e-5)
     assert one.history.accuracy == other.history.accuracy
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"corrupt": "random_labels", "subset": 0.2, "classes": (3, 5, 8)},
+        {"corrupt": "shuffled_pixels", "subset": 100},
+    ],
+)
+def test_parts_and_spoilt_data_are_the_same_resident_and_streamed(options):
+    task = dataclasses.replace(lab().task, **options)
+    engines = Engine(compile="graph"), Engine(compile="graph", resident_mb=0)
+    one, other = (KerasLab(task, 0, engine=engine) for engine in engines)
+    runs = [made.train(made.init(), half(one)) for made in (one, other)]
+    assert runs[0].state == runs[1].state
+    for split in ("train", "validation"):
+        losses = [made.evaluate(runs[0].state, half(one), split).loss for made in (one, other)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_xla_and_graph_agree_and_the_rule_chooses_by_convolution():

@@ -9,6 +9,7 @@ import ltx
 from ltx.engine import Engine
 from ltx.errors import UsageError
 from ltx.keras_lab import KerasLab
+from ltx.scores import Synflow
 
 RECIPE = ltx.Recipe(batch_size=30, length="24it", eval_every="8it")
 
@@ -68,3 +69,6 @@ def test_a_flow_needs_logits() -> None:
     made = lab("tiny.convnet")
     with pytest.raises(UsageError, match=r"ends in softmax.*leave its softmax away"):
         made.synaptic_flow(made.init(), made.dense())
+    with pytest.raises(UsageError, match=r"ends in softmax.*leave its softmax away"):
+        Synflow().check(made)
+    assert not made.outputs_logits

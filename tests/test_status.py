@@ -16,8 +16,10 @@ from ltx_plugins.imp import IMP
 
 from ltx import Finder, Lab, Store, Task, Ticket, status, study
 from ltx.cli import main
+from ltx.engine import Engine
 from ltx.errors import BudgetError
 from ltx.memo import MemoLab
+from ltx.record import Record
 from ltx.study import Row, Study
 from ltx.testing import RECIPE, FakeLab
 
@@ -42,8 +44,8 @@ def store(tmp_path: Path) -> Store:
 
 
 def record(store: Store, made: Study = STUDY) -> None:
-    cells = {"tasks": made.labels, "finders": list(made.finders), "seeds": list(made.seeds)}
-    store.put_study(made.id, {"id": made.id, "command": "ltx run it", "cells": cells})
+    begun = Record.of(made, Engine(), command="ltx run it", config="", plugins=[])
+    store.put_study(made.id, begun.document())
 
 
 def begin(store: Store, made: Study = STUDY) -> Iterator[Row | study.Failure]:

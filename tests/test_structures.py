@@ -164,6 +164,19 @@ def test_blocks_are_whole_and_counted(data: st.DataObject, share: float, blocks:
                 assert part.all() == part.any() == after[name][row, column]
 
 
+@pytest.mark.parametrize("scope", ["layer", "erk", "smart", "global"])
+def test_blocks_share_a_density_by_every_rule(scope: str) -> None:
+    blocks = Blocks(2, 2)
+    mask = Pruning.to(0.4, scope, structure=blocks)(FLAT, Mask.ones(FLAT.prunable), normal(WEIGHTS))
+    alive = blocks.alive(FLAT, mask)
+    # 10 x 4 and 4 x 2 blocks.
+    assert count(alive) == round(0.4 * 48)
+    if scope == "erk":
+        assert alive["out/kernel"].mean() > alive["fc/kernel"].mean()
+    if scope == "smart":
+        assert alive["out/kernel"].sum() == round(0.3 * 8)
+
+
 @given(st.data(), st.sampled_from([(2, 4), (1, 4), (1, 2), (3, 8), (4, 5)]))
 def test_of_every_m_weights_n_survive(data: st.DataObject, pair: tuple[int, int]) -> None:
     n, m = pair
@@ -183,6 +196,18 @@ def test_of_every_m_weights_n_survive(data: st.DataObject, pair: tuple[int, int]
                 values = worth[start : start + m]
                 least = np.where(group, values, np.inf).min(axis=0)
                 assert (np.where(old & ~group, values, -np.inf).max(axis=0) <= least).all()
+
+
+def test_infinities_that_cancel_are_refused() -> None:
+    scores = normal(WEIGHTS)
+    scores["fc/kernel"][0, 0], scores["fc/kernel"][1, 0] = np.inf, -np.inf
+    for lab, structure in ((LAB, ByChannel()), (FLAT, Blocks())):
+        mask = Mask.ones(lab.prunable)
+        with pytest.raises(UsageError, match=r"score of fc/kernel: 1 (channels|blocks) .* NaN"):
+            Pruning(structure=structure)(lab, mask, scores)
+        scores["fc/kernel"][1, 0] = np.inf
+        assert Pruning(structure=structure)(lab, mask, scores)["fc/kernel"][:, 0].any()
+        scores["fc/kernel"][1, 0] = -np.inf
 
 
 def test_ties_fall_evenly_and_always_alike() -> None:
@@ -251,7 +276,11 @@ IMPOSSIBLE = [
         LAB,
         "leaves no channel to prune",
     ),
-    ({"structure": Blocks()}, LAB, r"conv/kernel of shape \(3, 3, 2, 5\); name it in Pruning.keep"),
+    (
+        {"structure": Blocks()},
+        LAB,
+        "rank 2, got others: conv/kernel, depth/kernel; name them",
+    ),
     ({"structure": NofM()}, LAB, r"NofM\(n=2, m=4\) has density 0\.5 and no other.*rate 0\.2"),
     ({"structure": NofM(1, 3), "density": 0.3}, LAB, r"density 0\.333333 and no other"),
     ({"structure": NofM(), "scope": "erk", "density": 0.5}, LAB, "scope: NofM"),

@@ -266,6 +266,9 @@ def test_check_refuses_a_batch_larger_than_the_data(store: Store) -> None:
         ({"seeds": ("0", "1")}, "Study.seeds"),
         ({"seeds": 2.5}, "Study.seeds"),
         ({"seeds": None}, "Study.seeds"),
+        ({"margin": -0.1}, "Study.margin"),
+        ({"margin": 1}, "Study.margin"),
+        ({"margin": "1%"}, "Study.margin"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings: dict[str, Any], words: str) -> None:
@@ -286,5 +289,7 @@ def test_a_study_is_known_by_all_of_it() -> None:
         Study({"imp": IMP(levels=1)}),
         Study({"imp": IMP()}, tasks=(TASK,)),
         Study({"imp": IMP()}, seeds=1),
+        Study({"imp": IMP()}, margin=0.01),
     ]
+    assert Study({"imp": IMP()}, margin=0.003).id == studies[0].id
     assert len({made.id for made in studies}) == len(studies)

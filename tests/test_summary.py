@@ -4,14 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rich.console
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.supermask import Supermask
+from test_verdict import CONTROL, DENSE, shifted
+from test_verdict import rows as planted
 
 from ltx import Store, Task, study, summary, table, verdict
 from ltx.memo import MemoLab
 from ltx.study import Failure, Row, Study
 from ltx.testing import RECIPE, FakeLab
+
+pytestmark = pytest.mark.usefixtures("little_garbage")
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
 
@@ -44,22 +49,23 @@ def rows(tmp_path: Path) -> list[Row]:
 def test_every_level_is_a_line_with_its_control_beside(shown: Shown, rows: list[Row]) -> None:
     text = shown(rows, [])
     assert "imp on fake/fake" in text
-    assert "reinit (control)" in text
+    assert "(control)" in text
     for density in {f"{row.trial.density:.2%}" for row in rows}:
         assert density in text
     assert "reinit on fake/fake" not in text
     assert "Paired over 2 seeds" in text
 
 
-def test_what_was_not_trained_has_no_early_stop(shown: Shown, tmp_path: Path) -> None:
+def test_what_was_not_trained_needs_no_step(shown: Shown, tmp_path: Path) -> None:
     imp = IMP(levels=1)
     made = Study({"supermask": Supermask(of=imp)}, tasks=(TASK,), seeds=2)
     results = study.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), Store(tmp_path))
     rows = [row for row in results if isinstance(row, Row)]
     level = verdict.levels(rows)[1]
-    assert level.early_stop is None
-    line = next(line for line in shown(rows, []).splitlines() if "inconclusive" in line)
-    assert line.split()[-2:] == ["-", "inconclusive"]
+    assert level.early_stop.mean == 0
+    assert level.dense_early_stop > 0
+    line = next(line for line in shown(rows, []).splitlines() if line.split()[:1] == ["1"])
+    assert "0 ± 0" in line
 
 
 def test_a_failure_is_named_whole(shown: Shown, rows: list[Row]) -> None:
@@ -70,3 +76,44 @@ def test_a_failure_is_named_whole(shown: Shown, rows: list[Row]) -> None:
 
 def test_nothing_but_failures_is_shown_too(shown: Shown) -> None:
     assert "seed 0 stopped early: no" in shown([], [Failure("t", "imp", 0, "no")])
+
+
+PLANTED = [
+    *planted("imp", DENSE, level=0, stop=1250),
+    *planted("imp", DENSE, stop=1200),
+    *planted("imp", shifted(DENSE, -0.05), level=2, stop=1300),
+    *planted("imp", dict(enumerate(CONTROL[:3])), level=3, stop=1300),
+    *planted("reinit", CONTROL, control=True, stop=1250),
+]
+
+
+def test_the_table_fits_a_terminal_and_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def shown(rows: list[Row], width: int) -> list[str]:
+        summary.show(rich.console.Console(width=width, highlight=False, markup=False), rows, [])
+        return capsys.readouterr().out.splitlines()
+
+    whole = shown(PLANTED[:18] + PLANTED[-6:], 100)
+    assert whole[4].split()[-3:] == ["verdict", "p", "seeds"]
+    assert [line.split()[0] for line in whole[5:8]] == ["0", "1", "2"]
+    assert whole[5].split()[-1] == "dense"
+    assert whole[6].split()[-2:] == ["winning", "0.032"]  # 2 / 2^6, rounded up
+    assert whole[7].split()[-3:-1] == ["not", "winning"]
+    lines = shown(PLANTED, 112)
+    assert lines[4].split()[-1] == "missing"
+    assert [line.split()[0] for line in lines[5:9]] == ["0", "1", "2", "3"]
+    assert lines[8].rstrip().endswith("3 of 6")
+    assert "Trials are missing at 1 of 3 levels." in lines[-1]
+
+
+def test_each_reason_is_a_line(shown: Shown) -> None:
+    lines = shown(PLANTED, []).splitlines()
+    assert "level 1: winning: dense's accuracy, in dense's time, ahead of reinit" in lines
+    assert "levels 2, 3: not winning: loses more than 0.3%" in lines
+
+
+def test_one_seed_needs_an_unknown_number_more(shown: Shown) -> None:
+    text = shown([row for row in PLANTED if row.seed == 0], [])
+    assert text.count("?") == 3
+    assert "levels 1, 2, 3: inconclusive: one seed in common with dense" in text

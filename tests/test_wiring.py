@@ -14,8 +14,9 @@ import tf_keras  # isort: skip
 
 
 @pytest.fixture(autouse=True)
-def _fresh_names():
+def _fresh_names_and_weights():
     tf_keras.backend.reset_uids()
+    tf_keras.utils.set_random_seed(0)
 
 
 def layer_names(axes):

@@ -57,6 +57,18 @@ def normed(input_shape, classes):
     )
 
 
+def residual(input_shape, classes):
+    """A residual net with BatchNorm that ends in logits, of two sets of channels."""
+    images = layers.Input(input_shape)
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv_1")(images)
+    x = layers.ReLU(name="relu_1")(layers.BatchNormalization(name="norm_1")(x))
+    y = layers.Conv2D(6, 3, padding="same", name="conv_2")(x)
+    y = layers.ReLU(name="relu_2")(layers.BatchNormalization(name="norm_2")(y))
+    y = layers.Conv2D(8, 1, name="conv_3")(y)
+    x = layers.Flatten(name="flatten")(layers.Add(name="add")([x, y]))
+    return tf_keras.Model(images, layers.Dense(classes, name="logits")(x))
+
+
 def keras_3(input_shape, classes):
     import keras
 

@@ -1,6 +1,12 @@
 """Wirings: small networks of every kind of wiring, and the channels that each has."""
 
-import tf_keras
+import numpy as np
+import tiny
+
+from ltx import Mask, State, Ticket, wiring
+from ltx.masking import MaskedModel
+
+import tf_keras  # isort: skip
 
 L = tf_keras.layers
 IMAGE = (8, 8, 3)
@@ -93,7 +99,8 @@ def gated():
     image = L.Input(IMAGE)
     x = conv(image, 4, "a", activation="relu")
     s = L.Reshape((1, 1, 4))(L.GlobalAveragePooling2D()(x))
-    s = conv(conv(s, 2, "b", activation="relu"), 4, "c", activation="sigmoid")
+    # Not relu: of two units both may be off, and then dropping one would go unnoticed.
+    s = conv(conv(s, 2, "b", activation="tanh"), 4, "c", activation="sigmoid")
     return ended(image, L.Multiply()([x, s]))
 
 
@@ -140,6 +147,13 @@ def unknown():
     x = conv(x, 3, "g", trainable=False)
     x = L.DepthwiseConv2D(3, depth_multiplier=2, name="h")(conv(x, 4, "i"))
     return ended(image, conv(conv(x, 2, "j"), 2, "k", activation="relu"))
+
+
+def softmax():
+    image = L.Input(IMAGE)
+    x = conv(image, 4, "a", activation="relu")
+    x = L.GlobalAveragePooling2D()(conv(x, 5, "b", activation="softmax"))
+    return tf_keras.Model(image, L.Dense(3, "softmax", name="logits")(L.Dense(6, name="c")(x)))
 
 
 def straight_out():
@@ -195,5 +209,29 @@ NETWORKS = {
     sequence: [(4, "a b", "b", {"a/bias"}), (3, "b", "logits", {"b/bias"})],
     volume: [(3, "a", "b", {"a/bias"}), (2, "b", "logits", {"b/bias"})],
     unknown: [(2, "j", "k", {"j/bias"}), (2, "k", "logits", {"k/bias"})],
+    softmax: [(4, "a", "b", {"a/bias"}), (6, "c", "logits", {"c/bias"})],
     straight_out: [],
 }
+
+
+def halved(input_shape, classes):
+    """The residual net of `tiny`, without every other channel of every set."""
+    from ltx.compact import compact
+
+    model = tiny.residual(input_shape, classes)
+    return compact(model, ticket_of(model, lambda size: np.arange(size) % 2 == 1))
+
+
+def ticket_of(model, dead=None, density=None, seed=0):
+    """A ticket of the model's present weights: `dead(size)` says which channels of a set go."""
+    masked, rng = MaskedModel(model), np.random.default_rng(seed)
+    mask = masked.get_masks()
+    for channels in wiring.channels(model, mask) if dead else ():
+        mask = channels.drop(mask, dead(channels.size))
+    if density is not None:
+        mask = {name: keep & (rng.random(keep.shape) < density) for name, keep in mask.items()}
+    weights, statistics = (
+        {name: variable.numpy() for name, variable in group.items()}
+        for group in (masked.weights, masked.statistics)
+    )
+    return Ticket(Mask(mask), State(weights, statistics), 0, "task", 0)

@@ -3,6 +3,7 @@
 Run by tools/benchmark.py, by the names early_bird, at_init and collapse.
 """
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ LENET = ltx.Task(
 )
 CONVNET = ltx.Task(
     data="fashion_mnist",
-    model="search_cost.convnet",
+    model="convnet",
     image=(14, 14, 1),
     recipe=ltx.Recipe(
         optimizer="momentum",
@@ -34,20 +35,6 @@ CONVNET = ltx.Task(
         eval_every="800it",
     ),
 )
-
-
-def convnet(input_shape: tuple[int, int, int], classes: int):  # type: ignore[no-untyped-def]
-    """Three convolutions with BatchNorm, of 16, 32 and 64 maps."""
-    from tf_keras import Sequential, layers
-
-    net = Sequential([layers.Input(input_shape)])
-    for number, filters in enumerate((16, 32, 64)):
-        net.add(layers.Conv2D(filters, 3, 1 + (number > 0), "same", use_bias=False))
-        net.add(layers.BatchNormalization(momentum=0.9))
-        net.add(layers.ReLU())
-    net.add(layers.GlobalAveragePooling2D())
-    net.add(layers.Dense(classes))
-    return net
 
 
 def early_bird(seeds: int) -> Iterator[str]:
@@ -71,11 +58,13 @@ def _early_bird(  # type: ignore[no-untyped-def]
         lab = KerasLab(task, seed, sealed=False)
         finder.check(lab)
         whole = lab.cost(lab.steps(), lab.dense()).dense_flops
+        # Both search under the same penalty, and both tickets train without it.
+        slim = lab.on(recipe=dataclasses.replace(task.recipe, scale_l1=l1))
         for density, ticket in zip(densities, list(finder.find(lab))[1:], strict=True):
             shares[density].append(ticket.cost.dense_flops / whole)
             pruning = ltx.Pruning.to(density, structure=structure)
             imp = registry.load("imp")(levels=1, pruning=pruning, score=score)
-            [_, oneshot] = imp.find(lab)
+            [_, oneshot] = imp.find(slim)
             gaps[density].append(_test(lab, ticket) - _test(lab, oneshot))
     for density in densities:
         name = f"early_bird, {what}, density {density:g}"
@@ -110,9 +99,10 @@ def at_init(rounds: int) -> Iterator[str]:
         yield _row(f"{what}: seconds", [seconds / statistics.median(times)], AT_INIT_SHARE)
 
 
-def collapse(models: Sequence[str] = ("conv_6", "vgg_11")) -> Iterator[str]:
+def collapse(rounds: int) -> Iterator[str]:
     """How many layers lose every weight where one in a thousand survives."""
-    for model in models:
+    del rounds  # masks at the start follow from the seed
+    for model in ("conv_6", "vgg_11"):
         task = ltx.Task(model=model, image=(32, 32, 3), recipe=ltx.Recipe(batch_size=128))
         lab = KerasLab(task, 0)
         for name in ("oneshot", "snip", "grasp", "synflow"):

@@ -106,3 +106,9 @@ def test_check_checks_what_is_inside_and_around() -> None:
     spoilt = Task(data="fake", model="fake", recipe=RECIPE, corrupt="random_labels")
     with pytest.raises(UsageError, match="have random_labels already"):
         Corrupted(of=INNER).check(FakeLab(spoilt))
+
+
+def test_a_lab_that_stays_on_the_true_data_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeLab, "on", lambda self, **changes: self)
+    with pytest.raises(ControlError, match=r"corrupted: .*nothing was corrupted"):
+        list(Corrupted(of=INNER).find(FakeLab()))

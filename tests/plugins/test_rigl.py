@@ -112,6 +112,8 @@ def test_layers_share_the_density_by_erk_or_evenly() -> None:
     dense = lab.dense()
     drawn = Pruning.to(0.3, "erk")(lab, dense, ltx.Random()(lab, lab.init(), dense))
     assert erk.densities() == drawn.densities()
+    smart = list(RigL(density=0.3, every="10it", scope="smart").find(lab))[1].mask
+    assert (smart.kept, smart["output/kernel"].sum()) == (72, round(0.3 * 48))
 
 
 @pytest.mark.parametrize("name", ["rigl", "set"])

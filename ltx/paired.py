@@ -1,0 +1,173 @@
+"""Paired: the differences between two arms, seed by seed, and what can be shown of their mean."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import special
+
+CONFIDENCE = 0.95
+ALPHA = 0.05  # the chance of a false claim that a whole study may run
+POWER = 0.8
+MOST = 100  # seeds; whoever needs more has no effect worth the search
+ROUNDING = 1e-9  # of the values: a spread below it is the arithmetic's, not the seeds'
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A mean over `count` seeds and its t-interval; NaN ends where chance is unknown."""
+
+    mean: float
+    low: float
+    high: float
+    count: int = 0
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Interval":
+        """The 95% interval of these values by itself; NaN among them is left out."""
+        known = [v for v in values if math.isfinite(v)]
+        if not known:
+            return cls(math.nan, math.nan, math.nan)
+        mean = float(np.mean(known))
+        if len(known) < 2:
+            return cls(mean, math.nan, math.nan, len(known))
+        reach = _reach(known, (1 - CONFIDENCE) / 2)
+        return cls(mean, mean - reach, mean + reach, len(known))
+
+    @property
+    def reach(self) -> float:
+        return (self.high - self.low) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Paired:
+    """Ours less theirs, for each seed that both have; pairing takes out what a seed does to both.
+
+    A claim on the mean is tested by the one-sided paired t-test. Where all differences are the
+    same there is no spread to go by (accuracies are counts, and early stops come in steps of
+    `eval_every`, so this happens by chance), and the sign test takes its place: n seeds on one
+    side of the bound have p = 1/2^n.
+    """
+
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, ours: Mapping[int, float], theirs: Mapping[int, float]) -> "Paired":
+        both = sorted(ours.keys() & theirs.keys())
+        differences = (ours[seed] - theirs[seed] for seed in both)
+        return cls(tuple(float(d) for d in differences if math.isfinite(d)))
+
+    @property
+    def count(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.values)) if self.values else math.nan
+
+    @property
+    def tied(self) -> bool:
+        """Whether several seeds differ by one and the same amount."""
+        return self.count > 1 and bool(_tied(np.array(self.values)))
+
+    def above(self, bound: float) -> float:
+        """p of "the mean is at most `bound`": small where it is shown to be above."""
+        return float(above(np.array(self.values), bound))
+
+    def below(self, bound: float) -> float:
+        """p of "the mean is at least `bound`"."""
+        return self.turned.above(-bound)
+
+    def at_most(self, bound: float) -> float:
+        """p of "the mean is above `bound`"; unlike `below`, a tie on the bound keeps it."""
+        return float(at_most(np.array(self.values), bound))
+
+    def interval(self, lower: float, upper: float) -> Interval:
+        """The interval whose ends are clear of a bound just where p is at most these levels."""
+        ends = [math.nan, math.nan]
+        if self.tied:
+            ends = [self.mean if 0.5**self.count <= level else math.nan for level in (lower, upper)]
+        elif self.count > 1:
+            ends = [self.mean - _reach(self.values, lower), self.mean + _reach(self.values, upper)]
+        return Interval(self.mean, ends[0], ends[1], self.count)
+
+    def seeds_above(self, bound: float, level: float) -> float:
+        """How many seeds in all would show, with 80% power, that the mean is above `bound`.
+
+        If mean and spread are what they seem to be: with few seeds that is a rough guess. Infinity
+        where 100 would not do or the mean is on the wrong side, NaN where one seed tells no spread.
+        """
+        if self.count < 2:
+            return math.nan
+        if self.mean <= bound:
+            return math.inf
+        if self.tied:
+            return math.ceil(-math.log2(level))
+        effect = (self.mean - bound) / float(np.std(self.values, ddof=1))
+        enough = np.flatnonzero(_power(effect, level) >= POWER)
+        return float(SEEDS[enough[0]]) if len(enough) else math.inf
+
+    def seeds_below(self, bound: float, level: float) -> float:
+        return self.turned.seeds_above(-bound, level)
+
+    @property
+    def turned(self) -> "Paired":
+        """Theirs less ours."""
+        return Paired(tuple(-v for v in self.values))
+
+
+def above(values: np.ndarray, bound: float) -> np.ndarray:
+    """p of "the mean over the last axis is at most `bound`", for many samples at once."""
+    count = values.shape[-1]
+    if count < 2:
+        return np.ones(values.shape[:-1])
+    distance = values.mean(axis=-1) - bound
+    error = values.std(axis=-1, ddof=1) / math.sqrt(count)
+    tied = _tied(values)
+    student = special.stdtr(count - 1, -distance / np.where(tied, 1, error))
+    beyond = distance > ROUNDING * max(1, abs(bound))
+    return np.where(tied, np.where(beyond, 0.5**count, 1), student)
+
+
+def at_most(values: np.ndarray, bound: float) -> np.ndarray:
+    """p of "the mean over the last axis is above `bound`"; a tie on the bound keeps it."""
+    kept = values.shape[-1] > 1 and _tied(values) & (values.mean(axis=-1) <= bound)
+    return np.where(kept, 0.5 ** values.shape[-1], above(-values, -bound))
+
+
+def _tied(values: np.ndarray) -> np.ndarray:
+    return np.ptp(values, axis=-1) < ROUNDING * np.maximum(1, np.abs(values).max(axis=-1))
+
+
+SEEDS = np.arange(2, MOST + 1)
+
+
+def holm(p: Sequence[float]) -> tuple[list[float], float]:
+    """The p-values corrected for one another, and the level that each by itself had to meet.
+
+    Holm's procedure keeps the chance of even one false claim among all of them at 5%, however they
+    hang together; and they do: all levels of a finder share its seeds and its dense network. A
+    corrected p is at most 5% just where the plain one is at most the level.
+    Reference: Holm (1979), A simple sequentially rejective multiple test procedure.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    if not p:
+        return [], ALPHA
+    shown, corrected, _, _ = multipletests(p, alpha=ALPHA, method="holm")
+    return [float(c) for c in corrected], ALPHA / max(len(p) - int(shown.sum()), 1)
+
+
+@functools.lru_cache(maxsize=1024)
+def _power(effect: float, level: float) -> np.ndarray:
+    """Of the paired t-test with each of SEEDS, for a mean of `effect` standard deviations."""
+    from statsmodels.stats.power import TTestPower
+
+    return np.nan_to_num(TTestPower().power(effect, SEEDS, level, alternative="larger"))
+
+
+def _reach(values: Sequence[float], level: float) -> float:
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return error * float(-special.stdtrit(len(values) - 1, level))

@@ -1,0 +1,184 @@
+"""Step time: what one training step costs, against model.fit, an unmasked loop, a compact model.
+
+Run by tools/benchmark.py, by the names lenet, resnet and compact. Contestants take turns, round by
+round, so that a machine that drifts drifts for all of them. The middle number is the median of the
+rounds' ratios, the brackets hold the least and the largest.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltx import Mask, Recipe, State, Task, Ticket, data, order
+from ltx.engine import Engine
+from ltx.identity import generator
+
+if TYPE_CHECKING:
+    import tf_keras
+
+DENSITY = 0.2
+LENET = Task(image=(28, 28, 1), recipe=Recipe(batch_size=60, learning_rate=1e-4))
+RESNET = Task(
+    model="resnet_20",
+    image=(32, 32, 3),
+    recipe=Recipe(optimizer="momentum", learning_rate=1e-3, batch_size=64),
+)
+
+
+def lenet(rounds: int) -> Iterator[str]:
+    yield from _steps("LeNet-300-100, batch 60, ms", LENET, 1000, rounds, (0.30, 1.10))
+
+
+def resnet(rounds: int) -> Iterator[str]:
+    yield from _steps("ResNet-20, batch 64, ms", RESNET, 20, rounds, (0.85, 1.10))
+
+
+def compact(rounds: int) -> Iterator[str]:
+    times = compact_times(dataclasses.replace(RESNET, model="step_time.convnet"), 40, rounds)
+    what = "3 convolutions, half the channels compacted, batch 64, ms: step, against all"
+    yield _row(what, times["compact"], times["dense"], 0.45)
+
+
+def step_ratios(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds a step, round by round: ltx masked, the same loop unmasked, and model.fit."""
+    contestants = {
+        "ltx": _loop(task, masked=True, steps=steps),
+        "bare": _loop(task, masked=False, steps=steps),
+        "fit": _fit(task, steps),
+    }
+    return _in_turns(contestants, steps, rounds)
+
+
+def compact_times(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds a step, round by round, of a network whole and with half its channels."""
+    half = dataclasses.replace(task, model="step_time.half_convnet")
+    contestants = {
+        "compact": _loop(half, masked=True, steps=steps, density=1),
+        "dense": _loop(task, masked=True, steps=steps, density=1),
+    }
+    return _in_turns(contestants, steps, rounds)
+
+
+def convnet(input_shape: tuple[int, int, int], classes: int) -> "tf_keras.Model":
+    """Three 3x3 convolutions of 32, 64 and 128 with BatchNorm, pooled in between."""
+    import tf_keras
+
+    image = x = tf_keras.Input(input_shape)
+    for number, filters in enumerate((32, 64, 128)):
+        if number:
+            x = tf_keras.layers.MaxPool2D()(x)
+        x = tf_keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = tf_keras.layers.ReLU()(tf_keras.layers.BatchNormalization()(x))
+    x = tf_keras.layers.GlobalAveragePooling2D()(x)
+    return tf_keras.Model(image, tf_keras.layers.Dense(classes)(x))
+
+
+def half_convnet(input_shape: tuple[int, int, int], classes: int) -> "tf_keras.Model":
+    """The same with every other channel dropped, compacted."""
+    from ltx import compact, masking, wiring
+
+    model = convnet(input_shape, classes)
+    held = masking.MaskedModel(model)
+    mask = held.get_masks()
+    for channels in wiring.channels(model, mask):
+        mask = channels.drop(mask, np.arange(channels.size) % 2 == 1)
+    weights, statistics = (
+        {name: variable.numpy() for name, variable in group.items()}
+        for group in (held.weights, held.statistics)
+    )
+    ticket = Ticket(Mask(mask), State(weights, statistics), 0, "benchmark", 0)
+    return compact.compact(model, ticket)
+
+
+def _in_turns(
+    contestants: dict[str, Callable[[], None]], steps: int, rounds: int
+) -> dict[str, list[float]]:
+    for run in contestants.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            begun = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - begun) / steps * 1e3)
+    return times
+
+
+def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Callable[[], None]:
+    from ltx.program import Program
+
+    class Bare(Program):
+        """The same compiled loop with nothing of masks in it."""
+
+        def _decayed_and_masked(self, gradients: list) -> list:
+            return gradients
+
+        def _report(self) -> tuple:
+            return ()
+
+        def _guard(self, report: tuple, step: int) -> None:
+            del step
+            assert report == ()
+
+    program = (Program if masked else Bare)(task, Engine(), data.load(task.data, image=task.image))
+    weights = program.masked.prunable
+    mask = Mask({w.name: generator(0, w.name).random(w.shape) < density for w in weights})
+    program.load(program.fresh(0), mask if masked else Mask.ones(weights))
+    examples, batch = len(program.data.train), task.recipe.batch_size
+    table = order.batches(0, "order", examples, batch, 0, steps)
+    rates = task.recipe.learning_rates(0, steps, order.steps_per_epoch(examples, batch))
+    seed = np.zeros(2, np.int32)
+
+    def run() -> None:
+        program.run(table, rates, 0, seed, steps)
+        program.read(steps)
+
+    return run
+
+
+def _fit(task: Task, steps: int) -> Callable[[], None]:
+    import tf_keras
+
+    from ltx import masking, models, optimizer
+
+    loaded = data.load(task.data, image=task.image)
+    held = masking.MaskedModel(models.build(task.model, loaded.image, loaded.classes))
+    held.set_masks({w.name: generator(0, w.name).random(w.shape) < DENSITY for w in held.prunable})
+    model = held.wrapped()
+    model.compile(
+        optimizer=optimizer.make(task.recipe, held.weights, set(), "float32"),
+        loss=tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    count = steps * task.recipe.batch_size
+    rows = np.resize(np.arange(len(loaded.train)), count)
+    images, labels = loaded.train.take(rows)
+    images = ((images - loaded.mean) / loaded.std).astype(np.float32)
+    callbacks = [masking.step_callback()]
+
+    def run() -> None:
+        model.fit(images, labels, batch_size=task.recipe.batch_size, callbacks=callbacks, verbose=0)
+
+    return run
+
+
+def _steps(
+    name: str, task: Task, steps: int, rounds: int, bounds: tuple[float, float]
+) -> Iterator[str]:
+    times = step_ratios(task, steps, rounds)
+    fit, bare = bounds
+    yield _row(
+        f"{name}: step, against model.fit + UpdatePruningStep", times["ltx"], times["fit"], fit
+    )
+    yield _row(f"{name}: step, against the unmasked loop", times["ltx"], times["bare"], bare)
+
+
+def _row(what: str, ours: Sequence[float], theirs: Sequence[float], bound: float) -> str:
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return (
+        f"| {what} | {statistics.median(ours):.2f} | {statistics.median(theirs):.2f} "
+        f"| {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}] | {bound:.2f} |"
+    )
