@@ -95,6 +95,11 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
+def test_a_plans_lab_shows_what_the_lab_it_wraps_is() -> None:
+    facts = {name for name, value in vars(Lab).items() if isinstance(value, property)}
+    assert facts - {"spent"} <= vars(plan.PlanLab).keys()
+
+
 @pytest.mark.parametrize("label", FIXED)
 def test_the_steps_foreseen_are_the_steps_trained(store: Store, label: str) -> None:
     made = Study({label: FIXED[label]}, tasks=(TASK,), seeds=2)
