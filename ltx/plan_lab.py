@@ -79,11 +79,12 @@ class PlanLab(Lab):
     """Answers from the memo where that holds the answer, and else makes one up and books it.
 
     A made-up state has the right shapes at the right step, and is the same whenever the same is
-    asked for, so that what two finders share is shared here. Restless ones are drawn afresh, so
-    that no mask ever stands still; others stay where the training began. Nothing is written, and
-    the test split is not read. What is not trained, as a gradient, is computed as long as the cell
-    has seen nothing but what is real and its finder was begun before; then it leads to the tickets
-    that are stored.
+    asked for, so that what two finders share is shared here. Restless ones are drawn afresh at
+    every stop, so that no mask stands still; others once for a training with all its stops.
+
+    Nothing is written, and the test split is not read. What is not trained, as a gradient, is
+    computed as long as the cell has seen nothing but what is real and its finder was begun before:
+    then it leads to the tickets that are stored.
     """
 
     def __init__(self, inner: MemoLab, book: Book, cell: Cell, real: list[bool]) -> None:
@@ -106,6 +107,10 @@ class PlanLab(Lab):
     @property
     def image(self) -> tuple[int, int, int]:
         return self.inner.image
+
+    @property
+    def outputs_logits(self) -> bool:
+        return self.inner.outputs_logits
 
     @property
     def epoch(self) -> int:
@@ -134,7 +139,8 @@ class PlanLab(Lab):
                 return self.inner._train(state, mask, stop, stream)
             return Run(state.masked(mask), History())
         key = self.inner.key(state, mask, stream)
-        return self._booked(key, state, mask, stop) or self._pretended(key, state, mask, stop)
+        known = self._booked(key, state, mask, stop)
+        return known or self._pretended(key, state, mask, stop, stream)
 
     def _train_mask(
         self, state: State, mask: Mask, method: Learning, stop: int, stream: str
@@ -176,13 +182,16 @@ class PlanLab(Lab):
         work.steps += steps
         work.evaluations += evaluations
 
-    def _pretended(self, key: str, state: State, mask: Mask, stop: int) -> Run:
-        weights = dict(mask.apply(state.weights))
-        if self.book.restless:
-            weights = {name: self._like(array, key, stop, name) for name, array in weights.items()}
-        made = state.replace(
-            weights=mask.apply(weights), slots={MADE_UP: np.zeros(0, np.float32)}, step=stop
-        )
+    def _pretended(self, key: str, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        # Where the first of a chain of made-up states began is handed on in its one slot.
+        root = state.slots.get(MADE_UP)
+        if root is None:
+            root = np.frombuffer(state.id.encode(), np.uint8)
+        once = (self.fingerprint, bytes(root), mask.id, stream)
+        drawn = (key, stop) if self.book.restless else once
+        first = self.init().weights
+        weights = {n: self._like(first.get(n, a), *drawn, n) for n, a in state.weights.items()}
+        made = state.replace(weights=mask.apply(weights), slots={MADE_UP: root}, step=stop)
         return Run(made, self._curve(state.step, stop))
 
     def _like(self, array: np.ndarray, *stream: object) -> np.ndarray:

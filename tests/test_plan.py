@@ -95,6 +95,11 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
+def test_a_plans_lab_shows_what_the_lab_it_wraps_is() -> None:
+    facts = {name for name, value in vars(Lab).items() if isinstance(value, property)}
+    assert facts - {"spent"} <= vars(plan.PlanLab).keys()
+
+
 @pytest.mark.parametrize("label", FIXED)
 def test_the_steps_foreseen_are_the_steps_trained(store: Store, label: str) -> None:
     made = Study({label: FIXED[label]}, tasks=(TASK,), seeds=2)
@@ -161,6 +166,12 @@ def test_the_half_of_a_training_that_a_checkpoint_holds_is_not_counted(store: St
     made = Study({"imp": IMP(levels=1)}, tasks=(TASK,), seeds=1)
     (cell,) = foreseen(made, store)
     assert (cell.asked, cell.stored, cell.shared, cell.cost.steps) == (180, 50, 35, 95)
+
+
+def test_no_bound_makes_two_finders_alike_that_are_not(store: Store) -> None:
+    pair = {"imp": IMP2, "corrupted": Corrupted(of=IMP2)}
+    most, least = plan.bounds(Study(pair, tasks=(TASK,), seeds=1), opener(store), store)
+    assert [cell.cost for cell in most] == [cell.cost for cell in least]
 
 
 def test_the_bounds_are_two_plans_or_one_that_made_nothing_up(store: Store) -> None:
