@@ -181,26 +181,26 @@ class KerasLab(Lab):
     def _gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
-        self._program.load(state, mask)
+        self._program.show(state, mask)
         return self._program.meter.gradients(self._table(batches, stream), self._noise(stream))
 
     def _hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
         table = self._table(batches, stream)
-        self._program.load(state, mask)
+        self._program.show(state, mask)
         return self._program.meter.hessian_gradient(table, self._noise(stream), temperature)
 
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self._program.synaptic_flow(state, mask)
 
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
-        self._program.load(state, mask)
+        self._program.show(state, mask)
         taken = self._program.calibration(self._table(batches, stream), self._noise(stream))
         return state.replace(statistics={**state.statistics, **taken}) if taken else state
 
     def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
-        self._program.load(state, mask)
+        self._program.show(state, mask)
         return Mask(self._program.masked.scheduled(schedule, state.step))
 
     def _table(self, batches: int, stream: str) -> np.ndarray:
@@ -208,7 +208,7 @@ class KerasLab(Lab):
         return order.batches(self.seed, stream, examples, size, 0, batches)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
-        self._program.load(state, mask)
+        self._program.show(state, mask)
         return Metrics(*self._program.meter.evaluate(split))
 
     def _sibling(self, task: Task) -> Lab:

@@ -43,7 +43,7 @@ class MaskProgram:
 
     def load(self, state: State, mask: Mask) -> None:
         """Put a state with scores into the model; what the mask prunes stays away."""
-        self._inner.load(state.replace(slots={}), mask)
+        self._inner.show(state, mask)
         self._state, self._mask = state, mask
         for name, fixed in self._fixed.items():
             fixed.assign(self._inner.weights[name])

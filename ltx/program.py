@@ -27,6 +27,8 @@ from ltx.objective import Objective
 from ltx.state import State
 from ltx.task import Task
 
+Arrays = Mapping[str, np.ndarray]
+
 VERSION = 2  # part of every fingerprint: raise it when the same inputs may give other bytes
 
 
@@ -115,24 +117,32 @@ class Program:
 
     def load(self, state: State, mask: Mask) -> None:
         """Put a state and a mask into the model; what the mask prunes becomes zero, slots too."""
-        self._fits(state)
+        self._fits(state, (self.slots, state.slots or self.fresh_slots))
         state = state.masked(mask)
+        self._put(mask, state.weights, state.statistics)
+        for name, slot in self.slots.items():
+            slot.assign((state.slots or self.fresh_slots)[name])
+
+    def show(self, state: State, mask: Mask) -> None:
+        """Put a state and a mask in to be measured: `load` without the optimizer's slots.
+
+        Those stay what they were, since nothing but training reads them.
+        """
+        self._fits(state)
+        self._put(mask, mask.apply(state.weights), state.statistics)
+
+    def _put(self, mask: Mask, weights: Arrays, statistics: Arrays) -> None:
         self.masked.set_masks(mask)
-        self._kept = {name: int(keep.sum()) for name, keep in mask.items()}
-        for group, values in self._groups(state):
-            for name, variable in group.items():
-                variable.assign(values[name])
+        self._kept = {name: int(np.count_nonzero(keep)) for name, keep in mask.items()}
+        for name, variable in self.weights.items():
+            variable.assign(weights[name])
+        for name, variable in self.masked.statistics.items():
+            variable.assign(statistics[name])
 
-    def _groups(self, state: State) -> tuple:
-        """The model's variables beside a state's values; without slots, a fresh optimizer's."""
-        return (
-            (self.weights, state.weights),
-            (self.masked.statistics, state.statistics),
-            (self.slots, state.slots or self.fresh_slots),
-        )
-
-    def _fits(self, state: State) -> None:
-        for group, values in self._groups(state):
+    def _fits(self, state: State, *slots: tuple[Mapping[str, tf.Variable], Arrays]) -> None:
+        """Refuse a state whose values are not exactly those that the variables take."""
+        own = ((self.weights, state.weights), (self.masked.statistics, state.statistics))
+        for group, values in (*own, *slots):
             if wrong := sorted(group.keys() ^ values.keys()):
                 raise UsageError(
                     f"state {state.id}: {wrong[0]} is not in both the state and {self.task.label};"
@@ -272,11 +282,10 @@ class Program:
 
     def synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         """The derivatives of the summed logits, all variables absolute, for an image of ones."""
-        weights, statistics = (
-            {name: np.abs(array) for name, array in group.items()}
-            for group in (state.weights, state.statistics)
-        )
-        self.load(state.replace(weights=weights, statistics=statistics), mask)
+        self._fits(state)
+        statistics = {name: np.abs(array) for name, array in state.statistics.items()}
+        weights = {name: np.abs(array) for name, array in mask.apply(state.weights).items()}
+        self._put(mask, weights, statistics)
         return self.meter.synaptic_flow()
 
     def scope(self):  # type: ignore[no-untyped-def]

@@ -15,7 +15,7 @@ from ltx.engine import Engine
 from ltx.errors import DivergedError, GuardError, UsageError
 from ltx.feed import augment, stream
 from ltx.keras_lab import KerasLab
-from ltx.program import Program
+from ltx.program import Program, arrays
 from ltx.recipe import OPTIMIZERS
 
 SHORT = {"batch_size": 30, "length": "24it", "eval_every": "8it"}
@@ -229,6 +229,27 @@ def test_a_state_of_another_model_is_refused_by_name():
     begun = momentum.train(momentum.init(), one.dense(), until="2it").state
     with pytest.raises(UsageError, match="another model or optimizer"):
         one.train(begun, one.dense())
+
+
+def test_measuring_leaves_the_optimizer_alone_and_training_as_it_was():
+    made, momentum = lab(), lab(optimizer="momentum")
+    mask, program = half(made), made._program
+    begun = made.train(made.init(), mask, until="4it").state
+    whole = made.train(begun, mask).state
+    slots = arrays(program.slots)
+    assert any(array.any() for array in slots.values())
+    # What another optimizer left is measured as well as anything, and trained by nobody.
+    for state in (begun, momentum.train(made.init(), mask, until="2it").state):
+        made.gradients(state, mask)
+        made.hessian_gradient(state, mask)
+        made.synaptic_flow(state, mask)
+        made.recalibrated(state, mask, 1)
+        assert made.evaluate(state, mask) == momentum.evaluate(state, mask)
+        for name, array in arrays(program.slots).items():
+            np.testing.assert_array_equal(array, slots[name])
+    assert made.train(begun, mask).state == whole
+    with pytest.raises(UsageError, match="another model or optimizer"):
+        made.gradients(lab("tiny.convnet").init(), mask)
 
 
 def test_gradients_are_those_of_finite_differences():
