@@ -23,11 +23,12 @@ from ltx.duration import Duration
 from ltx.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.finder import Finder, inner
 from ltx.history import History, Metrics
-from ltx.lab import Lab, Run
+from ltx.lab import Lab
 from ltx.learned import Bernoulli, EdgePopup, learned_mask
 from ltx.mask import Mask
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
+from ltx.run import Run
 from ltx.schedule import PolynomialDecay
 from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Score, Snip, Synflow
 from ltx.stability import Barrier, barrier, copies

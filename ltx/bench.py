@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from ltx import identity
-from ltx.cost import Cost
+from ltx.cost import Cost, Ledger
 from ltx.errors import LtxError, UsageError
 from ltx.finder import Finder
 from ltx.history import Metrics
-from ltx.lab import Lab, Ledger, Run
+from ltx.lab import Lab
 from ltx.mask import Mask
 from ltx.pruning import Pruning
+from ltx.run import Run
 from ltx.scores import Magnitude
 from ltx.state import GROUPS, State
 from ltx.task import Task

@@ -1,4 +1,4 @@
-"""Command line: `ltx run`, `tickets`, `plugins`, `check`, `data`, `models` and `doctor`."""
+"""Command line: `ltx run`, `explain`, `status`, `report`, `tickets`, `check` and the others."""
 
 import argparse
 import difflib
@@ -8,13 +8,16 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from absl import flags
 from absl.flags import argparse_flags
 
 from ltx import __version__
 from ltx.errors import LtxError, UsageError
+
+if TYPE_CHECKING:
+    from ltx.config import Config
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -30,6 +33,9 @@ flags.DEFINE_string(
 flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data sets; default $TFDS_DATA_DIR.")
 flags.DEFINE_float("checkpoint_seconds", 10.0, "How much training a killed run may lose.", 0.0)
 flags.DEFINE_float("memo_gb", 8.0, "How much finished training the store remembers.", 0.0)
+flags.DEFINE_string(
+    "budget", None, "How much new training `run` may do: 20000it, 90s, 30m, 2h or 1d."
+)
 flags.DEFINE_bool(
     "allow_gin_imports", False, "Let gin files import Python modules, which runs their code."
 )
@@ -38,7 +44,10 @@ _CHATTER = ("absl", "tensorflow", "tf_keras", "h5py")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 2 for input that cannot be meant, or 1 for another failure."""
+    """Run one command; return 0, 2 for input that cannot be meant, or 1 for another failure.
+
+    3 says that the budget ended before the study did.
+    """
     arguments = list(sys.argv if argv is None else ["ltx", *argv])
     FLAGS.unparse_flags()
     if os.getcwd() not in sys.path:
@@ -94,6 +103,14 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     add("run", _run, "Run the study of a gin file and print its table.")
+    report = add("report", _report, "Write the page that shows what a study found.")
+    report.add_argument("--out", default="report.html", help="the page; default report.html")
+    report.add_argument("--study", default="", help="what the study's id begins with; the latest")
+    report.add_argument("--figures", metavar="DIR", help="where to put all plots as SVG and PDF")
+    report.add_argument("--data", metavar="DIR", help="where to put all numbers as CSV and Parquet")
+    add("explain", _explain, "Show what `run` with these flags would train, and what it takes.")
+    status = add("status", _status, "Show where the newest study of a store stands.")
+    status.add_argument("id", nargs="?", help="what a study's id begins with, or `all`")
     tickets = add("tickets", _tickets, "List the tickets of a store, or show one.")
     tickets.add_argument("action", choices=("list", "show"), nargs="?", default="list")
     tickets.add_argument("id", nargs="?", help="what the ticket's id begins with")
@@ -110,25 +127,60 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    del options
-    from ltx import config, runner
+    from ltx import runner
     from ltx.store import Store
 
-    if not FLAGS.gin_file and not FLAGS.gin_param:
-        raise UsageError(
-            "run: expected --gin_file with a study, as in --gin_file=studies/first_ticket.gin"
-        )
-    params = [*FLAGS.gin_param, *_seeds(FLAGS.seeds)]
-    asked = config.load(FLAGS.gin_file, params, FLAGS.allow_gin_imports)
-    command = shlex.join(["ltx", *sys.argv[1:]])
+    asked, settings = _asked(options.name)
     return runner.run(
         asked,
         Store(FLAGS.store),
-        command=command,
-        data_dir=FLAGS.data_dir,
-        memo_bytes=int(FLAGS.memo_gb * 2**30),
+        command=shlex.join(["ltx", *sys.argv[1:]]),
         checkpoint_seconds=FLAGS.checkpoint_seconds,
+        **settings,
     )
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from ltx import runner
+
+    asked, settings = _asked(options.name)
+    return runner.explain(asked, FLAGS.store, **settings)
+
+
+def _asked(command: str) -> "tuple[Config, dict[str, Any]]":
+    """The study that the flags describe, and how it is to be run."""
+    from ltx import config
+    from ltx.budget import Limit
+
+    if not FLAGS.gin_file and not FLAGS.gin_param:
+        raise UsageError(
+            f"{command}: expected --gin_file with a study, as in"
+            " --gin_file=studies/first_ticket.gin"
+        )
+    limit = None if FLAGS.budget is None else Limit.parse(FLAGS.budget)
+    params = [*FLAGS.gin_param, *_seeds(FLAGS.seeds)]
+    asked = config.load(FLAGS.gin_file, params, FLAGS.allow_gin_imports)
+    memo_bytes = int(FLAGS.memo_gb * 2**30)
+    return asked, {"data_dir": FLAGS.data_dir, "memo_bytes": memo_bytes, "limit": limit}
+
+
+def _status(options: argparse.Namespace) -> int:
+    from ltx import status, table
+    from ltx.store import Store
+
+    chosen = status.pick(list(status.standings(Store(FLAGS.store, create=False))), options.id)
+    if options.id not in (None, "all") and len(chosen) != 1:
+        raise UsageError(
+            f"status {options.id!r}: {len(chosen) or 'no'} studies have an id that begins so; `ltx"
+            " status all` shows every one"
+        )
+    if not chosen:
+        print(f"store {FLAGS.store}: no study was run there yet")
+    for number, standing in enumerate(chosen):
+        if number:
+            print()
+        status.show(table.console(), standing)
+    return 0
 
 
 def _seeds(text: str | None) -> Iterator[str]:
@@ -137,6 +189,23 @@ def _seeds(text: str | None) -> Iterator[str]:
     if not re.fullmatch(r"\d+(,\d+)*", text):
         raise UsageError(f"--seeds: expected a count (3) or a list (0,1,7), got {text!r}")
     yield f"Study.seeds = {text if ',' not in text else f'({text})'}"
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ltx.store import Store
+
+    store = Store(FLAGS.store, create=False)
+    try:
+        from ltx import report
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"report: {error.name} is not installed; `pip install 'ltx[report]'` brings it"
+        ) from error
+    for path in report.write(
+        store, options.out, study=options.study, figures=options.figures, data=options.data
+    ):
+        print(path)
+    return 0
 
 
 def _tickets(options: argparse.Namespace) -> int:

@@ -11,10 +11,11 @@ from ltx import constants
 from ltx.channels import Axis
 from ltx.errors import UsageError
 from ltx.graph import check_graph, is_graph, is_plain, walk
+from ltx.kinds import CONVOLUTIONS, DENSE, SEPARABLE, TRANSPOSED
 from ltx.state import State
 from ltx.ticket import Ticket
 from ltx.variables import owned
-from ltx.wiring import CONVOLUTIONS, DENSE, SEPARABLE, TRANSPOSED, Wire, wires
+from ltx.wiring import Wire, wires
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 

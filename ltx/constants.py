@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ltx import wiring
+from ltx import kinds
 from ltx.graph import is_graph, is_plain, walk
 from ltx.variables import owned
 
@@ -19,7 +19,7 @@ import tf_keras
 layers = tf_keras.layers
 
 # A constant leaves these as it came, also at the edges, which they do not pad with zeros.
-SAME = (*wiring.POOLS, *wiring.RESIZINGS, *wiring.NOISES, layers.Flatten, layers.Reshape)
+SAME = (*kinds.POOLS, *kinds.RESIZINGS, *kinds.NOISES, layers.Flatten, layers.Reshape)
 MERGED: dict[type, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     layers.Add: np.add,
     layers.Subtract: np.subtract,
@@ -79,7 +79,7 @@ class _Teller:
         layer = node.layer
         if is_graph(layer) and len(layer.inputs) == len(values):
             return walk(layer, values, self.step)
-        if self._training and type(layer) in (*wiring.NORMS, *wiring.NOISES):
+        if self._training and type(layer) in (*kinds.NORMS, *kinds.NOISES):
             return None
         made = self._through(layer, values, len(node.keras_inputs[0].shape))
         length = tf.nest.flatten(node.outputs)[0].shape[-1]
@@ -100,7 +100,7 @@ class _Teller:
             return None
         if kind is layers.Concatenate and layer.axis in (-1, rank - 1):
             return np.concatenate(values)
-        if kind is layers.Concatenate or kind in wiring.MERGES:
+        if kind is layers.Concatenate or kind in kinds.MERGES:
             return _merged(kind, values)
         if kind in SAME:
             return values[0]
@@ -108,23 +108,23 @@ class _Teller:
 
     def _emitted(self, layer: tf_keras.layers.Layer, given: np.ndarray) -> np.ndarray | None:
         kind, made = type(layer), None
-        if kind in wiring.PADDINGS:
+        if kind in kinds.PADDINGS:
             made = np.where(given == 0, given, np.nan)
-        elif kind in wiring.RECTIFIERS:
+        elif kind in kinds.RECTIFIERS:
             made = _where_known(layer, given)
         elif kind is layers.Activation:
             made = _activated(layer, given)
-        elif kind in wiring.NORMS:
+        elif kind in kinds.NORMS:
             made = self._normed(layer, given)
-        elif kind in wiring.DENSE:
+        elif kind in kinds.DENSE:
             made = self._mixed(layer, layer.kernel, given, exact=True)
-        elif kind in wiring.CONVOLUTIONS and layer.groups == 1:
+        elif kind in kinds.CONVOLUTIONS and layer.groups == 1:
             made = self._mixed(layer, layer.kernel, given, exact=not _pads(layer))
-        elif kind in wiring.TRANSPOSED:
+        elif kind in kinds.TRANSPOSED:
             made = self._mixed(layer, layer.kernel, given, exact=False, swapped=True)
-        elif kind in (*wiring.DEPTHWISE, *wiring.SEPARABLE) and layer.depth_multiplier == 1:
+        elif kind in (*kinds.DEPTHWISE, *kinds.SEPARABLE) and layer.depth_multiplier == 1:
             made = self._scaled(layer.depthwise_kernel, given, _pads(layer))
-            if kind in wiring.SEPARABLE:
+            if kind in kinds.SEPARABLE:
                 made = self._mixed(layer, layer.pointwise_kernel, made, exact=True)
             else:
                 made = _activated(layer, made + self._bias(layer))
@@ -193,7 +193,7 @@ def _merged(kind: type, values: list[np.ndarray]) -> np.ndarray:
 
 
 def _activated(layer: tf_keras.layers.Layer, given: np.ndarray) -> np.ndarray:
-    if layer.activation not in wiring.ELEMENTWISE:
+    if layer.activation not in kinds.ELEMENTWISE:
         return np.full_like(given, np.nan)
     return _where_known(layer.activation, given)
 

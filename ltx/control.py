@@ -6,10 +6,11 @@ import math
 import numpy as np
 
 from ltx.checks import check_choice
-from ltx.errors import ControlError
+from ltx.errors import ControlError, UsageError
 from ltx.lab import Lab
 from ltx.mask import Mask
 from ltx.state import State
+from ltx.structures import Arrays, Structure, Unstructured
 from ltx.ticket import Ticket
 
 CHANCE = 1e-6  # a control that keeps its promise is refused more rarely than this
@@ -20,7 +21,14 @@ LEAST_DISTANCE = 0.01
 
 
 def check_control(
-    owner: str, ticket: Ticket, control: Ticket, *, mask: str = "same", weights: str = "same"
+    owner: str,
+    ticket: Ticket,
+    control: Ticket,
+    *,
+    mask: str = "same",
+    weights: str = "same",
+    structure: Structure = Unstructured(),  # noqa: B008 (frozen)
+    lab: Lab | None = None,
 ) -> Ticket:
     """The control with the check under "control" in its note; raises ControlError where it fails.
 
@@ -28,6 +36,9 @@ def check_control(
     places that chance chose; "uniform", the same count altogether, every layer alike. `weights`:
     "same"; "fresh", other ones; "sign_kept", of other sizes with the ticket's signs. What could
     not have come out otherwise, as the shuffle of a dense mask, is noted and not refused.
+
+    `structure` says what is counted and what chance moved, and of which both masks have to be; for
+    any but Unstructured the `lab` is needed.
     """
     check_choice(f"{owner}: the mask of its check", mask, MASKS)
     check_choice(f"{owner}: the weights of its check", weights, WEIGHTS)
@@ -35,7 +46,7 @@ def check_control(
     note = {
         "mask": mask,
         "weights": weights,
-        **_check_mask(who, ticket.mask, control.mask, mask),
+        **_check_mask(who, ticket.mask, control.mask, mask, structure, lab),
         **_check_weights(who, ticket.state, control.state, control.mask, weights),
     }
     return dataclasses.replace(control, note={**control.note, "control": note})
@@ -67,32 +78,56 @@ def _flat(arrays: dict[str, np.ndarray]) -> np.ndarray:
 # Masks
 
 
-def _check_mask(who: str, old: Mask, new: Mask, promise: str) -> dict[str, object]:
+def _check_mask(
+    who: str, old: Mask, new: Mask, promise: str, structure: Structure, lab: Lab | None
+) -> dict[str, object]:
     if promise == "same":
         if new != old:
             raise ControlError(f"{who}: its mask is not the ticket's, which it says it keeps")
         return {}
-    _check_counts(who, old, new, promise)
+    if isinstance(structure, Unstructured):
+        return _check_units(who, old, new, {}, promise, structure.unit)
+    if lab is None:
+        raise UsageError(f"{who}: expected the lab, by which {structure} counts; give it as lab=")
+    for whose, mask in (("its ticket", old), ("it", new)):
+        for name in structure.misfits(lab, mask):
+            raise ControlError(
+                f"{who}: the mask that {whose} has of {name} is not one of {structure}; a control"
+                " needs the structure of the finder whose tickets it controls"
+            )
+    before, after = (structure.alive(lab, mask) for mask in (old, new))
+    cells, unit = structure.cells(lab), structure.unit
+    return {"unit": unit, **_check_units(who, before, after, cells, promise, unit)}
+
+
+def _check_units(
+    who: str, old: Arrays, new: Arrays, cells: Arrays, promise: str, unit: str
+) -> dict[str, object]:
+    _check_counts(who, old, new, promise, unit)
     # As many tests may fail by chance: the overlap of each layer and of all, and each one's change.
     chance = CHANCE / (2 * len(old) + 1)
     means, variances, shared, free = [], [], [], False
     for name, before in old.items():
-        size, had, has = before.size, int(before.sum()), int(new[name].sum())
-        means.append(had * has / size)
-        variances.append(
-            means[-1] * (size - had) * (size - has) / (size * (size - 1)) if size > 1 else 0.0
-        )
+        cell = cells.get(name)
+        size, had, has = _tallies(cell, before, new[name])
+        if promise == "shuffled" and (had != has).any():
+            raise ControlError(f"{who}: {unit} of {name} went where they may not go")
+        mean = had * has / size
+        means.append(float(mean.sum()))
+        # The denominator is 0 only where nothing can vary.
+        variance = mean * (size - had) * (size - has) / np.maximum(size * (size - 1), 1)
+        variances.append(float(variance.sum()))
         shared.append(int((before & new[name]).sum()))
-        free |= 0 < has < size
-        _check_overlap(f"{who}: {name}", shared[-1], means[-1], variances[-1], chance)
-        alike = -_log_choices(size, had) if had == has else -math.inf
+        free |= bool(((has > 0) & (has < size)).any())
+        _check_overlap(f"{who}: {name}", shared[-1], means[-1], variances[-1], chance, unit)
+        alike = -_log_choices(size, had) if (had == has).all() else -math.inf
         if alike < math.log(chance) and (before == new[name]).all():
             raise ControlError(
-                f"{who}: the mask of {name} is still the ticket's, all {had} of {size} weights"
-                " where they were: nothing was shuffled, so this controls nothing"
+                f"{who}: the mask of {name} is still the ticket's, all {had.sum()} of {size.sum()}"
+                f" {unit} where they were: nothing was shuffled, so this controls nothing"
             )
-    _check_overlap(f"{who}: the mask", sum(shared), sum(means), sum(variances), chance)
-    kept = max(1, new.kept)
+    _check_overlap(f"{who}: the mask", sum(shared), sum(means), sum(variances), chance, unit)
+    kept = max(1, _count(new))
     return {
         "kept_counts": True,
         "could_differ": free,
@@ -102,26 +137,43 @@ def _check_mask(who: str, old: Mask, new: Mask, promise: str) -> dict[str, objec
     }
 
 
-def _check_counts(who: str, old: Mask, new: Mask, promise: str) -> None:
-    if new.kept != old.kept:
-        raise ControlError(f"{who}: it keeps {new.kept} weights, its ticket {old.kept}")
+def _tallies(cell: np.ndarray | None, *units: np.ndarray) -> list[np.ndarray]:
+    """How many units each cell has, and how many of each of these; int64, without empty cells."""
+    if cell is None:
+        counts = (units[0].size, *(int(np.count_nonzero(keep)) for keep in units))
+        return [np.array([count], np.int64) for count in counts]
+    sizes = np.bincount(cell.ravel())
+    tallies = [np.bincount(cell.ravel(), keep.ravel()).astype(np.int64) for keep in units]
+    return [tally[sizes > 0] for tally in (sizes, *tallies)]
+
+
+def _count(units: Arrays) -> int:
+    return sum(int(np.count_nonzero(keep)) for keep in units.values())
+
+
+def _check_counts(who: str, old: Arrays, new: Arrays, promise: str, unit: str) -> None:
+    kept, whole = _count(old), sum(keep.size for keep in old.values())
+    if _count(new) != kept:
+        raise ControlError(f"{who}: it keeps {_count(new)} {unit}, its ticket {kept}")
     for name, before in old.items():
         has, had = int(new[name].sum()), int(before.sum())
         if promise == "shuffled" and has != had:
-            raise ControlError(f"{who}: it keeps {has} weights of {name}, its ticket {had}")
+            raise ControlError(f"{who}: it keeps {has} {unit} of {name}, its ticket {had}")
         # Whole numbers cannot all be the exact share, and what one layer rounds others even out.
-        share, slack = old.density * before.size, 1 + len(old) * before.size / old.size
+        share, slack = kept / whole * before.size, 1 + len(old) * before.size / whole
         if promise == "uniform" and abs(has - share) > slack:
             raise ControlError(
-                f"{who}: it keeps {has} weights of {name}, whose even share is {share:.1f}"
+                f"{who}: it keeps {has} {unit} of {name}, whose even share is {share:.1f}"
             )
 
 
-def _check_overlap(what: str, shared: int, mean: float, variance: float, chance: float) -> None:
+def _check_overlap(
+    what: str, shared: int, mean: float, variance: float, chance: float, unit: str
+) -> None:
     allowed = _allowed(variance, chance)
     if abs(shared - mean) > allowed + 1e-6:
         raise ControlError(
-            f"{what} shares {shared} weights with the ticket's, where chance gives {mean:.1f} and"
+            f"{what} shares {shared} {unit} with the ticket's, where chance gives {mean:.1f} and"
             f" stays within {allowed:.1f} of it: it was not shuffled at random"
         )
 
@@ -138,8 +190,14 @@ def _allowed(variance: float, chance: float) -> float:
     return log / 3 + math.sqrt(log * log / 9 + 2 * log * variance)
 
 
-def _log_choices(size: int, kept: int) -> float:
-    return math.lgamma(size + 1) - math.lgamma(kept + 1) - math.lgamma(size - kept + 1)
+def _log_choices(sizes: np.ndarray, kept: np.ndarray) -> float:
+    """The logarithm of how many masks keep so many of each cell."""
+    kinds, counts = np.unique(np.stack([sizes, kept]), axis=1, return_counts=True)
+    logs = (
+        math.lgamma(size + 1) - math.lgamma(has + 1) - math.lgamma(size - has + 1)
+        for size, has in kinds.T.tolist()
+    )
+    return sum(count * log for count, log in zip(counts.tolist(), logs, strict=True))
 
 
 # Weights

@@ -21,3 +21,13 @@ class Cost:
 
     def __sub__(self, other: "Cost") -> "Cost":
         return Cost(**{key: value - vars(other)[key] for key, value in vars(self).items()})
+
+
+class Ledger:
+    """The running total of a lab and of the labs it opened."""
+
+    def __init__(self) -> None:
+        self.total = Cost()
+
+    def add(self, cost: Cost) -> None:
+        self.total += cost

@@ -5,7 +5,6 @@ import difflib
 import functools
 import hashlib
 import io
-import json
 import logging
 import numbers
 import os
@@ -15,15 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ltx import digits, fashion_mnist, image_cache, quiet
+from ltx import digits, fashion_mnist, image_cache, prepared, quiet
 from ltx.dataset import Batches, Dataset, Image, Split, Whole, batch_size, checked_image, cut
 from ltx.errors import CorruptError, LtxError, UsageError, unknown
 from ltx.image_cache import CACHE, FITS, Parts, locked
 
 __all__ = ["Dataset", "Split", "available", "import_fashion_mnist", "load", "prepare"]
-
-NAME = re.compile(r"([a-z]\w*)(?:/([\w+-][\w.+-]*))?(?::(\d+\.\d+\.\d+))?")
-VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 def load(
@@ -46,7 +42,7 @@ def load(
     examples to hold out, drawn uniformly by `split_seed`. A set without labelled test images is
     tested on its own "validation" split. `subset`, `corrupt` and `classes` are those of a Task.
     """
-    root = _root(data_dir)
+    root = prepared.root(data_dir)
     image = None if image is None else checked_image(image)
     if fit not in FITS:
         raise unknown("fit", fit, FITS)
@@ -54,10 +50,10 @@ def load(
         raise UsageError(f"split_seed: expected an integer, got {split_seed!r}")
     if int(split_seed) < 0:
         raise UsageError(f"split_seed: expected 0 or more, got {split_seed}")
-    folder = _prepared(name, root)
-    if folder is None and _parse(name)[0] == digits.NAME:
+    folder = prepared.folder(name, root)
+    if folder is None and prepared.parse(name)[0] == digits.NAME:
         prepare(name, data_dir)
-        folder = _prepared(name, root)
+        folder = prepared.folder(name, root)
     if folder is None:
         raise _absent(name, root)
     whole = _cached(name, root, folder, image, fit)
@@ -74,19 +70,19 @@ def load(
 
 def prepare(name: str, data_dir: str | None = None) -> str:
     """Downloads and prepares `name` through TFDS, unless it is on the disk; says what it did."""
-    root = _root(data_dir)
-    if folder := _prepared(name, root):
+    root = prepared.root(data_dir)
+    if folder := prepared.folder(name, root):
         return f"{name} {folder.name} is already prepared in {folder}."
-    base = _parse(name)[0]
+    base = prepared.parse(name)[0]
     _require_known(name)
     with _quiet(), locked(root, base):
         try:
             builder = _tfds().builder(name, data_dir=str(root))
         except (ValueError, AssertionError) as error:
             raise UsageError(f"data set {name!r}: {_one_line(error)}") from error
-        _described(name, builder.info.features.to_json())
+        prepared.shape_and_classes(name, builder.info.features.to_json())
         # another process may have finished while this one waited for the lock
-        if _prepared(name, root) is None:
+        if prepared.folder(name, root) is None:
             _download(name, builder)
     return f"{name} {builder.version} is prepared in {builder.data_dir}."
 
@@ -98,8 +94,8 @@ def import_fashion_mnist(source_dir: str, data_dir: str | None = None) -> str:
     headers and kept the compressed bytes; with the original headers TFDS's checksums match, so
     the stock builder prepares them with every check on.
     """
-    root = _root(data_dir)
-    if folder := _prepared("fashion_mnist", root):
+    root = prepared.root(data_dir)
+    if folder := prepared.folder("fashion_mnist", root):
         return f"fashion_mnist {folder.name} is already prepared in {folder}."
     builder = _tfds().builder("fashion_mnist", data_dir=str(root))
     checksums = {info.filename: info.checksum for info in builder.url_infos.values()}
@@ -107,68 +103,27 @@ def import_fashion_mnist(source_dir: str, data_dir: str | None = None) -> str:
         fashion_mnist.rebuild(Path(source_dir), checksums, Path(rebuilt))
         config = _tfds().download.DownloadConfig(manual_dir=rebuilt)
         with _quiet(), locked(root, "fashion_mnist"):
-            if _prepared("fashion_mnist", root) is None:
+            if prepared.folder("fashion_mnist", root) is None:
                 _download("fashion_mnist", builder, download_config=config)
     return f"fashion_mnist {builder.version} is prepared in {builder.data_dir}."
 
 
 def available(data_dir: str | None = None) -> list[tuple[str, str]]:
     """Name and status of every data set on this disk, the embedded digits first."""
-    root = _root(data_dir)
-    prepared = {
-        "/".join(info.parent.parent.relative_to(root).parts)
-        for depth in ("*/*", "*/*/*")
-        for info in root.glob(f"{depth}/dataset_info.json")
-    }
+    root = prepared.root(data_dir)
     rows = [(digits.NAME, f"embedded {digits.VERSION}, 8x8x1, 10 classes")]
-    for name in sorted(prepared - {digits.NAME}):
-        folder = _prepared(name, root) if NAME.fullmatch(name) else None
-        if folder is not None:
-            rows.append((name, _status(name, root, folder)))
+    for name, folder in prepared.every(root):
+        if name != digits.NAME:
+            cached = ", cached" if (root / CACHE / folder.relative_to(root)).is_dir() else ""
+            rows.append((name, prepared.status(name, folder) + cached))
     return rows
 
 
-def _status(name: str, root: Path, folder: Path) -> str:
-    try:
-        native, classes = _described(name, json.loads((folder / "features.json").read_text()))
-    except (UsageError, OSError, ValueError):
-        return f"{folder.name}, not an image-classification set"
-    sides = "images of many sizes" if None in native else "x".join(map(str, native))
-    cached = ", cached" if (root / CACHE / folder.relative_to(root)).is_dir() else ""
-    return f"{folder.name}, {sides}, {classes} classes{cached}"
-
-
-# --- names and folders
-
-
-def _root(data_dir: str | None) -> Path:
-    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser().absolute()
-
-
-def _parse(name: str) -> tuple[str, str | None, str | None]:
-    match = NAME.fullmatch(str(name))
-    if match is None:
-        raise UsageError(f"data set: expected name, name/config or name:1.0.0, got {str(name)!r}")
-    base, config, version = match.groups()
-    return base, config, version
-
-
-def _prepared(name: str, root: Path) -> Path | None:
-    """The folder TFDS prepared for `name`: the version asked for, else the newest."""
-    base, config, version = _parse(name)
-    folder = root / base
-    default = folder / ".config" / "metadata.json"
-    if config is None and default.exists():
-        config = json.loads(default.read_text())["default_config_name"]
-    folder = folder / config if config else folder
-    found = [info.parent for info in folder.glob("*/dataset_info.json")]
-    found = [f for f in found if VERSION.fullmatch(f.name) and version in (None, f.name)]
-    return max(found, key=lambda f: tuple(map(int, f.name.split("."))), default=None)
+# --- TFDS
 
 
 def _require_known(name: str) -> None:
-    base, config, _ = _parse(name)
+    base, config, _ = prepared.parse(name)
     names = _tfds().list_builders(with_community_datasets=False)
     if base not in names:
         raise _unknown("data set", base, names)
@@ -188,27 +143,9 @@ def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
 def _absent(name: str, root: Path) -> UsageError:
     _require_known(name)
     remedy = f"run `ltx data prepare {name}`"
-    if _parse(name)[0] == "fashion_mnist":
+    if prepared.parse(name)[0] == "fashion_mnist":
         remedy += " or, without a network, `ltx data import fashion_mnist --from DIR`"
     return UsageError(f"data set {name!r} is not prepared in {root}: {remedy}")
-
-
-def _described(name: str, features: dict[str, Any]) -> tuple[tuple[int | None, ...], int]:
-    """Image shape (None: varies) and number of classes, from TFDS's features as JSON."""
-    parts = (features.get("featuresDict") or features.get("content") or {}).get("features", {})
-    image = parts.get("image", {}).get("image")
-    classes = int(parts.get("label", {}).get("classLabel", {}).get("numClasses", 0))
-    if image is None or classes < 2 or image.get("dtype", "uint8") != "uint8":
-        kinds = [f"{k} ({v['pythonClassName'].split('.')[-1]})" for k, v in sorted(parts.items())]
-        raise UsageError(
-            f"data set {name!r} is not image classification: expected features image (Image, "
-            f"uint8) and label (ClassLabel), got {', '.join(kinds) or 'none'}"
-        )
-    sides = [int(side) for side in image["shape"]["dimensions"]]
-    return tuple(None if side < 0 else side for side in sides), classes
-
-
-# --- TFDS
 
 
 @functools.cache
@@ -261,7 +198,7 @@ def _quiet() -> Iterator[None]:
 
 def _cached(name: str, root: Path, folder: Path, image: Image | None, fit: str) -> Whole:
     """The set in the shape asked for; read, or converted, and written if it is not there yet."""
-    native, classes = _described(name, json.loads((folder / "features.json").read_text()))
+    native, classes = prepared.shape_and_classes(name, prepared.features(folder))
     image = _shape(name, native, image)
     shape = "x".join(map(str, image))
     target = (
@@ -271,7 +208,7 @@ def _cached(name: str, root: Path, folder: Path, image: Image | None, fit: str) 
     if whole := image_cache.read(target, stamp):
         return whole
     source = None if image == native or None in native else _cached(name, root, folder, None, fit)
-    with _quiet(), locked(root, _parse(name)[0]):
+    with _quiet(), locked(root, prepared.parse(name)[0]):
         if whole := image_cache.read(target, stamp):
             return whole
         if source is None:

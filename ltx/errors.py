@@ -36,6 +36,12 @@ class StoreFullError(LtxError):
     """The file system refused to hold more; what was stored before is intact."""
 
 
+class BudgetError(LtxError):
+    """The training that a run was allowed is used up; what was trained is kept, exit code 3."""
+
+    exit_code = 3
+
+
 def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> UsageError:
     """The error for a name that is not among `known`: close matches first, then everything."""
     names = sorted(known)

@@ -8,14 +8,16 @@ import numpy as np
 
 from ltx import data, identity, order
 from ltx.channels import Channels
+from ltx.cost import Ledger
 from ltx.engine import Engine
 from ltx.history import History, Metrics
-from ltx.lab import Lab, Ledger, Run
+from ltx.lab import Lab
 from ltx.learned import Learning
 from ltx.mask import Mask
 from ltx.mask_program import MaskProgram
 from ltx.program import VERSION, Program
 from ltx.recipe import Recipe
+from ltx.run import Run
 from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import versions

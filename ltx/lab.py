@@ -5,42 +5,21 @@ import dataclasses
 
 import numpy as np
 
-from ltx import identity, learned
+from ltx import flops, identity, learned
 from ltx.channels import Channels
 from ltx.checks import check_number
-from ltx.cost import Cost
+from ltx.cost import Cost, Ledger
 from ltx.duration import Duration
 from ltx.errors import DivergedError, UsageError
-from ltx.history import History, Metrics
+from ltx.flops import GRADIENT_FLOPS
+from ltx.history import Metrics
 from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.run import Run
 from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.task import Task
 from ltx.weight import Weight
-
-# Per weight and example; a multiply-add is 2. One third goes forward, one back to the layer's
-# inputs, and one to the weights' gradients, which training needs for the survivors only.
-TRAINING_FLOPS = 6
-GRADIENT_FLOPS = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What a training ended in, and its validation curve since the state it started from."""
-
-    state: State
-    history: History
-
-
-class Ledger:
-    """The running total of a lab and of the labs it opened."""
-
-    def __init__(self) -> None:
-        self.total = Cost()
-
-    def add(self, cost: Cost) -> None:
-        self.total += cost
 
 
 class Lab(abc.ABC):
@@ -212,7 +191,7 @@ class Lab(abc.ABC):
         if batches < 1:
             raise UsageError(f"gradients: expected at least 1 batch, got {batches}")
         arrays = self._gradients(state, mask.check(self.prunable), batches, stream)
-        self._charge(batches, mask, GRADIENT_FLOPS)
+        self.ledger.add(self._steps_cost(batches, mask, GRADIENT_FLOPS))
         return arrays
 
     def hessian_gradient(
@@ -238,7 +217,7 @@ class Lab(abc.ABC):
         # One gradient of the survivors to multiply with, another of theirs, and twice as much to
         # go back through that one. This last pass alone reaches every weight, by two ways: the
         # layer's output and the gradient that the layer sends back: 4 of the 24.
-        self._charge(4 * batches, mask, GRADIENT_FLOPS // 2)
+        self.ledger.add(self._steps_cost(4 * batches, mask, GRADIENT_FLOPS // 2))
         return arrays
 
     def synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
@@ -256,7 +235,7 @@ class Lab(abc.ABC):
                     f"{self.task.label}: the synaptic flow of {name} is not finite; the network is"
                     " too deep for this precision: start from smaller weights"
                 )
-        cost = self._pass(1, mask, GRADIENT_FLOPS)
+        cost = flops.forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
         self.ledger.add(dataclasses.replace(cost, examples=0))
         return arrays
 
@@ -281,7 +260,8 @@ class Lab(abc.ABC):
             raise UsageError(f"recalibrated: expected at least 1 batch, got {batches}")
         made = self._recalibrated(state, mask.check(self.prunable), batches, stream)
         if made is not state:
-            self.ledger.add(self._forward(batches * self.task.recipe.batch_size, mask))
+            examples = batches * self.task.recipe.batch_size
+            self.ledger.add(flops.forward(examples, self.prunable, mask))
         return made
 
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
@@ -309,29 +289,12 @@ class Lab(abc.ABC):
 
     def cost(self, steps: int, mask: Mask) -> Cost:
         """What `steps` training steps under this mask cost."""
-        made = self._pass(steps * self.task.recipe.batch_size, mask)
+        return self._steps_cost(steps, mask)
+
+    def _steps_cost(self, steps: int, mask: Mask, unmasked: int = 0) -> Cost:
+        examples = steps * self.task.recipe.batch_size
+        made = flops.forward_backward(examples, self.prunable, mask, unmasked)
         return dataclasses.replace(made, steps=steps)
-
-    def _charge(self, steps: int, mask: Mask, unmasked: int) -> None:
-        made = self._pass(steps * self.task.recipe.batch_size, mask, unmasked)
-        self.ledger.add(dataclasses.replace(made, steps=steps))
-
-    def _pass(self, examples: int, mask: Mask, unmasked: int = 0) -> Cost:
-        """What it costs to send `examples` forward and back.
-
-        `unmasked` of the TRAINING_FLOPS are spent on pruned weights as well.
-        """
-        dense = sum(weight.size * weight.uses for weight in self.prunable)
-        kept = sum(
-            int(np.count_nonzero(mask[weight.name])) * weight.uses for weight in self.prunable
-        )
-        flops = (TRAINING_FLOPS - unmasked) * kept + unmasked * dense
-        return Cost(0, examples, dense * TRAINING_FLOPS * examples, flops * examples)
-
-    def _forward(self, examples: int, mask: Mask) -> Cost:
-        """What it costs to send `examples` forward alone: a third, and no steps."""
-        made = self._pass(examples, mask)
-        return dataclasses.replace(made, dense_flops=made.dense_flops // 3, flops=made.flops // 3)
 
     @property
     def spent(self) -> Cost:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ltx import identity, sealed
+from ltx.budget import Budget
 from ltx.channels import Channels
-from ltx.errors import CorruptError
+from ltx.errors import BudgetError, CorruptError
 from ltx.history import History, Metrics
-from ltx.lab import Lab, Run
+from ltx.lab import Lab
 from ltx.learned import Learning
 from ltx.mask import Mask
+from ltx.run import Run
 from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import Store
@@ -32,12 +34,19 @@ class MemoLab(Lab):
     All trainings from the same state, mask and data order share one folder of states by step, so
     a longer training starts from the longest one known. A checkpoint is such a state that nobody
     asked for, left about every `seconds`; the next one replaces it. Entries of more than `limit`
-    bytes together are deleted, those least recently used first.
+    bytes together are deleted, those least recently used first. Where the `budget` ends training
+    stops, in the middle of a run as well, behind a checkpoint.
     """
 
     def __init__(
-        self, lab: Lab, store: Store, limit: int = MEMO_BYTES, seconds: float | None = None
+        self,
+        lab: Lab,
+        store: Store,
+        limit: int = MEMO_BYTES,
+        seconds: float | None = None,
+        budget: Budget | None = None,
     ) -> None:
+        self.budget = budget or Budget()
         self.inner, self.store, self.limit = lab, store, limit
         self.seconds = CHECKPOINT_SECONDS if seconds is None else seconds
         self.task, self.seed, self.ledger, self.sealed = lab.task, lab.seed, lab.ledger, lab.sealed
@@ -96,14 +105,14 @@ class MemoLab(Lab):
         return self.inner._evaluate(state, mask, split)
 
     def _sibling(self, task: Task) -> Lab:
-        return MemoLab(self.inner._sibling(task), self.store, self.limit, self.seconds)
+        inner = self.inner._sibling(task)
+        return MemoLab(inner, self.store, self.limit, self.seconds, self.budget)
 
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         def advance(state: State, stop: int) -> Run:
             return self.inner._train(state, mask, stop, stream)
 
-        key = identity.identity([self.fingerprint, self.seed, state.id, mask.id, stream])
-        return self._remembered(key, advance, state, stop)
+        return self._remembered(self.key(state, mask, stream), advance, state, stop)
 
     def _train_mask(
         self, state: State, mask: Mask, method: Learning, stop: int, stream: str
@@ -111,8 +120,12 @@ class MemoLab(Lab):
         def advance(state: State, stop: int) -> Run:
             return self.inner._train_mask(state, mask, method, stop, stream)
 
-        key = identity.identity([self.fingerprint, self.seed, state.id, mask.id, stream, method])
-        return self._remembered(key, advance, state, stop)
+        return self._remembered(self.key(state, mask, stream, method), advance, state, stop)
+
+    def key(self, state: State, mask: Mask, stream: str, method: Learning | None = None) -> str:
+        """The name of the folder that trainings from here share."""
+        parts = [self.fingerprint, self.seed, state.id, mask.id, stream]
+        return identity.identity(parts if method is None else [*parts, method])
 
     def _remembered(self, key: str, advance: Advance, state: State, stop: int) -> Run:
         if stop == state.step:
@@ -130,13 +143,27 @@ class MemoLab(Lab):
     def _extend(self, key: str, known: Run, advance: Advance, stop: int) -> Run:
         """Train on to `stop`, leaving a checkpoint about every `seconds`."""
         state, history = known.state, known.history
-        stride = max(1, min(20, self.inner.steps(self.task.recipe.eval_every)))
+        stride, pace = max(1, min(20, self.inner.steps(self.task.recipe.eval_every))), 0.0
         while state.step < stop:
-            target, begun = min(stop, state.step + stride), time.monotonic()
+            try:
+                granted = self.budget.grant(min(stop - state.step, stride), pace)
+            except BudgetError:
+                if state.step > known.state.step:
+                    self._put(key, Run(state, history), checkpoint=True)
+                raise
+            target, begun = state.step + granted, time.monotonic()
             run = advance(state, target)
             seconds = max(time.monotonic() - begun, 1e-6)
+            self.budget.spend(granted, seconds)
+            pace = seconds / granted
             self.store.record(
-                {"trained": key, "from": state.step, "to": target, "seconds": round(seconds, 3)}
+                {
+                    "trained": key,
+                    "from": state.step,
+                    "to": target,
+                    "end": stop,
+                    "seconds": round(seconds, 3),
+                }
             )
             state, history = run.state, history + run.history
             if target == stop:
@@ -153,7 +180,11 @@ class MemoLab(Lab):
     def _folder(self, key: str) -> Path:
         return self.store.path / "memo" / key
 
-    def _longest(self, key: str, stop: int) -> Run | None:
+    def peek(self, key: str, stop: int) -> Run | None:
+        """The longest training known up to `stop`; looked at, and neither used nor put aside."""
+        return self._longest(key, stop, peek=True)
+
+    def _longest(self, key: str, stop: int, peek: bool = False) -> Run | None:
         steps = {int(p.name.split(".")[0]): p for p in self._folder(key).glob("[0-9]*.safetensors")}
         for step in sorted((s for s in steps if s <= stop), reverse=True):
             path = steps[step]
@@ -162,10 +193,12 @@ class MemoLab(Lab):
             except FileNotFoundError:
                 continue
             except CorruptError:
-                self.store.discard(path, "training that part again")
+                if not peek:
+                    self.store.discard(path, "training that part again")
                 continue
             with contextlib.suppress(FileNotFoundError):
-                os.utime(path)
+                if not peek:
+                    os.utime(path)
             curve = {name: tuple(points) for name, points in header["history"].items()}
             return Run(State.from_arrays(arrays), History(**curve))
         return None

@@ -28,13 +28,12 @@ class Meter:
         resident: OnDevice | None,
         xla: bool,
     ) -> None:
-        self._masked, self._objective = masked, objective
+        self._objective = objective
         self._data, self._resident = data, resident
         compiled = xla or None
         self._evaluate = tf.function(self._evaluate_loop, jit_compile=compiled, autograph=False)
         self._score = tf.function(self._score_batch, jit_compile=compiled, autograph=False)
-        self._gradient = tf.function(self._gradient_batch, jit_compile=compiled, autograph=False)
-        self._sensitivity = Sensitivity(masked, data.image, self._noisy_logs, xla)
+        self._sensitivity = Sensitivity(masked, objective, data.image, xla)
 
     def evaluate(self, split: str) -> tuple[float, float]:
         """Mean loss and accuracy over a split, summed in float64."""
@@ -66,29 +65,13 @@ class Meter:
     def _score_batch(self, images: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         """The sums of loss and of hits over the examples that are real and not padding."""
         logs = self._objective.log_probabilities(self._objective.scaled(images), training=False)
-        losses = -tf.reduce_sum(tf.one_hot(labels, self._objective.classes) * logs, axis=-1)
+        losses = self._objective.cross_entropy(logs, labels)
         right = tf.cast(tf.argmax(logs, -1, tf.int32) == labels, tf.float32)
         return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(right * real)])
 
     def gradients(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
         """The mean gradient of the prunable weights over the batches of `table`."""
-        total = {
-            name: np.zeros(mask.shape, np.float32) for name, mask in self._masked.masks.items()
-        }
-        for batch in self._batches(table, seed):
-            gradients = self._gradient(*batch)
-            for name, gradient in zip(total, gradients, strict=True):
-                total[name] += gradient.numpy() / len(table)
-        return total
-
-    def _gradient_batch(self, images, labels, number, seed):  # type: ignore[no-untyped-def]
-        self._objective.seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
-        weights = [self._masked.weights[name] for name in self._masked.masks]
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(
-                self._objective.losses(self._objective.scaled(images), labels, 0.0)
-            )
-        return tape.gradient(loss, weights, unconnected_gradients="zero")
+        return self._sensitivity.gradients(self._batches(table, seed))
 
     def hessian_gradient(
         self, table: np.ndarray, seed: np.ndarray, temperature: float
@@ -107,8 +90,3 @@ class Meter:
             (tf.constant(images), tf.constant(labels), tf.constant(number), tf.constant(seed))
             for number, (images, labels) in enumerate(taken)
         ]
-
-    def _noisy_logs(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """The log-probabilities of raw images in training mode, under the noise of this seed."""
-        self._objective.seed_layers(seed)
-        return self._objective.log_probabilities(self._objective.scaled(images), training=True)

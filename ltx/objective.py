@@ -41,9 +41,17 @@ class Objective:
         return tf.nn.log_softmax(outputs)
 
     def losses(self, images: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:
+        """The cross-entropy of each scaled image, in training mode."""
+        logs = self.log_probabilities(images, training=True)
+        return self.cross_entropy(logs, labels, smoothing)
+
+    def cross_entropy(
+        self, logs: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
+    ) -> tf.Tensor:
+        """Of each example, from its log-probabilities; labels smoothed towards uniform."""
         low = smoothing / self.classes
         targets = tf.one_hot(labels, self.classes, 1 - smoothing + low, low)
-        return -tf.reduce_sum(targets * self.log_probabilities(images, training=True), axis=-1)
+        return -tf.reduce_sum(targets * logs, axis=-1)
 
 
 def _ends_in_softmax(model: tf_keras.Model) -> bool:

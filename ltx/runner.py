@@ -5,17 +5,22 @@ import dataclasses
 import logging
 import signal
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import rich.progress
 
-from ltx import quiet, registry, study, table
+from ltx import outlook, pace, plan, quiet, registry, study, table
+from ltx.budget import Budget, Limit
 from ltx.config import Config
-from ltx.identity import describe
+from ltx.errors import BudgetError, LtxError
 from ltx.lab import Lab
 from ltx.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
-from ltx.store import Store, versions
+from ltx.plan import Pace
+from ltx.record import Record
+from ltx.store import Store
 from ltx.study import Failure, Row
 from ltx.task import Task
 
@@ -34,32 +39,38 @@ def run(
     data_dir: str | None = None,
     memo_bytes: int = MEMO_BYTES,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    limit: Limit | None = None,
 ) -> int:
-    """Run the study to its end and print what it found; 1 if a cell of it failed."""
-    with quiet.stderr():
-        from ltx.device import devices
-        from ltx.keras_lab import KerasLab
+    """Run the study to its end and print what it found; 1 if a cell of it failed.
 
-        devices()  # TensorFlow starts here, after all that needs none
-
-    with _progress() as (watch, tell):
+    Raises BudgetError where the limit ends first, after printing what was found by then.
+    """
+    KerasLab, budget, ended = _keras_lab(), Budget(limit), None
+    with store.running(), _progress() as (watch, tell):
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
             lab = KerasLab(
                 task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed, watch=watch
             )
             _tell_of_gaps(lab)
-            return MemoLab(lab, store, memo_bytes, checkpoint_seconds)
+            return MemoLab(lab, store, memo_bytes, checkpoint_seconds, budget)
 
         study.check(asked.study, open_lab)
-        record = _provenance(asked, command)
-        store.put_study(asked.study.id, record)
+        plugins = [vars(plugin) for plugin in registry.plugins()]
+        record = Record.of(
+            asked.study, asked.engine, command=command, config=asked.text, plugins=plugins
+        )
+        store.record({"study": asked.study.id, "is": "started"})
         rows: list[Row] = []
         failures: list[Failure] = []
-        for result in study.run(asked.study, open_lab, store):
-            (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
-            tell(result)
-    store.put_study(asked.study.id, {**record, **_results(rows, failures)})
+        try:
+            with _recorded(record, store, rows, failures, checkpoint_seconds) as save:
+                for result in study.run(asked.study, open_lab, store):
+                    (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
+                    tell(result)
+                    save()
+        except BudgetError as error:
+            ended = error
     from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
 
     planned = asked.study
@@ -71,7 +82,53 @@ def run(
         seeds=planned.seeds,
         controls=[label for label, finder in planned.finders.items() if finder.control],
     )
+    if ended:
+        raise ended
     return 1 if failures else 0
+
+
+def explain(
+    asked: Config,
+    path: str,
+    *,
+    data_dir: str | None = None,
+    memo_bytes: int = MEMO_BYTES,
+    limit: Limit | None = None,
+) -> int:
+    """Print what `run` would train and take; nothing is written to the store at `path`."""
+    KerasLab = _keras_lab()
+    with tempfile.TemporaryDirectory() as nowhere:
+        # A store that is not there yet holds nothing, and is not made.
+        store = Store(path, create=False) if Store.occupied(path) else Store(nowhere)
+
+        def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
+            lab = KerasLab(task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed)
+            return MemoLab(lab, store, memo_bytes)
+
+        study.check(asked.study, open_lab)
+        most, least = plan.bounds(asked.study, open_lab, store)
+        paces = {key: _pace(lab) for key, lab in plan.benches(most).items()}
+    found = plan.lines(most, least, paces)
+    outlook.show(table.console(), found, most, memo_bytes, limit)
+    return 0
+
+
+def _pace(lab: Lab) -> Pace | None:
+    try:
+        return pace.measure(lab)
+    except LtxError as error:  # a training that diverges does so in its own run as well
+        _log.warning("no speed was measured: %s", error)
+        return None
+
+
+def _keras_lab() -> "type[KerasLab]":
+    """TensorFlow starts here, after all that needs none."""
+    with quiet.stderr():
+        from ltx.device import devices
+        from ltx.keras_lab import KerasLab
+
+        devices()
+    return KerasLab
 
 
 def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B006 (once a process)
@@ -80,33 +137,33 @@ def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B00
         _log.warning("%s: %s", lab.task.label, lab.coverage)
 
 
-def _provenance(asked: Config, command: str) -> dict[str, object]:
-    return {
-        "kind": "study",
-        "id": asked.study.id,
-        "command": command,
-        "config": asked.text,
-        "study": describe(asked.study),
-        "engine": describe(asked.engine),
-        "versions": versions(),
-        "plugins": [vars(plugin) for plugin in registry.plugins()],
-    }
+@contextlib.contextmanager
+def _recorded(
+    record: Record, store: Store, rows: list[Row], failures: list[Failure], seconds: float
+) -> Iterator[Callable[[], None]]:
+    """Keep the study's record in the store: before it begins, now and then, and at its end."""
+    saved = time.monotonic()
 
+    def save(finished: bool = False) -> None:
+        nonlocal saved
+        now = dataclasses.replace(
+            record, rows=tuple(rows), failures=tuple(failures), finished=finished
+        )
+        store.put_study(record.id, now.document())
+        saved = time.monotonic()
 
-def _results(rows: list[Row], failures: list[Failure]) -> dict[str, object]:
-    return {
-        "trials": [
-            {
-                "task": r.task,
-                "finder": r.finder,
-                "control": r.control,
-                "seed": r.seed,
-                "trial": r.trial.id,
-            }
-            for r in rows
-        ],
-        "failures": [dataclasses.asdict(failure) for failure in failures],
-    }
+    def save_if_due() -> None:
+        if time.monotonic() - saved >= seconds:
+            save()
+
+    save()
+    try:
+        yield save_if_due
+    except BaseException:
+        with contextlib.suppress(LtxError):  # what stopped the study is the error to be told
+            save()
+        raise
+    save(finished=True)
 
 
 @contextlib.contextmanager

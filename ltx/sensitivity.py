@@ -1,11 +1,12 @@
 """Sensitivity: what a loaded model's loss or output does when single weights change."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from ltx.masking import MaskedModel
+from ltx.objective import Objective
 
 Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
@@ -13,49 +14,62 @@ Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 class Sensitivity:
     """Derivatives of a masked model at the state that it holds, for the scores that need them.
 
-    `logs` gives the log-probabilities of a batch of images and the seed of their noise in training
-    mode. A batch is images, labels, its number and the seed.
+    A batch is raw images, labels, its number and the seed of its noise.
     """
 
     def __init__(
         self,
         masked: MaskedModel,
+        objective: Objective,
         image: tuple[int, int, int],
-        logs: Callable[..., tf.Tensor],
         xla: bool,
     ) -> None:
-        self._masked, self._image, self._logs = masked, image, logs
+        self._masked, self._objective, self._image = masked, objective, image
         self._weights = [masked.weights[name] for name in masked.masks]
         compiled = xla or None
         self._gradient = tf.function(self._gradients, jit_compile=compiled, autograph=False)
         self._product = tf.function(self._products, jit_compile=compiled, autograph=False)
         self._flow = tf.function(self._flows, jit_compile=compiled, autograph=False)
 
+    def gradients(
+        self, batches: Sequence[Batch], temperature: float = 1.0
+    ) -> dict[str, np.ndarray]:
+        """The mean gradient over the batches, of the loss of logits divided by `temperature`."""
+        warmth = tf.constant(temperature, tf.float32)
+        return self._mean((self._gradient(*batch, warmth) for batch in batches), len(batches))
+
     def hessian_gradient(
         self, batches: Sequence[Batch], temperature: float
     ) -> dict[str, np.ndarray]:
         """The mean Hessian over the batches times the mean gradient of the surviving weights."""
         warmth = tf.constant(temperature, tf.float32)
-        gradient = _mean(self._gradient(*batch, warmth) for batch in batches)
-        masks = [mask.numpy() for mask in self._masked.masks.values()]
-        vector = [tf.constant(g * mask) for g, mask in zip(gradient, masks, strict=True)]
-        product = _mean(self._product(*batch, warmth, vector) for batch in batches)
-        return dict(zip(self._masked.masks, product, strict=True))
+        gradients = self.gradients(batches, temperature)
+        masks = self._masked.masks
+        vector = [tf.constant(gradients[name] * mask.numpy()) for name, mask in masks.items()]
+        return self._mean(
+            (self._product(*batch, warmth, vector) for batch in batches), len(batches)
+        )
 
     def synaptic_flow(self) -> dict[str, np.ndarray]:
         """The derivatives of the model's summed outputs for an image of ones in eval mode."""
         flows = [flow.numpy() for flow in self._flow()]
         return dict(zip(self._masked.masks, flows, strict=True))
 
-    def _loss(self, images, labels, number, seed, temperature):  # type: ignore[no-untyped-def]
-        # log_softmax forgives the constant by which log-probabilities and logits differ.
-        key = tf.random.experimental.stateless_fold_in(seed, number)
-        logs = tf.nn.log_softmax(self._logs(images, key) / temperature)
-        return -tf.reduce_mean(tf.gather(logs, labels, batch_dims=1))
+    def _mean(self, parts: Iterable[list[tf.Tensor]], count: int) -> dict[str, np.ndarray]:
+        """The mean of `count` arrays for each prunable weight; one part at a time is held."""
+        total = {name: np.zeros(m.shape, np.float32) for name, m in self._masked.masks.items()}
+        for part in parts:
+            for name, array in zip(total, part, strict=True):
+                total[name] += array.numpy() / count
+        return total
 
     def _gradients(self, images, labels, number, seed, temperature):  # type: ignore[no-untyped-def]
+        self._objective.seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
         with tf.GradientTape() as tape:
-            loss = self._loss(images, labels, number, seed, temperature)
+            logs = self._objective.log_probabilities(self._objective.scaled(images), training=True)
+            # log_softmax forgives the constant by which log-probabilities and logits differ.
+            cooled = tf.nn.log_softmax(logs / temperature)
+            loss = tf.reduce_mean(self._objective.cross_entropy(cooled, labels))
         return tape.gradient(loss, self._weights, unconnected_gradients="zero")
 
     def _products(  # type: ignore[no-untyped-def]
@@ -72,7 +86,3 @@ class Sensitivity:
             outputs = self._masked.model(tf.ones((1, *self._image)), training=False)
             total = tf.reduce_sum(tf.cast(outputs, tf.float32))
         return tape.gradient(total, self._weights, unconnected_gradients="zero")
-
-
-def _mean(parts: Iterable[list[tf.Tensor]]) -> list[np.ndarray]:
-    return [np.mean(arrays, axis=0) for arrays in zip(*parts, strict=True)]

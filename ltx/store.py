@@ -1,11 +1,14 @@
 """Store: the folder of tickets, states, trials and studies, addressed by content."""
 
 import contextlib
+import functools
 import json
 import logging
 import os
+import platform
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
@@ -31,11 +34,20 @@ _T = TypeVar("_T")
 
 def versions() -> dict[str, str]:
     """The installed versions that a result depends on, without importing any of them."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
+
+
+def _run_name(host: str, pid: int) -> str:
+    return f"run-{re.sub('[^A-Za-z0-9.-]', '_', host)}-{pid}"
 
 
 class Store:
@@ -67,6 +79,12 @@ class Store:
             )
         sealed.sweep(self.path)
 
+    @staticmethod
+    def occupied(path: str | os.PathLike[str]) -> bool:
+        """Whether there is anything at the path, a store or what is none."""
+        there = Path(path).expanduser()
+        return there.exists() and (not there.is_dir() or any(there.iterdir()))
+
     def _is_new(self) -> bool:
         """Whether the folder holds at most what a process leaves that is just making it a store."""
         started = ("locks", "ltx-store.json")
@@ -84,7 +102,10 @@ class Store:
     # Tickets
 
     def put_ticket(self, ticket: Ticket, task: Task, finder: object, finder_name: str) -> str:
-        """Store a ticket and its state; what is there already and sound is left alone."""
+        """Store a ticket, its state and who found it; what is there and sound is left alone.
+
+        A ticket that finders of several labels find is stored once, with a manifest of each.
+        """
         path = self._file("tickets", ticket.id)
         self._put_state(ticket.state)
         header = {
@@ -111,35 +132,88 @@ class Store:
         packed = {name: np.packbits(keep.reshape(-1)) for name, keep in ticket.mask.items()}
         if self._sound(path, sealed.read_header) is None:
             sealed.write_arrays(path, packed, header)
+        # Also of the first finder: at this moment another process may write the ticket as its own.
+        # The ticket comes first, so that a crash in between leaves none that nobody found.
+        found = self._file("found", f"{ticket.id}.{identity.identity(finder_name)}", "json")
+        if self._sound(found, sealed.read_json) is None:
+            sealed.write_json(found, header)
         return ticket.id
 
-    def ticket(self, id: str) -> Ticket:
-        """The ticket whose id is, or alone begins with, `id`."""
+    def ticket(self, id: str, finder: str = "") -> Ticket:
+        """The ticket whose id is, or alone begins with, `id`.
+
+        With the cost and the note that it has from the finder of that label, or from the first.
+        """
         packed, header = sealed.read_arrays(self._find("tickets", id))
+        if finder:
+            every = self._every_manifest(header)
+            if finder not in every:
+                raise UsageError(
+                    f"ticket {header['id']}: {finder!r} did not find it; it is of"
+                    f" {', '.join(sorted(every))}"
+                )
+            header = every[finder]
         return self._ticket(packed, header)
 
     def manifest(self, id: str) -> dict:
-        """All that is known of a ticket but its arrays."""
-        return sealed.read_header(self._find("tickets", id))
+        """All that is known of a ticket but its arrays.
+
+        Under "finders" the labels of all who found it, under "densities" that of each weight
+        tensor.
+        """
+        packed, header = sealed.read_arrays(self._find("tickets", id))
+        densities = {
+            name: int(np.bitwise_count(packed[name]).sum()) / int(np.prod(shape))
+            for name, shape in header["shapes"].items()
+        }
+        return {**header, "finders": sorted(self._every_manifest(header)), "densities": densities}
 
     def manifests(self) -> list[dict]:
-        """Those of all sound tickets, in a fixed order; damaged ones are named in the log."""
-        found = []
+        """Those of all sound tickets, one for each finder's label that found it, in a fixed order.
+
+        Damaged ones are named in the log.
+        """
+        records: dict[str, list[Path]] = {}
+        for path in self._files("found"):
+            records.setdefault(path.name.partition(".")[0], []).append(path)
+        found: list[dict] = []
         for path in self._files("tickets"):
             try:
-                found.append(sealed.read_header(path))
+                header = sealed.read_header(path)
             except CorruptError as error:
                 _log.error("%s", error)
+            else:
+                found += self._every_manifest(header, records.get(header["id"], [])).values()
         order = ("data", "model", "finder", "seed", "level", "id")
         return sorted(found, key=lambda manifest: tuple(manifest[key] for key in order))
 
+    def _every_manifest(
+        self, header: dict, records: Sequence[Path] | None = None
+    ) -> dict[str, dict]:
+        """A ticket's manifests by their finders' labels, the first finder's among them."""
+        if records is None:
+            start = f"{header['id']}."
+            records = [path for path in self._files("found") if path.name.startswith(start)]
+        every = {header["finder"]: header}
+        for path in records:
+            try:
+                document = sealed.read_json(path)
+            except CorruptError as error:
+                _log.error("%s", error)
+            else:
+                every.setdefault(document["finder"], document)
+        return every
+
     def tickets(self, **wanted: object) -> list[Ticket]:
-        """The tickets whose manifest has these values, as in `tickets(data="digits", seed=0)`."""
-        return [
-            self.ticket(manifest["id"])
-            for manifest in self.manifests()
-            if all(manifest.get(key) == value for key, value in wanted.items())
-        ]
+        """The tickets whose manifest has these values, as in `tickets(data="digits", seed=0)`.
+
+        Each once, however many finders found it.
+        """
+        chosen: dict[str, str] = {}
+        for manifest in self.manifests():
+            if all(manifest.get(key) == value for key, value in wanted.items()):
+                chosen.setdefault(manifest["id"], manifest["finder"])
+        return [self.ticket(id, finder) for id, finder in chosen.items()]
 
     def _ticket(self, packed: Mapping[str, np.ndarray], header: dict) -> Ticket:
         arrays = {}
@@ -185,14 +259,22 @@ class Store:
         document = self._sound(self._file("trials", id, "json"), sealed.read_json)
         return None if document is None else Trial.from_document(document)
 
-    def trials(self) -> list[Trial]:
-        """All sound trials; damaged ones are named in the log."""
+    def trials(self, ids: Iterable[str] | None = None) -> list[Trial]:
+        """All sound trials, or those of these ids; damaged ones are named in the log."""
+        names = None if ids is None else sorted(set(ids))
+        paths = (
+            self._files("trials")
+            if names is None
+            else [self._file("trials", name, "json") for name in names]
+        )
         found = []
-        for path in self._files("trials"):
+        for path in paths:
             try:
                 found.append(Trial.from_document(sealed.read_json(path)))
             except CorruptError as error:
                 _log.error("%s", error)
+            except FileNotFoundError:
+                continue
         return found
 
     def put_study(self, id: str, document: Mapping[str, object]) -> Path:
@@ -200,6 +282,57 @@ class Store:
         path = self._file("studies", id, "json")
         sealed.write_json(path, document)
         return path
+
+    def study(self, id: str = "") -> dict:
+        """The record of the study whose id is, or alone begins with, `id`; the latest for ""."""
+        paths = self._files("studies")
+        if not paths:
+            raise UsageError(
+                f"store {self.path}: no study was run into it; `ltx run --store={self.path}`"
+                " with --gin_file runs one"
+            )
+        if not id:
+            return sealed.read_json(max(paths, key=lambda path: path.stat().st_mtime_ns))
+        matches = [path for path in paths if path.stem.startswith(id)]
+        if len(matches) != 1:
+            what = "no study begins" if not matches else f"{len(matches)} studies begin"
+            raise UsageError(
+                f"study {id!r}: {what} so in {self.path};"
+                f" there are {', '.join(path.stem for path in paths)}"
+            )
+        return sealed.read_json(matches[0])
+
+    def studies(self) -> list[dict]:
+        """The sound records of studies, the newest first; damaged ones are named in the log."""
+        found = []
+        for path in self._files("studies"):
+            try:
+                found.append((path.stat().st_mtime, sealed.read_json(path)))
+            except CorruptError as error:
+                _log.error("%s", error)
+        return [record for _, record in sorted(found, key=lambda pair: -pair[0])]
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Within it `alive` says of this process that it is, to all that see the store."""
+        lock = self.lock(_run_name(platform.node(), os.getpid()))
+        with lock:
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(lock.lock_file)  # by its owner alone, while it holds the lock
+
+    def alive(self, host: str, pid: int) -> bool:
+        """Whether the process that wrote a line of the log is within `running`."""
+        path = self.path / "locks" / f"{_run_name(host, pid)}.lock"
+        if not path.exists():
+            return False
+        try:
+            with filelock.FileLock(path, timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
 
     # Files
 
@@ -224,7 +357,8 @@ class Store:
 
     def record(self, event: Mapping[str, object]) -> None:
         """Append to the log of work done; it is for people and tests, no result depends on it."""
-        line = json.dumps({"time": round(time.time(), 3), "pid": os.getpid(), **event}) + "\n"
+        stamp = {"time": round(time.time(), 3), "pid": os.getpid(), "host": platform.node()}
+        line = json.dumps({**stamp, **event}) + "\n"
         with contextlib.suppress(OSError), open(self.path / "log.jsonl", "a") as file:
             file.write(line)
 
@@ -247,6 +381,8 @@ class Store:
         )
 
     def _find(self, kind: str, id: str) -> Path:
+        if (whole := self._file(kind, id)).is_file():
+            return whole
         matches = [path for path in self._files(kind) if id and path.stem.startswith(id)]
         if len(matches) != 1:
             what = "no" if not matches else f"{len(matches)}"

@@ -40,12 +40,14 @@ class Group:
 class Structure(abc.ABC):
     """Divides the weights into units, each of which a mask keeps or prunes as a whole.
 
-    Rates and densities count units. `least` is how many units of every group survive any pruning.
+    Rates and densities count units. `least` is how many units of every group survive any pruning;
+    `alike` says whether a unit has as many weights in one layer as in another.
     """
 
     unit: ClassVar[str] = "weights"
     scopes: ClassVar[tuple[str, ...]] = ("layer", "erk", "smart", "global")
     least: ClassVar[int] = 0
+    alike: ClassVar[bool] = True
 
     @property
     def only(self) -> float | None:
@@ -75,10 +77,26 @@ class Structure(abc.ABC):
         """The units left without the `count` lowest-scored survivors of these groups."""
         return drop_lowest(scores, alive, count)
 
+    def cells(self, lab: Prunable) -> dict[str, np.ndarray]:
+        """Which units of a group may change places, whatever its mask: those with one number.
+
+        Int arrays of the shapes of `alive`; in a group without one, all may.
+        """
+        return {}
+
+    def misfits(self, lab: Prunable, mask: Arrays) -> list[str]:
+        """The weights of which this mask does not keep and prune whole units."""
+        dense = {name: np.ones_like(keep) for name, keep in mask.items()}
+        whole = self.mask(lab, dense, self.alive(lab, mask))
+        return [name for name, keep in mask.items() if not np.array_equal(whole[name], keep)]
+
 
 @dataclasses.dataclass(frozen=True)
 class Unstructured(Structure):
     """Every weight is a unit."""
+
+    def misfits(self, lab: Prunable, mask: Arrays) -> list[str]:
+        return []
 
     def groups(self, lab: Prunable, is_kept: Callable[[str], bool]) -> tuple[Group, ...]:
         return tuple(Group(w.name, w, w.size) for w in lab.prunable if not is_kept(w.name))
@@ -107,6 +125,7 @@ class ByChannel(Structure):
     unit: ClassVar[str] = "channels"
     scopes: ClassVar[tuple[str, ...]] = ("layer", "global")
     least: ClassVar[int] = 1
+    alike: ClassVar[bool] = False
 
     def groups(self, lab: Prunable, is_kept: Callable[[str], bool]) -> tuple[Group, ...]:
         weights = {weight.name: weight for weight in lab.prunable}
@@ -206,6 +225,15 @@ class Blocks(Structure):
             result[name] = mask[name] & whole
         return result
 
+    def cells(self, lab: Prunable) -> dict[str, np.ndarray]:
+        # Blocks cut off at an edge have fewer weights than others.
+        return {
+            w.name: 2 * _cut_off(w.shape[0], self.height)[:, None]
+            + _cut_off(w.shape[1], self.width)
+            for w in lab.prunable
+            if len(w.shape) == 2 and (w.shape[0] % self.height or w.shape[1] % self.width)
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class NofM(Structure):
@@ -253,6 +281,27 @@ class NofM(Structure):
         del count
         return {name: self._best(scores[name], keep) for name, keep in alive.items()}
 
+    def cells(self, lab: Prunable) -> dict[str, np.ndarray]:
+        made = {}
+        for weight in lab.prunable:
+            if len(weight.shape) in (2, 4):
+                *lead, inputs, outputs = weight.shape
+                rows = np.arange(math.prod(lead) * outputs).reshape(*lead, 1, outputs)
+                place = np.arange(inputs)[:, None] // self.m
+                made[weight.name] = rows * -(-inputs // self.m) + place
+        return made
+
+    def misfits(self, lab: Prunable, mask: Arrays) -> list[str]:
+        cells = self.cells(lab)
+        return [
+            name
+            for name, keep in mask.items()
+            if not keep.all()
+            and (
+                name not in cells or (np.bincount(cells[name].ravel(), keep.ravel()) > self.n).any()
+            )
+        ]
+
     def _best(self, scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
         worth = self._rows(scores, 0)
         # Pruned weights and padding come last, whatever the survivors score.
@@ -280,6 +329,13 @@ def _check_ranks(structure: Structure, weights: list[Weight], ranks: tuple[int, 
             f" {', '.join(wrong)}; name them in `keep`, as in Pruning.keep or oneshot.keep, or"
             " prune by another structure"
         )
+
+
+def _cut_off(length: int, step: int) -> np.ndarray:
+    """Which pieces of `step` are shorter, int 0 or 1: the last, where it does not divide."""
+    cut = np.zeros(-(-length // step), np.int64)
+    cut[-1] = length % step > 0
+    return cut
 
 
 def _pooled(

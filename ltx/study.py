@@ -7,7 +7,7 @@ from typing import Any
 
 from ltx import identity
 from ltx.checks import check_count, check_number
-from ltx.errors import LtxError, StoreFullError, UsageError
+from ltx.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.finder import Finder
 from ltx.lab import Lab
 from ltx.store import Store
@@ -118,11 +118,15 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
     """Run every cell and yield its trials as they finish.
 
     All seeds of a level are wanted together, but the finders of one seed share trainings, so seeds
-    go in the outer loop. Whatever was done before is read from the store.
+    go in the outer loop. Whatever was done before is read from the store. Of two finders that share
+    a training the first trains it and the other finds it there, so that their order changes no
+    total: a control may stand before what it controls. Where each cell is goes to the store's log.
     """
     for name, task in zip(study.labels, study.tasks, strict=True):
         for seed in study.seeds:
             for label, finder in study.finders.items():
+                where = {"study": study.id, "cell": [name, label, seed]}
+                store.record({**where, "is": "begun"})
                 try:
                     for ticket in finder.find(open_lab(task, seed, True)):
                         store.put_ticket(ticket, task, finder, label)
@@ -134,14 +138,20 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
                                 ", ".join(lost),
                             )
                         trial = _trial(open_lab(task, seed, False), ticket, store)
+                        store.record(
+                            {**where, "is": "measured", "level": trial.level, "trial": trial.id}
+                        )
                         yield Row(name, label, finder.control, seed, trial)
-                except StoreFullError:
+                    store.record({**where, "is": "done"})
+                except (StoreFullError, BudgetError):
                     raise
-                except LtxError as error:
-                    yield Failure(name, label, seed, str(error))
-                except Exception as error:  # a plugin's own mistake, which is its cell's alone
-                    _log.debug("%s failed", label, exc_info=True)
-                    yield Failure(name, label, seed, f"{type(error).__name__}: {error}")
+                except Exception as error:  # a plugin's own mistake is its cell's alone
+                    text = str(error)
+                    if not isinstance(error, LtxError):
+                        _log.debug("%s failed", label, exc_info=True)
+                        text = f"{type(error).__name__}: {error}"
+                    store.record({**where, "is": "failed", "error": text})
+                    yield Failure(name, label, seed, text)
 
 
 def _several(values: object) -> tuple:

@@ -4,9 +4,10 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+from ltx import kinds
 from ltx.channels import Axis, Channels
 from ltx.graph import check_graph, is_graph, is_plain, walk
 from ltx.variables import owned
@@ -17,43 +18,6 @@ import tensorflow as tf
 import tf_keras
 
 layers, activations = tf_keras.layers, tf_keras.activations
-
-DENSE = (layers.Dense,)
-CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
-SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
-NORMS = (layers.BatchNormalization,)
-POOLS = (
-    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
-    *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
-    *(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
-    *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D),
-    layers.GlobalAveragePooling3D,
-)
-PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
-RESIZINGS = (
-    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
-    *(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D),
-)
-NOISES = (
-    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
-    *(layers.GaussianNoise, layers.GaussianDropout, layers.AlphaDropout),
-    layers.ActivityRegularization,
-)
-RECTIFIERS = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.ThresholdedReLU)
-PASSING = (*POOLS, *PADDINGS, *RESIZINGS, *NOISES, *RECTIFIERS, layers.Activation)
-MERGES = (
-    *(layers.Add, layers.Subtract, layers.Multiply),
-    *(layers.Average, layers.Maximum, layers.Minimum),
-)
-ELEMENTWISE: tuple[Callable, ...] = (
-    *(activations.linear, activations.relu, activations.elu, activations.selu, activations.gelu),
-    *(activations.tanh, activations.sigmoid, activations.hard_sigmoid, activations.exponential),
-    *(activations.softplus, activations.softsign, activations.swish, activations.mish),
-    *(tf.nn.relu, tf.nn.relu6, tf.nn.elu, tf.nn.selu, tf.nn.gelu, tf.nn.tanh, tf.nn.sigmoid),
-    *(tf.nn.softplus, tf.nn.softsign, tf.nn.swish, tf.nn.leaky_relu),
-)
 
 ROLES = ("writer", "reader", "scale", "rider")
 PINNED = 0  # the set of all channels that stay, whatever is pruned
@@ -201,7 +165,7 @@ class _Reader:
                 return walk(layer, flows, self._step)
             flow = self._through(layer, flows, node.keras_inputs, outputs[0])
             if flow is not None and flow.length == outputs[0].shape[-1]:
-                if getattr(layer, "activation", activations.linear) not in ELEMENTWISE:
+                if getattr(layer, "activation", activations.linear) not in kinds.ELEMENTWISE:
                     self._pin(flow)  # a softmax mixes what the layer makes, not what it takes
                 return [flow]
         for flow in flows:
@@ -221,30 +185,30 @@ class _Reader:
         kind, flow, rank = type(layer), flows[0], len(inputs[0].shape)
         if kind is layers.Concatenate and _is_last(layer, rank):
             return self._concatenated(flows)
-        if kind in MERGES or kind is layers.Concatenate:
+        if kind in kinds.MERGES or kind is layers.Concatenate:
             return functools.reduce(self._tie, flows)
         if kind in (layers.Flatten, layers.Reshape):
             return _reshaped(layer, flow, inputs[0].shape, output.shape)
         if not _is_last(layer, rank):
             return None
-        return flow if kind in PASSING else self._weighted(layer, flow)
+        return flow if kind in kinds.PASSING else self._weighted(layer, flow)
 
     def _weighted(self, layer: tf_keras.layers.Layer, flow: Flow) -> Flow | None:
         kind = type(layer)
-        if kind in NORMS and not getattr(layer, "renorm", False):
+        if kind in kinds.NORMS and not getattr(layer, "renorm", False):
             self._place("scale", layer.gamma, 0, flow)
             for variable in (layer.beta, layer.moving_mean, layer.moving_variance):
                 self._place("rider", variable, 0, flow)
             return flow
-        if kind in (*DEPTHWISE, *SEPARABLE) and layer.depth_multiplier == 1:
+        if kind in (*kinds.DEPTHWISE, *kinds.SEPARABLE) and layer.depth_multiplier == 1:
             rank = len(layer.depthwise_kernel.shape)
             self._place("writer", layer.depthwise_kernel, rank - 2, flow)
-            if kind in SEPARABLE:
+            if kind in kinds.SEPARABLE:
                 flow = self._mixed(layer.pointwise_kernel, rank - 2, rank - 1, flow)
-        elif kind in (*DENSE, *CONVOLUTIONS) and getattr(layer, "groups", 1) == 1:
+        elif kind in (*kinds.DENSE, *kinds.CONVOLUTIONS) and getattr(layer, "groups", 1) == 1:
             rank = len(layer.kernel.shape)
             flow = self._mixed(layer.kernel, rank - 2, rank - 1, flow)
-        elif kind in TRANSPOSED:
+        elif kind in kinds.TRANSPOSED:
             rank = len(layer.kernel.shape)
             flow = self._mixed(layer.kernel, rank - 1, rank - 2, flow)
         else:

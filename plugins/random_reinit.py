@@ -1,7 +1,7 @@
 """Controls made from another finder's tickets: fresh weights, kept signs, masks by chance."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -21,9 +21,16 @@ class RandomReinit(ltx.Finder):
     each ticket; "random", one ranking of each layer's weights, of which every ticket keeps as many
     as it kept there; "uniform", one such ranking, of which every layer keeps the same share. The
     masks of "shuffled" and of "random" follow one law; only from level to level do they differ,
-    where the latter are nested as the tickets are. What each control took away is checked and
-    stored with it. Costs what the other finder costs, which the memo gives for nothing where it
-    ran already.
+    where the latter are nested as the tickets are.
+
+    `structure` is that of the tickets, and what takes another place: a ticket of channels needs
+    ByChannel() to be held against channels that chance chose, or its control has lost the structure
+    as well; counts are those of units then. Blocks cut off at a kernel's edge change places among
+    themselves, and NofM draws n of every m weights anew. "uniform" takes units of one size that may
+    go from layer to layer: single weights, or blocks that divide every kernel.
+
+    What each control took away is checked and stored with it. Costs what the other finder costs,
+    which the memo gives for nothing where it ran already.
 
     Reference: Frankle & Carbin, https://arxiv.org/abs/1803.03635 (fresh, same);
     Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067 (sign_kept);
@@ -36,13 +43,27 @@ class RandomReinit(ltx.Finder):
     of: ltx.Finder | None = None
     weights: str = "fresh"
     mask: str = "same"
+    structure: ltx.Structure = ltx.Unstructured()
 
     def __post_init__(self) -> None:
         ltx.check_choice("random_reinit.weights", self.weights, WEIGHTS)
         ltx.check_choice("random_reinit.mask", self.mask, MASKS)
+        ltx.check_type("random_reinit.structure", self.structure, ltx.Structure, "@ByChannel()")
         if (self.weights, self.mask) == ("same", "same"):
             raise ltx.UsageError("random_reinit: same weights under the same mask is no control")
-        ltx.inner(self.of, "random_reinit")
+        told = list(_structures(ltx.inner(self.of, "random_reinit")))
+        if self.structure == ltx.Unstructured():
+            return
+        if self.mask == "same":
+            raise ltx.UsageError(
+                f"random_reinit.structure: the same mask moves no {self.structure.unit}; set"
+                " random_reinit.mask to 'shuffled' or 'random', or drop the structure"
+            )
+        if told and self.structure not in told:
+            raise ltx.UsageError(
+                f"random_reinit.structure: expected that of the tickets, {told[0]}, got"
+                f" {self.structure}"
+            )
 
     @classmethod
     def example(cls, of: ltx.Finder) -> "RandomReinit":
@@ -50,6 +71,19 @@ class RandomReinit(ltx.Finder):
 
     def check(self, lab: ltx.Lab) -> None:
         ltx.inner(self.of, "random_reinit").check(lab)
+        if self.mask == "same":
+            return
+        if not self.structure.alive(lab, lab.dense()):
+            raise ltx.UsageError(
+                f"random_reinit.structure: {lab.task.model} has no {self.structure.unit} that"
+                f" {self.structure} could move"
+            )
+        if self.mask == "uniform" and (not self.structure.alike or self.structure.cells(lab)):
+            raise ltx.UsageError(
+                f"random_reinit.mask: 'uniform' takes {self.structure.unit} from one layer to"
+                f" another; those of {self.structure} differ in size there or have to stay, so"
+                " that density would not be the ticket's; use 'shuffled' or 'random'"
+            )
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         fresh = lab.init(stream="reinit")
@@ -67,26 +101,44 @@ class RandomReinit(ltx.Finder):
             )
             promise = "shuffled" if self.mask == "random" else self.mask
             yield ltx.check_control(
-                "random_reinit", ticket, control, mask=promise, weights=self.weights
+                "random_reinit",
+                ticket,
+                control,
+                mask=promise,
+                weights=self.weights,
+                structure=self.structure,
+                lab=lab,
             )
 
     def _mask(self, lab: ltx.Lab, ticket: ltx.Ticket) -> ltx.Mask:
         if self.mask == "same":
             return ticket.mask
+        units, cells = self.structure.alive(lab, ticket.mask), self.structure.cells(lab)
         if self.mask == "shuffled":
-            return ticket.mask.shuffled(lab.rng("shuffle", ticket.level))
-        counts = {name: int(keep.sum()) for name, keep in ticket.mask.items()}
+            rng = lab.rng("shuffle", ticket.level)
+            placed = dict(ltx.Mask(units).shuffled(rng))
+            for name, cell in cells.items():
+                placed[name] = _first(rng.permutation(cell.size), units[name], cell)
+        else:
+            placed = self._ranked(lab, units, cells)
+        return ltx.Mask(self.structure.mask(lab, lab.dense(), placed))
+
+    def _ranked(
+        self, lab: ltx.Lab, units: Mapping[str, np.ndarray], cells: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The units that come first in one ranking of each group's, as many as survive."""
+        counts = {name: int(keep.sum()) for name, keep in units.items()}
         if self.mask == "uniform":
-            sizes = {name: keep.size for name, keep in ticket.mask.items()}
-            counts = _even_counts(sizes, ticket.mask.kept)
-        return ltx.Mask(
-            {
-                name: (lab.rng("ranking", name).permutation(keep.size) < counts[name]).reshape(
-                    keep.shape
-                )
-                for name, keep in ticket.mask.items()
-            }
-        )
+            sizes = {name: keep.size for name, keep in units.items()}
+            counts = _even_counts(sizes, sum(counts.values()))
+        placed = {}
+        for name, keep in units.items():
+            ranking = lab.rng("ranking", name).permutation(keep.size)
+            if name in cells:
+                placed[name] = _first(ranking, keep, cells[name])
+            else:
+                placed[name] = (ranking < counts[name]).reshape(keep.shape)
+        return placed
 
     def _weights(self, ticket: ltx.Ticket, fresh: ltx.State) -> ltx.State:
         if self.weights == "same":
@@ -97,6 +149,26 @@ class RandomReinit(ltx.Finder):
         for name in ticket.mask:
             signed[name] = np.copysign(np.abs(fresh.weights[name]), ticket.state.weights[name])
         return fresh.replace(weights=signed)
+
+
+def _structures(value: object) -> Iterator[ltx.Structure]:
+    """The structures among a finder's settings, and among those of what it holds."""
+    if isinstance(value, ltx.Structure):
+        yield value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _structures(getattr(value, field.name))
+
+
+def _first(ranking: np.ndarray, keep: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """As many units of every cell as `keep` has there: those that come first in the ranking."""
+    cell = cell.reshape(-1)
+    sizes = np.bincount(cell)
+    counts = np.bincount(cell, keep.reshape(-1))
+    row = np.lexsort((ranking, cell))
+    place = np.empty(cell.size, np.int64)
+    place[row] = np.arange(cell.size) - (np.cumsum(sizes) - sizes)[cell[row]]
+    return (place < counts[cell]).reshape(keep.shape)
 
 
 def _same_signs(state: ltx.State, ticket: ltx.Ticket) -> float:

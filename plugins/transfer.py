@@ -106,8 +106,9 @@ class Transfer(ltx.Finder):
                 f"transfer.finder: {self.finder!r} left no such ticket in {self.store}; those found"
                 f" on {self.source} with seed {lab.seed} are of {', '.join(labels)}"
             )
-        ids = [m["id"] for m in there if self.finder in ("", m["finder"])]
-        tickets = [store.ticket(id) for id in ids]
+        # Several finders may have found one ticket, as the dense one at level 0.
+        found = {m["id"]: m["finder"] for m in there if self.finder in ("", m["finder"])}
+        tickets = [store.ticket(id, finder) for id, finder in found.items()]
         if len({ticket.level for ticket in tickets}) < len(tickets):
             raise ltx.UsageError(
                 f"transfer.store: {self.store} holds several tickets of one level, of different"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
+from browser import chromium  # noqa: F401
 from data_sets import debian, fashion_mnist, no_network, own, shared  # noqa: F401
 
 from ltx import Lab, Task

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import studied
 from ltx_plugins.imp import IMP
 
-from ltx import Store, Task, conformance
+from ltx import Store, Task, conformance, sealed
 from ltx.cli import main
 from ltx.testing import FakeLab
 
@@ -40,6 +42,12 @@ BAD = [
     (["run", STUDY, "--seeds=0"], ["Study.seeds"]),
     (["run", STUDY, "--seds=3"], ["did you mean --seeds"]),
     (["run", STUDY, "--checkpoint_seconds=-1"], ["checkpoint_seconds"]),
+    (["run", STUDY, "--budget=much"], ["--budget", "30m", "'much'"]),
+    (["explain"], ["explain: expected --gin_file"]),
+    (["explain", "--gin_param=Study.finders={'a':@impp()}"], ["'impp'", "did you mean imp"]),
+    (["explain", STUDY, "--budget=0it"], ["--budget", "'0it'"]),
+    (["explain", STUDY, "--gin_param=Pruning.keep='conv_9/*'"], ["conv_9/*", "dense_1/kernel"]),
+    (["status"], ["no store there"]),
     (["runn"], ["invalid choice: 'runn'"]),
     (["check", "early_rewnd"], ["did you mean early_rewind"]),
     (["check", "imp", "--gin_param=imp.levls=3"], ["'levls'", "did you mean levels"]),
@@ -49,6 +57,7 @@ BAD = [
     (["tickets", "show"], ["ltx tickets list"]),
     (["tickets", "list", "ab12"], ["ltx tickets show ab12"]),
     (["tickets"], ["no store there"]),
+    (["report"], ["no store there"]),
     (["data", "prepare"], ["expected the name of a data set"]),
     (["data", "import", "mnist"], ["ltx data prepare mnist"]),
     (["data", "import", "fashion_mnist"], ["--from=DIR"]),
@@ -153,6 +162,26 @@ def test_a_store_path_that_is_a_file_is_refused(tmp_path, capfd):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_explain_refuses_a_store_that_run_would_refuse(tmp_path, capfd):
+    (tmp_path / "file").write_text("mine")
+    assert run(["explain", STUDY, "--store=file"]) == 2
+    assert "expected a folder, got a file" in capfd.readouterr().err
+    Store("newer")
+    mark = tmp_path / "newer" / "ltx-store.json"
+    sealed.write_json(mark, {"format": 99})
+    for command in (["explain", STUDY], ["status"]):
+        assert run([*command, "--store=newer"]) == 2
+        assert "has format 99, this ltx reads" in capfd.readouterr().err
+
+
+def test_status_of_an_empty_store_and_of_an_unknown_study(capsys):
+    Store("store")
+    assert run(["status", "--store=store"]) == 0
+    assert "no study was run there yet" in capsys.readouterr().out
+    assert run(["status", "all", "--store=store"]) == 0
+    assert run(["status", "ab", "--store=store"]) == 2
+
+
 def test_a_folder_with_other_things_is_refused(tmp_path, capfd):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
@@ -168,7 +197,51 @@ def test_tickets_are_listed_and_shown_by_the_beginning_of_their_id(capsys):
     assert ticket.id in capsys.readouterr().out
     assert run(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
     assert json.loads(capsys.readouterr().out)["finder"] == "mine"
+    store.put_ticket(ticket, Task(), IMP(levels=1), "hers")
+    assert run(["tickets", "--store=store"]) == 0
+    listed = [line.split() for line in capsys.readouterr().out.splitlines() if ticket.id in line]
+    assert [{"mine", "hers"} & set(line) for line in listed] == [{"hers"}, {"mine"}]
+    assert run(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
+    assert json.loads(capsys.readouterr().out)["finders"] == ["hers", "mine"]
     assert run(["tickets", "show", "zzz", "--store=store"]) == 2
+
+
+def test_a_report_is_written_and_its_files_are_named(capsys, tmp_path):
+    studied.tiny(tmp_path / "store")
+    words = ["report", "--store=store", "--out=new/page.html", "--figures=figures", "--data=data"]
+    assert run(words) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert paths[0] == "new/page.html"
+    assert {Path(path).parts[0] for path in paths[1:]} == {"figures", "data"}
+    assert all(Path(path).stat().st_size for path in paths)
+
+
+def test_a_report_of_nothing_or_of_an_unknown_study_is_refused(capfd, tmp_path):
+    Store("store")
+    assert run(["report", "--store=store"]) == 2
+    assert "no study was run into it" in capfd.readouterr().err
+    studied.tiny(tmp_path / "store")
+    assert run(["report", "--store=store", "--study=zz"]) == 2
+    assert "'zz': no study begins so" in capfd.readouterr().err
+    assert not Path("report.html").exists()
+
+
+def test_a_report_of_a_newer_store_is_refused(capfd):
+    Store("store")
+    sealed.write_json(Path("store/ltx-store.json"), {"format": 99})
+    assert run(["report", "--store=store"]) == 2
+    assert "has format 99" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib", "pyarrow"])
+def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path):
+    studied.tiny(tmp_path / "store")
+    code = f"import sys; sys.modules[{library!r}] = None\nfrom ltx.cli import main\n"
+    code += "sys.exit(main(['report', '--store=store']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert library in done.stderr
+    assert "pip install 'ltx[report]'" in done.stderr
 
 
 def test_every_finder_of_ours_is_listed_as_whole(capsys):
@@ -201,7 +274,10 @@ def test_doctor_finds_nothing_wrong_with_what_is_installed(capsys):
     assert "CPU" in out
 
 
-@pytest.mark.parametrize("words", [["--help"], ["plugins"], ["tickets", "--store=store"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["plugins"], ["tickets", "--store=store"], ["status", "--store=store"]],
+)
 def test_what_needs_no_tensorflow_starts_without_it(words):
     Store("store")
     code = f"import sys; from ltx.cli import main\ntry: main({words!r})\nexcept SystemExit: pass\n"

@@ -94,15 +94,6 @@ def test_available_where_there_is_nothing(tmp_path: Path) -> None:
     assert [name for name, _ in data.available(str(tmp_path / "none"))] == ["digits"]
 
 
-def test_the_newest_version_is_taken_unless_one_is_named(tmp_path: Path) -> None:
-    for folder in ("2.0.0", "10.0.0", "11.0.0.incomplete_ab", "9.9.9"):
-        (tmp_path / "set" / folder).mkdir(parents=True)
-        (tmp_path / "set" / folder / "dataset_info.json").write_text("{}")
-    assert data._prepared("set", tmp_path) == tmp_path / "set" / "10.0.0"
-    assert data._prepared("set:2.0.0", tmp_path) == tmp_path / "set" / "2.0.0"
-    assert data._prepared("set:3.0.0", tmp_path) is None
-
-
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize(
     ("name", "says"),

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import studied
 from ltx_plugins.imp import IMP
 
 import ltx
@@ -43,12 +44,15 @@ def test_every_make_target_is_one():
         assert line.split()[1] in targets
 
 
+LONG = ("ltx run", "ltx explain")
+
+
 @pytest.mark.parametrize(
-    "line", [c for c in commands("ltx ") if "run" not in c and "import" not in c]
+    "line", [c for c in commands("ltx ") if not c.startswith(LONG) and "import" not in c]
 )
 def test_every_short_command_runs(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Store("ltx-store")
+    studied.tiny(Path("ltx-store"))
     assert main(shlex.split(line)[1:]) == 0
     assert capsys.readouterr().out.strip()
 
@@ -62,6 +66,15 @@ def test_every_study_runs(line, tmp_path, fashion_mnist):
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "inconclusive: one seed cannot tell luck from merit" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", commands("ltx explain"))
+def test_every_study_is_explained(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*shlex.split(line)[1:], *TINY]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[:2] == ["task", "finder"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_readme_shows_the_finder_as_it_is():

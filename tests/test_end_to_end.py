@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ltx.cli import main
 from ltx.store import Store
 
 pytestmark = pytest.mark.slow
@@ -181,6 +182,31 @@ def test_damaged_files_are_named_put_aside_and_made_anew(undisturbed, tmp_path, 
     read = {p.name for p in files if p.parent.name in ("tickets", "trials", "states")}
     assert read <= put_aside
     assert {path.name for path in named} >= read
+
+
+def test_a_budget_ends_a_study_which_goes_on_to_the_same_bytes(undisturbed, tmp_path, capsys):
+    store = tmp_path / "store"
+
+    def to_train():
+        assert main(["explain", *SMALL, f"--store={store}"]) == 0
+        return int(capsys.readouterr().out.splitlines()[3].split()[5].replace(",", ""))
+
+    assert to_train() == steps_of(trained(undisturbed[0])) == 2400
+    assert not store.exists()
+    ended = run(store, "--budget=1000it")
+    assert ended.returncode == 3
+    assert "the budget of 1000it is used up after 1,000 new steps" in ended.stderr
+    assert "imp on digits/lenet_300_100" in ended.stdout
+    assert steps_of(trained(store)) == 1000
+    assert to_train() == 1400
+    assert main(["status", f"--store={store}"]) == 0
+    output = capsys.readouterr().out
+    assert "not running, 1 of 4 cells done; the same command goes on" in output
+    assert "run --gin_file=studies/first_ticket.gin" in output
+    assert run(store, "--budget=1400it").returncode == 0
+    assert contents(store) == contents(undisturbed[0])
+    assert main(["status", f"--store={store}"]) == 0
+    assert "finished, 4 of 4 cells done" in capsys.readouterr().out
 
 
 def test_divergence_stops_that_cell_alone_and_keeps_what_was_found(tmp_path):

@@ -32,7 +32,7 @@ def test_every_module_and_configuration_ships(wheel):
         ("gin_configs", "ltx_configs"),
     ):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".gin", ".typed"):
+            if path.suffix in (".py", ".gin", ".typed", ".html", ".css", ".js"):
                 assert f"{package}/{path.relative_to(ROOT / folder)}" in wheel
 
 

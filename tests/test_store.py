@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from ltx_plugins.imp import IMP
 
-from ltx import History, Mask, Metrics, State, Store, Ticket, Trial, UsageError, sealed
+from ltx import Cost, History, Mask, Metrics, State, Store, Ticket, Trial, UsageError, sealed
 from ltx.errors import CorruptError
 from ltx.testing import RECIPE, FakeLab
 
@@ -145,6 +146,64 @@ def test_a_damaged_ticket_is_noticed_and_made_anew(
     assert len(os.listdir(tmp_path / "damaged")) == 1
 
 
+def test_no_label_of_several_that_found_one_ticket_is_lost(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for label, steps in (("b", 5), ("a", 7), ("b", 5)):
+        ticket = a_ticket(cost=Cost(steps=steps), note={"by": label})
+        put(store, ticket, label)
+    assert [(m["id"], m["finder"]) for m in store.manifests()] == [
+        (ticket.id, "a"),
+        (ticket.id, "b"),
+    ]
+    assert len(os.listdir(tmp_path / "tickets")) == 1
+    assert store.manifest(ticket.id)["finder"] == "b"
+    assert store.manifest(ticket.id)["finders"] == ["a", "b"]
+    for label, steps in (("a", 7), ("b", 5)):
+        [found] = store.tickets(finder=label)
+        assert (found.id, found.cost.steps, found.note) == (ticket.id, steps, {"by": label})
+    assert [found.id for found in store.tickets(seed=0)] == [ticket.id]
+    assert store.tickets(finder="c") == []
+    with pytest.raises(UsageError, match="'c' did not find it; it is of a, b"):
+        store.ticket(ticket.id, "c")
+
+
+def test_a_store_of_before_labels_were_kept_is_read_and_added_to(tmp_path: Path) -> None:
+    store, ticket = Store(tmp_path), a_ticket()
+    put(store, ticket, "old")
+    shutil.rmtree(tmp_path / "found")
+    assert [m["finder"] for m in store.manifests()] == ["old"]
+    assert store.tickets(finder="old") == [ticket]
+    put(store, ticket, "new")
+    assert [m["finder"] for m in store.manifests()] == ["new", "old"]
+
+
+def test_a_damaged_label_is_noticed_and_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, ticket = Store(tmp_path), a_ticket()
+    put(store, ticket, "one")
+    before = set((tmp_path / "found").iterdir())
+    put(store, ticket, "two")
+    [path] = set((tmp_path / "found").iterdir()) - before
+    damage(path)
+    with caplog.at_level(logging.ERROR):
+        assert [m["finder"] for m in store.manifests()] == ["one"]
+    assert str(path) in caplog.text
+    put(store, ticket, "two")
+    assert [m["finder"] for m in store.manifests()] == ["one", "two"]
+
+
+def test_a_label_alone_is_no_ticket(tmp_path: Path) -> None:
+    store, ticket = Store(tmp_path), a_ticket()
+    put(store, ticket)
+    (tmp_path / "tickets" / f"{ticket.id}.safetensors").unlink()
+    assert store.manifests() == []
+    with pytest.raises(UsageError, match="no tickets"):
+        store.ticket(ticket.id)
+    put(store, ticket, "other")
+    assert [m["finder"] for m in store.manifests()] == ["imp", "other"]
+
+
 def test_a_damaged_state_is_noticed_and_made_anew(tmp_path: Path) -> None:
     store, ticket = Store(tmp_path), a_ticket()
     put(store, ticket)
@@ -258,17 +317,23 @@ from ltx_plugins.imp import IMP
 from ltx.testing import FakeLab
 store, lab = Store(sys.argv[1]), FakeLab()
 for ticket in IMP(levels=6).find(lab):
-    store.put_ticket(ticket, lab.task, IMP(), "imp")
+    store.put_ticket(ticket, lab.task, IMP(), sys.argv[2])
     assert store.ticket(ticket.id) == ticket
 """
 
 
 def test_several_processes_may_write_the_same_tickets(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(tmp_path / "store")]
-    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    writers = [
+        subprocess.Popen([*command, label], stderr=subprocess.PIPE, text=True)
+        for label in ("imp", "twin", "imp")
+    ]
     assert [writer.communicate()[1] for writer in writers] == [""] * 3
     store = Store(tmp_path / "store", create=False)
     assert [t.level for t in store.tickets()] == list(range(7))
+    for label in ("imp", "twin"):
+        assert [t.level for t in store.tickets(finder=label)] == list(range(7))
+    assert len(store.manifests()) == 14
     assert not (store.path / "damaged").exists()
     assert not list(store.path.rglob("*.tmp"))
 
@@ -280,3 +345,20 @@ def test_events_pass_over_lines_that_a_crash_cut_short(tmp_path: Path) -> None:
         file.write('{"n": \n')
     store.record({"n": 2})
     assert [event["n"] for event in store.events()] == [1, 2]
+
+
+def test_a_manifest_tells_the_density_of_each_layer(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    ticket = list(IMP(levels=2).find(FakeLab()))[-1]
+    store.put_ticket(ticket, FakeLab().task, IMP(), "imp")
+    assert store.manifest(ticket.id)["densities"] == ticket.mask.densities()
+
+
+def test_trials_are_found_by_their_ids(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    lab = FakeLab(sealed=False)
+    made = [Trial.of(lab, ticket) for ticket in IMP(levels=2).find(FakeLab())]
+    for trial in made:
+        store.put_trial(trial)
+    assert store.trials({made[1].id, "not there"}) == [made[1]]
+    assert len(store.trials()) == len(made) == 3

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import mask_cost
 import search_cost
@@ -64,16 +65,38 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
 
 
+def report_of_two_thousand() -> tuple[float, float]:
+    """Seconds that `ltx report` takes for 2,000 made-up trials, and the page's megabytes."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    import studied
+
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.html"
+        studied.large(Path(folder) / "store")
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", "ltx", "report", f"--store={folder}/store"]
+        subprocess.run([*command, f"--out={page}"], check=True, capture_output=True)
+        return time.perf_counter() - begun, page.stat().st_size / 1e6
+
+
 def _ltx(store: str, gin_file: str, *params: str) -> None:
     command = [sys.executable, "-m", "ltx", "run", f"--gin_file={gin_file}", f"--store={store}"]
     command += [f"--gin_param={param}" for param in params]
     subprocess.run(command, check=True, capture_output=True)
 
 
+def report(rounds: int) -> Iterator[str]:
+    del rounds
+    seconds, megabytes = report_of_two_thousand()
+    yield f"| `ltx report` of 2,000 trials, s | {seconds:.1f} | | | 20.0 |"
+    yield f"| its page, MB | {megabytes:.2f} | | | 5.00 |"
+
+
 # First what runs in processes of its own: a child counts its parent's memory as its peak.
 PARTS: dict[str, Callable[[int], Iterator[str]]] = {
     "start": start,
     "memory": memory,
+    "report": report,
     "pruning": mask_cost.pruning,
     "lenet": step_time.lenet,
     "resnet": step_time.resnet,

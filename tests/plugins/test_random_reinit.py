@@ -1,6 +1,8 @@
 """Controls: exactly one thing is taken away from the ticket, the rest stays."""
 
+import dataclasses
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,7 +12,19 @@ from ltx_plugins.early_rewind import EarlyRewind
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import MASKS, WEIGHTS, RandomReinit, _even_counts
 
-from ltx import ControlError, Mask, Ticket, UsageError
+from ltx import (
+    Blocks,
+    ByChannel,
+    ControlError,
+    Finder,
+    Lab,
+    Mask,
+    NofM,
+    Pruning,
+    Structure,
+    Ticket,
+    UsageError,
+)
 from ltx.testing import FakeLab
 
 INNER = IMP(levels=3)
@@ -167,6 +181,126 @@ def test_signs_that_are_not_kept_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(np, "copysign", lambda size, sign: size)
     with pytest.raises(ControlError, match=r"level 0: .* weights of hidden/kernel lost the sign"):
         pairs(weights="sign_kept")
+
+
+# Structures: what chance places is what the ticket is made of.
+
+CHANNELS = ByChannel()
+EVEN, CUT = Blocks(4, 1), Blocks(5, 5)  # kernels of 16x12 and 12x4, which 5 does not divide
+PRUNED = {
+    CHANNELS: Pruning(0.3, structure=CHANNELS),
+    EVEN: Pruning(0.4, structure=EVEN),
+    CUT: Pruning(0.4, structure=CUT),
+    NofM(2, 4): Pruning.to(0.5, structure=NofM(2, 4)),
+    NofM(3, 5): Pruning.to(0.6, structure=NofM(3, 5)),
+}
+
+
+def structured(structure: Structure, mask: str, seed: int = 0) -> list[tuple[Ticket, Ticket]]:
+    inner = IMP(levels=1 if structure.only else 3, pruning=PRUNED[structure])
+    finder = RandomReinit(of=inner, weights="same", mask=mask, structure=structure)
+    finder.check(FakeLab())
+    controls = finder.find(FakeLab(seed=seed))
+    return list(zip(inner.find(FakeLab(seed=seed)), controls, strict=True))
+
+
+@pytest.mark.parametrize("mask", ["shuffled", "random"])
+@pytest.mark.parametrize("structure", PRUNED)
+def test_the_structure_stays_and_so_does_every_count(structure: Structure, mask: str) -> None:
+    lab, moved = FakeLab(), False
+    made = structured(structure, mask)
+    for ticket, control in made:
+        assert not structure.misfits(lab, control.mask)
+        ours, theirs = (structure.alive(lab, t.mask) for t in (control, ticket))
+        for name, cell in {**{n: 0 * k for n, k in ours.items()}, **structure.cells(lab)}.items():
+            for number in np.unique(cell):
+                assert ours[name][cell == number].sum() == theirs[name][cell == number].sum()
+        # No unit weighs what another does not, so that single weights are as many, too.
+        assert control.mask.densities() == ticket.mask.densities()
+        moved |= control.mask != ticket.mask
+        check = control.note["control"]
+        assert isinstance(check, dict)
+        assert check["unit"] == structure.unit
+        assert check["could_differ"] == (ticket.level > 0)
+        assert abs(check["overlap"] - check["chance_overlap"]) <= check["allowed_deviation"]
+    assert moved
+    if mask == "random":
+        for (_, one), (_, two) in itertools.pairwise(made):
+            assert two.mask <= one.mask
+
+
+def test_the_overlap_by_chance_is_that_of_units() -> None:
+    """In every cell of four, two places of two: one is shared on average, by chance alone."""
+    notes = [
+        control.note["control"]
+        for seed in range(40)
+        for ticket, control in structured(NofM(2, 4), "shuffled", seed)
+        if ticket.level
+    ]
+    assert all(note["chance_overlap"] == pytest.approx(0.5) for note in notes)  # type: ignore
+    assert np.mean([note["overlap"] for note in notes]) == pytest.approx(0.5, abs=0.02)  # type: ignore
+
+
+def test_uniform_blocks_keep_the_total_and_every_layer_alike() -> None:
+    for ticket, control in structured(EVEN, "uniform"):
+        assert control.mask.kept == ticket.mask.kept
+        assert not EVEN.misfits(FakeLab(), control.mask)
+        blocks = EVEN.alive(FakeLab(), control.mask)
+        share = sum(k.sum() for k in blocks.values()) / sum(k.size for k in blocks.values())
+        assert all(abs(keep.sum() - share * keep.size) <= 1 for keep in blocks.values())
+
+
+@pytest.mark.parametrize("structure", [CHANNELS, CUT, NofM(2, 4)])
+def test_uniform_units_that_weigh_unequally_or_must_stay_are_refused(structure: Structure) -> None:
+    inner = IMP(levels=1, pruning=PRUNED[structure])
+    lab = FakeLab()
+    with pytest.raises(UsageError, match=r"random_reinit.mask: 'uniform' takes"):
+        RandomReinit(of=inner, mask="uniform", structure=structure).check(lab)
+    assert lab.spent.steps == 0
+
+
+def test_a_model_without_such_units_is_refused_before_anything_trains() -> None:
+    inner = IMP(levels=1)
+    object.__setattr__(inner, "pruning", None)  # a finder that tells nothing of its structure
+    object.__setattr__(inner, "check", lambda lab: None)
+    with pytest.raises(UsageError, match="fake has no channels that ByChannel"):
+        RandomReinit(of=inner, mask="shuffled", structure=CHANNELS).check(FakeLab(layers=1))
+
+
+def test_a_structure_that_is_not_the_tickets_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"expected that of the tickets, Unstructured\(\)"):
+        RandomReinit(of=INNER, mask="shuffled", structure=CHANNELS)
+    with pytest.raises(UsageError, match="the same mask moves no channels"):
+        RandomReinit(of=IMP(pruning=PRUNED[CHANNELS]), structure=CHANNELS)
+    with pytest.raises(UsageError, match=r"random_reinit.structure"):
+        RandomReinit(of=INNER, mask="shuffled", structure="channels")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("structure", [CHANNELS, EVEN, NofM(2, 4)])
+def test_tickets_that_turn_out_to_have_another_structure_are_refused(structure: Structure) -> None:
+    finder = RandomReinit(of=Silent(), mask="shuffled", structure=structure)
+    finder.check(FakeLab())
+    with pytest.raises(ControlError, match=r"level 1: the mask that its ticket has of .*structure"):
+        list(finder.find(FakeLab()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Silent(Finder):
+    """Single weights, and no setting that says so."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        return INNER.find(lab)
+
+
+@pytest.mark.parametrize("structure", [CHANNELS, EVEN, NofM(2, 4)])
+def test_units_that_chance_did_not_move_are_refused(
+    structure: Structure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mask, "shuffled", lambda self, rng: self)
+    monkeypatch.setattr("ltx_plugins.random_reinit._first", lambda ranking, keep, cell: keep)
+    monkeypatch.setattr("ltx.control.CHANCE", 0.05)  # of twelve channels a few tell little
+    with pytest.raises(ControlError, match=f"{structure.unit}.* (at random|nothing was shuffled)"):
+        structured(structure, "shuffled")
 
 
 def test_both_may_be_taken_away() -> None:

@@ -10,7 +10,7 @@ from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import CARRY, HEADS, Transfer
 
-from ltx import Store, Task, Ticket, UsageError
+from ltx import Pruning, Store, Task, Ticket, UsageError
 from ltx.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
 
@@ -157,6 +157,17 @@ def test_a_control_in_the_store_is_not_carried_as_if_it_were_a_ticket(tmp_path: 
         return
     assert [t.level for t in made] == [0, 1, 2]
     assert [t.parent for t in made] == [t.id for t in sources()]
+
+
+def test_tickets_that_two_finders_found_are_those_of_either(tmp_path: Path) -> None:
+    faster = dataclasses.replace(INNER, pruning=Pruning(rate=0.5))
+    fill(tmp_path)
+    store = fill(tmp_path, faster, "faster")
+    assert len(store.tickets(seed=0)) == 5  # the dense one is of both
+    for label, finder in (("imp", INNER), ("faster", faster)):
+        found = list(finder.find(target().on(data="source")))
+        stored = Transfer(store=str(tmp_path), source="source", finder=label).find(target())
+        assert [t.parent for t in stored] == [t.id for t in found]
 
 
 def test_tickets_of_another_model_in_the_store_are_in_nobodys_way(tmp_path: Path) -> None:

@@ -1,0 +1,245 @@
+"""Report: one page in one file that shows what a study found, and the same as data and figures."""
+
+import base64
+import dataclasses
+import hashlib
+import html
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from ltx import curve, export, figures, plot, verdict
+from ltx.errors import UsageError
+from ltx.figures import Carried
+from ltx.paired import MOST, Interval
+from ltx.plot import Plot
+from ltx.record import Record
+from ltx.store import Store
+from ltx.verdict import Level
+
+# What the figures' colours are called in the page, which has others for the dark.
+_COLOURS = {
+    plot.INK: "ink",
+    plot.FAINT: "line",
+    plot.PAPER: "paper",
+    **{colour: f"c{place}" for place, colour in enumerate(plot.COLOURS)},
+    **{colour: f"t{place}" for place, colour in enumerate(plot.TEXTS)},
+}
+_MARKS = dict(zip(plot.MARKERS, "\u25cf\u25a0\u25c6\u25b2\u25bc\u271a", strict=True))
+
+
+class Report:
+    """What the page, the tables and the figures of one study are made from."""
+
+    def __init__(self, record: Record, store: Store) -> None:
+        self.record = record
+        self.levels = verdict.levels(
+            record.rows,
+            margin=record.margin,
+            seeds=record.seeds,
+            controls=[name for name, control in record.finders.items() if control],
+        )
+        self.curves = curve.curves(record.rows, list(record.finders))
+        self.manifests = export.manifests(record, store)
+        self.trials = export.trials(record)
+        self.layers = export.layers(record, self.manifests)
+        self.plots = dict(self._plots())
+
+    def page(self) -> str:
+        """The whole page; the same study gives the same bytes."""
+        folder = resources.files("ltx")
+        style, script = (folder.joinpath(f"report.{kind}").read_text() for kind in ("css", "js"))
+        environment = jinja2.Environment(
+            autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        )
+        environment.filters.update(
+            percent=percent,
+            points=points,
+            steps=steps,
+            more=more,
+            chance=chance,
+            number=number,
+            svg=_svg,
+        )
+        template = environment.from_string(folder.joinpath("report.html").read_text())
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        return template.render(
+            record=self.record,
+            groups=self._groups(),
+            counts=self._counts(),
+            plots=self.plots,
+            key=self._key(),
+            trials=self.trials,
+            missing=sum("missing" in line for line in self.trials),
+            style=Markup(style),
+            script=Markup(script),
+            digest=digest,
+        )
+
+    def write_data(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """All numbers of the page as CSV and Parquet; where they are."""
+        tables = {
+            "trials": (self.trials, export.TRIALS),
+            "levels": (export.levels(self.levels), export.LEVELS),
+            "comparisons": (export.comparisons(self.levels), export.COMPARISONS),
+            "layers": (self.layers, export.LAYERS),
+        }
+        return [p for name, table in tables.items() for p in export.write(folder, name, *table)]
+
+    def write_figures(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """All plots of the page as SVG and PDF; where they are."""
+        names: set[str] = set()
+        paths: list[Path] = []
+        for one in (one for plots in self.plots.values() for one in plots):
+            name, count = one.name, 1
+            while name in names:  # two finders may differ in what no file's name may hold
+                name, count = f"{one.name}-{count + 1}", count + 1
+            names.add(name)
+            paths += dataclasses.replace(one, name=name).write(folder)
+        return paths
+
+    def _key(self) -> list[tuple[str, str, str, bool]]:
+        """Each finder with the name of its colour, its mark, and whether it is a control."""
+        looks = [plot.look(place) for place in range(len(self.record.finders))]
+        return [
+            (name, _COLOURS[colour], _MARKS[marker], control)
+            for (name, control), (colour, marker) in zip(
+                self.record.finders.items(), looks, strict=True
+            )
+        ]
+
+    def _groups(self) -> list[tuple[str, list[Level], list[str]]]:
+        """The levels of each finder on each task under their sentence, with their controls."""
+        groups: dict[tuple[str, str], list[Level]] = {}
+        for level in self.levels:
+            groups.setdefault((level.task, level.finder), []).append(level)
+        return [
+            (verdict.sentence(found), found, sorted({c for level in found for c in level.controls}))
+            for found in groups.values()
+        ]
+
+    def _counts(self) -> list[tuple[str, int]]:
+        words = [level.verdict for level in self.levels if level.level > 0]
+        return [(word, words.count(word)) for word in verdict.VERDICTS]
+
+    def _plots(self) -> Iterable[tuple[str, list[Plot]]]:
+        tasks = dict.fromkeys(c.task for c in self.curves)
+        by_task = {task: [c for c in self.curves if c.task == task] for task in tasks}
+        yield "cost", [p for task, own in by_task.items() for p in figures.costs(task, own)]
+        yield "accuracy", [figures.accuracies(task, own) for task, own in by_task.items()]
+        stops = [figures.early_stops(task, own) for task, own in by_task.items()]
+        yield "early stop", [p for p in stops if p]
+        yield "layers", self._layer_plots()
+        carried = figures.transfers(self._carried())
+        yield "sources and targets", [carried] if carried else []
+
+    def _layer_plots(self) -> list[Plot]:
+        cells: dict[tuple[str, str], list] = {}
+        for line in self.layers:
+            if not line["control"]:
+                cells.setdefault((str(line["task"]), str(line["finder"])), []).append(line)
+        return [figures.layers(*place, lines) for place, lines in cells.items()]
+
+    def _carried(self) -> list[Carried]:
+        sources: dict[tuple[str, str], str] = {}
+        for row in self.record.rows:
+            note = self.manifests.get(row.trial.ticket, {}).get("note", {})
+            sources[row.task, row.finder] = str(note.get("source", ""))
+        return [
+            Carried(
+                found[0].task,
+                found[0].finder,
+                sources[found[0].task, found[0].finder],
+                tuple(found),
+            )
+            for _, found, _ in self._groups()
+        ]
+
+
+def write(
+    store: Store,
+    out: str | os.PathLike[str],
+    *,
+    study: str = "",
+    figures: str | None = None,
+    data: str | None = None,
+) -> list[Path]:
+    """Write the page of a study, and its figures and data where folders are given for them."""
+    made = Report(Record.read(store, study), store)
+    path = Path(out)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(made.page(), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+    more_paths = made.write_figures(figures) if figures else []
+    return [path, *more_paths, *(made.write_data(data) if data else [])]
+
+
+def percent(interval: Interval | None) -> str:
+    """A share in percent with its interval's reach, as in 98.3 ± 0.4."""
+    return _interval(interval, lambda v: f"{100 * v:.2f}")
+
+
+def points(interval: Interval | None) -> str:
+    """A difference in percentage points with both ends: corrected ones need not be even."""
+    if interval is None or math.isnan(interval.mean):
+        return "missing"
+    text = f"{100 * interval.mean:+.2f}"
+    if math.isnan(interval.low):
+        return text
+    return f"{text} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
+
+
+def steps(interval: Interval | None) -> str:
+    """Steps with their interval's reach, as in 1240 ± 310."""
+    return _interval(interval, lambda v: f"{v:.0f}")
+
+
+def _interval(interval: Interval | None, write: Callable[[float], str]) -> str:
+    if interval is None or math.isnan(interval.mean):
+        return "missing"
+    text = write(interval.mean)
+    return text if math.isnan(interval.low) else f"{text} ± {write(interval.reach)}"
+
+
+def more(seeds: float) -> str:
+    """How many more seeds would settle a level."""
+    if math.isnan(seeds):
+        return "?"
+    return f"more than {MOST}" if math.isinf(seeds) else f"{seeds:.0f}" if seeds else ""
+
+
+def chance(p: float) -> str:
+    """A p-value, of which nobody needs more than three digits."""
+    return f"{p:.3f}" if p >= 0.001 else "<.001"
+
+
+def number(value: object, form: str = "") -> str:
+    """A value of a table's cell; a missing one is a dash, never zero."""
+    return "-" if value is None else format(value, form)
+
+
+def _svg(one: Plot, place: str) -> Markup:
+    """A figure made fit to stand in a page: named, scaled by its frame, in the page's colours."""
+    text = one.svg()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</defs>", "", text, flags=re.S)
+    # Definitions need names of their own among all figures; groups need none.
+    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)
+    text = re.sub(r'(id="|#)([a-z]\w*?[0-9a-f]{10})\b', rf"\1{place}-\2", text)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", text)
+    for colour, name in _COLOURS.items():
+        text = text.replace(f": {colour}", f": var(--{name})")
+    box = re.search(r'viewBox="([^"]+)"', text)
+    assert box is not None
+    title, words = html.escape(one.title), html.escape(one.text)
+    head = f'<svg viewBox="{box[1]}" role="img" aria-labelledby="{place}-t {place}-d">'
+    head += f'<title id="{place}-t">{title}</title><desc id="{place}-d">{words}</desc>'
+    return Markup(re.sub(r"\s*\n\s*", "\n", head + text[text.index(">") + 1 :]))

@@ -1,0 +1,95 @@
+"""Export: the tables hold what the study holds, and CSV and Parquet say the same."""
+
+import dataclasses
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+import studied
+
+from ltx import Store, export, verdict
+from ltx.record import Record
+from ltx.study import Failure
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return studied.small(tmp_path_factory.mktemp("store"), seeds=2)
+
+
+@pytest.fixture(scope="module")
+def record(store: Store) -> Record:
+    return Record.read(store)
+
+
+def test_every_trial_is_a_line_and_every_gap_one_without_numbers(record: Record) -> None:
+    failure = Failure(record.tasks[0], "imp", 1, "it broke")
+    rows = tuple(row for row in record.rows if (row.finder, row.seed) != ("imp", 1))
+    lines = export.trials(dataclasses.replace(record, rows=rows, failures=(failure,)))
+    whole = [line for line in lines if "missing" not in line]
+    gone = [line for line in lines if "missing" in line]
+    assert [line["trial"] for line in whole] == [row.trial.id for row in rows]
+    assert len(gone) == len(record.rows) - len(rows) == 8
+    assert all("test_accuracy" not in line for line in gone)
+
+
+def test_layers_add_up_to_the_tickets_density(record: Record, store: Store) -> None:
+    manifests = export.manifests(record, store)
+    lines = export.layers(record, manifests)
+    names = manifests[record.rows[0].trial.ticket]["shapes"].keys()
+    for row in record.rows[:8]:
+        ticket = store.ticket(row.trial.ticket)
+        own = {
+            line["layer"]: line["density"]
+            for line in lines
+            if [line[key] for key in ("task", "finder", "seed", "level")]
+            == [row.task, row.finder, row.seed, row.trial.level]
+        }
+        assert own == ticket.mask.densities()
+        assert own.keys() == names
+
+
+def test_a_ticket_that_is_gone_has_no_layers(record: Record, tmp_path: Path) -> None:
+    store = studied.tiny(tmp_path / "store")
+    tiny = Record.read(store)
+    gone, damaged = (row.trial.ticket for row in tiny.rows)
+    (store.path / "tickets" / f"{gone}.safetensors").unlink()
+    path = store.path / "tickets" / f"{damaged}.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert export.manifests(tiny, store) == {}
+    assert export.layers(tiny, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [("trials", export.TRIALS), ("levels", export.LEVELS), ("comparisons", export.COMPARISONS)],
+)
+def test_csv_and_parquet_say_the_same(
+    record: Record, tmp_path: Path, name: str, columns: dict
+) -> None:
+    levels = verdict.levels(record.rows)
+    lines = {
+        "trials": lambda: export.trials(record),
+        "levels": lambda: export.levels(levels),
+        "comparisons": lambda: export.comparisons(levels),
+    }[name]()
+    assert all(set(line) <= set(columns) for line in lines)
+    csv, parquet = export.write(tmp_path / "new" / "folder", name, lines, columns)
+    told = pyarrow.parquet.read_table(parquet)
+    options = pyarrow.csv.ConvertOptions(
+        column_types=told.schema, strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    assert pyarrow.csv.read_csv(csv, convert_options=options).equals(told)
+    assert told.num_rows == len(lines) > 0
+    assert list(told.column_names) == list(columns)
+
+
+def test_the_levels_carry_their_verdicts(record: Record) -> None:
+    found = verdict.levels(record.rows, margin=record.margin, seeds=record.seeds)
+    for line, level in zip(export.levels(found), found, strict=True):
+        assert line["accuracy"] == level.accuracy.mean
+        assert line["verdict"] == (level.verdict or None)
+        assert line.get("gain") == (level.gain.mean if level.gain else None)
+    leads = export.comparisons(found)
+    assert {line["control"] for line in leads} == {"reinit"}
