@@ -108,6 +108,10 @@ class PlanLab(Lab):
         return self.inner.image
 
     @property
+    def outputs_logits(self) -> bool:
+        return self.inner.outputs_logits
+
+    @property
     def epoch(self) -> int:
         return self.inner.epoch
 
