@@ -90,6 +90,10 @@ class FakeLab(Lab):
         return ("output/kernel", "output/bias")
 
     @property
+    def outputs_logits(self) -> bool:
+        return True
+
+    @property
     def epoch(self) -> int:
         return order.steps_per_epoch(len(self._data["train"][1]), self.task.recipe.batch_size)
 

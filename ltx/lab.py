@@ -58,9 +58,9 @@ class Lab(abc.ABC):
         """Height, width and channels of what the model sees."""
 
     @property
+    @abc.abstractmethod
     def outputs_logits(self) -> bool:
         """Whether the model ends in logits; if not, in softmax, whose sum no weight changes."""
-        return True
 
     @property
     @abc.abstractmethod

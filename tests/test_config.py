@@ -8,8 +8,9 @@ import pytest
 from ltx_plugins.imp import IMP
 
 import ltx
-from ltx import Blocks, Criterion, Pruning, Random, UsageError, config
+from ltx import Blocks, Criterion, Pruning, Random, UsageError, config, study
 from ltx.config import Config
+from ltx.keras_lab import KerasLab
 
 SHIPPED = Path(__file__).parents[1] / "gin_configs"
 STUDIES = sorted(SHIPPED.glob("studies/*.gin"))
@@ -38,6 +39,16 @@ def test_every_shipped_study_builds(path: Path) -> None:
     head = path.read_text().split("\n\n")[0]
     assert "# Paper: " in head
     assert f"# Command: ltx run --gin_file=gin_configs/studies/{path.name}" in head
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in STUDIES if "tasks/digits" in p.read_text() and "fashion" not in p.name],
+    ids=lambda path: path.stem,
+)
+def test_every_shipped_study_of_digits_fits_its_network(path: Path) -> None:
+    asked = config.load([str(path)]).study
+    study.check(asked, lambda task, seed, sealed: KerasLab(task, seed, sealed=sealed))
 
 
 def test_every_shipped_part_is_used_by_a_study() -> None:
