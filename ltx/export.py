@@ -21,7 +21,7 @@ Lines = list[dict[str, object]]
 _TEXT, _COUNT, _NUMBER = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
 _WHERE = {"task": _TEXT, "finder": _TEXT, "control": pyarrow.bool_()}
 
-# Columns and their types. Steps of `early_stop` count from where the ticket starts; costs are of
+# Columns and their types. `early_stop` counts steps from step 0; costs are of
 # finding and training together; an empty cell is a value that is missing or has no meaning.
 TRIALS = {
     **_WHERE,

@@ -13,8 +13,9 @@ from ltx.ticket import Ticket
 class Trial:
     """The curve and the final metrics of one ticket, and what finding and training it cost.
 
-    `early_stop` is the step with the least validation loss, counted from where the ticket starts;
-    None where the recipe trains nothing. The test split is read once, at the end.
+    `early_stop` is the step with the least validation loss, counted from step 0 as states count:
+    the steps that a ticket's weights were trained for before it was found are steps, too. None
+    where the recipe trains nothing. The test split is read once, at the end.
     """
 
     id: str
@@ -60,8 +61,7 @@ class Trial:
 
     @property
     def early_stop(self) -> int | None:
-        best = self.history.early_stop
-        return None if best is None else best - self.start
+        return self.history.early_stop
 
     def document(self) -> dict[str, object]:
         return {
