@@ -20,8 +20,8 @@ from ltx.recipe import Recipe
 from ltx.run import Run
 from ltx.schedule import PolynomialDecay
 from ltx.state import State
-from ltx.store import versions
 from ltx.task import Task
+from ltx.versions import versions
 from ltx.weight import Weight
 
 Watch = Callable[[int, int], None]

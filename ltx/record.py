@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from ltx.identity import describe
-from ltx.store import Store, versions
+from ltx.store import Store
 from ltx.study import Failure, Row, Study
+from ltx.versions import versions
 
 
 @dataclasses.dataclass(frozen=True)

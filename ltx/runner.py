@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import rich.progress
 
-from ltx import outlook, pace, plan, quiet, registry, study, table
+from ltx import outlook, pace, plan, presence, quiet, registry, study, table
 from ltx.budget import Budget, Limit
 from ltx.config import Config
 from ltx.errors import BudgetError, LtxError
@@ -46,7 +46,7 @@ def run(
     Raises BudgetError where the limit ends first, after printing what was found by then.
     """
     KerasLab, budget, ended = _keras_lab(), Budget(limit), None
-    with store.running(), _progress() as (watch, tell):
+    with presence.running(store), _progress() as (watch, tell):
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
             lab = KerasLab(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import rich.console
 
-from ltx import outlook, table
+from ltx import outlook, presence, table
 from ltx.store import Store
 
 Run = tuple[str, int]
@@ -84,7 +84,7 @@ def standings(store: Store) -> Iterator[Standing]:
 def _standing(store: Store, record: dict, log: list[dict], last: float | None) -> Standing:
     places = _places(record)
     stretches = _read(record["id"], places, log)
-    alive = {run for run in stretches if store.alive(*run)}
+    alive = {run for run in stretches if presence.alive(store, *run)}
     for place in places.values():
         _settle(place, store, alive)
     now = [

@@ -1,53 +1,27 @@
 """Store: the folder of tickets, states, trials and studies, addressed by content."""
 
 import contextlib
-import functools
 import json
 import logging
 import os
 import platform
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
 import filelock
-import numpy as np
 
-from ltx import identity, sealed
-from ltx.cost import Cost
+from ltx import identity, manifest, sealed
 from ltx.errors import CorruptError, UsageError
-from ltx.mask import Mask
-from ltx.recipe import Recipe
 from ltx.state import State
 from ltx.task import Task
 from ltx.ticket import Ticket
 from ltx.trial import Trial
 
 FORMAT = 1
-_PACKAGES = ("ltx", "tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 _log = logging.getLogger("ltx")
 _T = TypeVar("_T")
-
-
-def versions() -> dict[str, str]:
-    """The installed versions that a result depends on, without importing any of them."""
-    return dict(_versions())
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
-
-
-def _run_name(host: str, pid: int) -> str:
-    return f"run-{re.sub('[^A-Za-z0-9.-]', '_', host)}-{pid}"
 
 
 class Store:
@@ -108,30 +82,9 @@ class Store:
         """
         path = self._file("tickets", ticket.id)
         self._put_state(ticket.state)
-        header = {
-            "kind": "ticket",
-            "id": ticket.id,
-            "level": ticket.level,
-            "density": ticket.density,
-            "data": task.data,
-            "model": task.model,
-            "task": identity.describe(task),
-            "task_id": ticket.task,
-            "seed": ticket.seed,
-            "finder": finder_name,
-            "finder_settings": identity.describe(finder),
-            "parent": ticket.parent,
-            "recipe": None if ticket.recipe is None else identity.describe(ticket.recipe),
-            "cost": vars(ticket.cost),
-            "note": identity.describe(ticket.note),
-            "state": ticket.state.id,
-            "step": ticket.state.step,
-            "shapes": {name: keep.shape for name, keep in ticket.mask.items()},
-            "versions": versions(),
-        }
-        packed = {name: np.packbits(keep.reshape(-1)) for name, keep in ticket.mask.items()}
+        header = manifest.of(ticket, task, finder, finder_name)
         if self._sound(path, sealed.read_header) is None:
-            sealed.write_arrays(path, packed, header)
+            sealed.write_arrays(path, manifest.packed(ticket.mask), header)
         # Also of the first finder: at this moment another process may write the ticket as its own.
         # The ticket comes first, so that a crash in between leaves none that nobody found.
         found = self._file("found", f"{ticket.id}.{identity.identity(finder_name)}", "json")
@@ -144,7 +97,7 @@ class Store:
 
         With the cost and the note that it has from the finder of that label, or from the first.
         """
-        packed, header = sealed.read_arrays(self._find("tickets", id))
+        bits, header = sealed.read_arrays(self._find("tickets", id))
         if finder:
             every = self._every_manifest(header)
             if finder not in every:
@@ -153,7 +106,7 @@ class Store:
                     f" {', '.join(sorted(every))}"
                 )
             header = every[finder]
-        return self._ticket(packed, header)
+        return manifest.ticket(header, bits, self._state(header["state"]))
 
     def manifest(self, id: str) -> dict:
         """All that is known of a ticket but its arrays.
@@ -161,12 +114,9 @@ class Store:
         Under "finders" the labels of all who found it, under "densities" that of each weight
         tensor.
         """
-        packed, header = sealed.read_arrays(self._find("tickets", id))
-        densities = {
-            name: int(np.bitwise_count(packed[name]).sum()) / int(np.prod(shape))
-            for name, shape in header["shapes"].items()
-        }
-        return {**header, "finders": sorted(self._every_manifest(header)), "densities": densities}
+        bits, header = sealed.read_arrays(self._find("tickets", id))
+        finders, densities = sorted(self._every_manifest(header)), manifest.densities(header, bits)
+        return {**header, "finders": finders, "densities": densities}
 
     def manifests(self) -> list[dict]:
         """Those of all sound tickets, one for each finder's label that found it, in a fixed order.
@@ -185,7 +135,7 @@ class Store:
             else:
                 found += self._every_manifest(header, records.get(header["id"], [])).values()
         order = ("data", "model", "finder", "seed", "level", "id")
-        return sorted(found, key=lambda manifest: tuple(manifest[key] for key in order))
+        return sorted(found, key=lambda one: tuple(one[key] for key in order))
 
     def _every_manifest(
         self, header: dict, records: Sequence[Path] | None = None
@@ -210,30 +160,10 @@ class Store:
         Each once, however many finders found it.
         """
         chosen: dict[str, str] = {}
-        for manifest in self.manifests():
-            if all(manifest.get(key) == value for key, value in wanted.items()):
-                chosen.setdefault(manifest["id"], manifest["finder"])
+        for one in self.manifests():
+            if all(one.get(key) == value for key, value in wanted.items()):
+                chosen.setdefault(one["id"], one["finder"])
         return [self.ticket(id, finder) for id, finder in chosen.items()]
-
-    def _ticket(self, packed: Mapping[str, np.ndarray], header: dict) -> Ticket:
-        arrays = {}
-        for name, shape in header["shapes"].items():
-            bits = np.unpackbits(packed[name], count=int(np.prod(shape)))
-            arrays[name] = bits.reshape(shape).astype(np.bool_)
-        recipe = header["recipe"]
-        if recipe is not None:
-            recipe = Recipe(**{key: value for key, value in recipe.items() if key != "is"})
-        return Ticket(
-            mask=Mask(arrays),
-            state=self._state(header["state"]),
-            level=header["level"],
-            task=header["task_id"],
-            seed=header["seed"],
-            cost=Cost(**header["cost"]),
-            recipe=recipe,
-            parent=header["parent"],
-            note=header["note"],
-        )
 
     def _put_state(self, state: State) -> None:
         path = self._file("states", state.id)
@@ -311,28 +241,6 @@ class Store:
             except CorruptError as error:
                 _log.error("%s", error)
         return [record for _, record in sorted(found, key=lambda pair: -pair[0])]
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """Within it `alive` says of this process that it is, to all that see the store."""
-        lock = self.lock(_run_name(platform.node(), os.getpid()))
-        with lock:
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    os.unlink(lock.lock_file)  # by its owner alone, while it holds the lock
-
-    def alive(self, host: str, pid: int) -> bool:
-        """Whether the process that wrote a line of the log is within `running`."""
-        path = self.path / "locks" / f"{_run_name(host, pid)}.lock"
-        if not path.exists():
-            return False
-        try:
-            with filelock.FileLock(path, timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
 
     # Files
 

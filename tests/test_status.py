@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -14,10 +13,9 @@ import pytest
 import rich.console
 from ltx_plugins.imp import IMP
 
-from ltx import Finder, Lab, Store, Task, Ticket, status, study
+from ltx import Finder, Lab, Store, Task, Ticket, presence, status, study
 from ltx.cli import main
 from ltx.engine import Engine
-from ltx.errors import BudgetError
 from ltx.memo import MemoLab
 from ltx.record import Record
 from ltx.study import Row, Study
@@ -70,7 +68,7 @@ def text(store: Store) -> str:
 
 
 def test_every_cell_is_in_the_state_that_it_is_in(store: Store) -> None:
-    with store.running():
+    with presence.running(store):
         results = begin(store)
         assert list(states(store).values()) == ["to do"] * 4
         next(results)
@@ -95,7 +93,7 @@ def test_a_study_run_again_goes_on_from_what_was_done(store: Store) -> None:
     results = begin(store)
     for _ in range(4):
         next(results)
-    with store.running():
+    with presence.running(store):
         again = begin(store)
         next(again)
         assert states(store)["imp", 0] == "done"
@@ -153,23 +151,11 @@ def test_a_record_of_before_there_were_cells_is_shown_without(store: Store) -> N
     assert "its cells are not recorded" in text(store)
 
 
-def test_a_process_is_alive_as_long_as_it_runs(store: Store) -> None:
-    here = os.uname().nodename, os.getpid()
-    assert not store.alive(*here)
-    with store.running():
-        assert store.alive(*here)
-        assert not store.alive("elsewhere", here[1])
-    assert not store.alive(*here)
-    with pytest.raises(BudgetError), store.running():
-        raise BudgetError("ended")
-    assert not list((store.path / "locks").glob("run-*"))
-
-
 CODE = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 import test_status
-from ltx import Store, memo
+from ltx import Store, memo, presence
 from ltx.testing import FakeLab
 memo.CHECKPOINT_SECONDS = 0.01
 class Slow(FakeLab):
@@ -178,7 +164,7 @@ class Slow(FakeLab):
         return super()._train(state, mask, stop, stream)
 test_status.FakeLab = Slow
 store = Store(sys.argv[1])
-with store.running():
+with presence.running(store):
     list(test_status.begin(store))
 """
 
