@@ -8,8 +8,9 @@ BIN = $(VENV)/bin
 demo: $(VENV)/installed
 	$(BIN)/ltx run --gin_file=gin_configs/studies/first_ticket.gin
 
+# Two at a time; the tests of one file stay together and share what they compiled.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
