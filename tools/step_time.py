@@ -38,9 +38,13 @@ def resnet(rounds: int) -> Iterator[str]:
 
 
 def compact(rounds: int) -> Iterator[str]:
-    times = compact_times(dataclasses.replace(RESNET, model="step_time.convnet"), 40, rounds)
-    what = "3 convolutions, half the channels compacted, batch 64, ms: step, against all"
-    yield _row(what, times["compact"], times["dense"], 0.45)
+    for name, model, steps in (
+        ("3 convolutions with BatchNorm", "step_time.convnet", 40),
+        ("Conv-4", "conv_4", 20),
+    ):
+        times = compact_times(dataclasses.replace(RESNET, model=model), steps, rounds)
+        what = f"{name}, half the channels compacted, batch 64, ms: step, against all"
+        yield _row(what, times["compact"], times["dense"], 0.45)
 
 
 def step_ratios(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
@@ -55,7 +59,7 @@ def step_ratios(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
 
 def compact_times(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
     """Milliseconds a step, round by round, of a network whole and with half its channels."""
-    half = dataclasses.replace(task, model="step_time.half_convnet")
+    half = dataclasses.replace(task, model="step_time.half", model_args={"whole": task.model})
     contestants = {
         "compact": _loop(half, masked=True, steps=steps, density=1),
         "dense": _loop(task, masked=True, steps=steps, density=1),
@@ -77,11 +81,11 @@ def convnet(input_shape: tuple[int, int, int], classes: int) -> "tf_keras.Model"
     return tf_keras.Model(image, tf_keras.layers.Dense(classes)(x))
 
 
-def half_convnet(input_shape: tuple[int, int, int], classes: int) -> "tf_keras.Model":
-    """The same with every other channel dropped, compacted."""
-    from ltx import compact, masking, wiring
+def half(input_shape: tuple[int, int, int], classes: int, whole: str) -> "tf_keras.Model":
+    """The model of that name with every other channel dropped, compacted."""
+    from ltx import compact, masking, models, wiring
 
-    model = convnet(input_shape, classes)
+    model = models.build(whole, input_shape, classes)
     held = masking.MaskedModel(model)
     mask = held.get_masks()
     for channels in wiring.channels(model, mask):
