@@ -6,29 +6,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from ltx import identity, sealed
+from ltx.around import Around
 from ltx.budget import Budget
-from ltx.channels import Channels
 from ltx.errors import BudgetError, CorruptError
-from ltx.history import History, Metrics
+from ltx.history import History
 from ltx.lab import Lab
 from ltx.learned import Learning
 from ltx.mask import Mask
 from ltx.run import Run
-from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import Store
 from ltx.task import Task
-from ltx.weight import Weight
 
 Advance = Callable[[State, int], Run]
 CHECKPOINT_SECONDS = 10.0
 MEMO_BYTES = 8 << 30
 
 
-class MemoLab(Lab):
+class MemoLab(Around):
     """Wraps any lab. An entry is a cache: always safe to delete.
 
     All trainings from the same state, mask and data order share one folder of states by step, so
@@ -46,63 +42,10 @@ class MemoLab(Lab):
         seconds: float | None = None,
         budget: Budget | None = None,
     ) -> None:
+        super().__init__(lab)
         self.budget = budget or Budget()
-        self.inner, self.store, self.limit = lab, store, limit
+        self.store, self.limit = store, limit
         self.seconds = CHECKPOINT_SECONDS if seconds is None else seconds
-        self.task, self.seed, self.ledger, self.sealed = lab.task, lab.seed, lab.ledger, lab.sealed
-
-    @property
-    def prunable(self) -> tuple[Weight, ...]:
-        return self.inner.prunable
-
-    @property
-    def channels(self) -> tuple[Channels, ...]:
-        return self.inner.channels
-
-    @property
-    def head(self) -> tuple[str, ...]:
-        return self.inner.head
-
-    @property
-    def image(self) -> tuple[int, int, int]:
-        return self.inner.image
-
-    @property
-    def outputs_logits(self) -> bool:
-        return self.inner.outputs_logits
-
-    @property
-    def epoch(self) -> int:
-        return self.inner.epoch
-
-    @property
-    def fingerprint(self) -> str:
-        return self.inner.fingerprint
-
-    def init(self, stream: str = "init") -> State:
-        return self.inner.init(stream)
-
-    def _gradients(
-        self, state: State, mask: Mask, batches: int, stream: str
-    ) -> dict[str, np.ndarray]:
-        return self.inner._gradients(state, mask, batches, stream)
-
-    def _hessian_gradient(
-        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
-    ) -> dict[str, np.ndarray]:
-        return self.inner._hessian_gradient(state, mask, batches, temperature, stream)
-
-    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
-        return self.inner._synaptic_flow(state, mask)
-
-    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
-        return self.inner._recalibrated(state, mask, batches, stream)
-
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
-        return self.inner._scheduled_mask(state, mask, schedule)
-
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
-        return self.inner._evaluate(state, mask, split)
 
     def _sibling(self, task: Task) -> Lab:
         inner = self.inner._sibling(task)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from ltx import identity
-from ltx.channels import Channels
+from ltx.around import Around
 from ltx.cost import Cost
 from ltx.history import History, Metrics
 from ltx.lab import Lab, Run
@@ -17,7 +17,6 @@ from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.store import Store
 from ltx.task import Task
-from ltx.weight import Weight
 
 MADE_UP = "made up"  # the one slot of a state that stands for a trained one
 
@@ -75,7 +74,7 @@ def cell_key(task: object, seed: object, finder: object) -> str:
     return json.dumps([task, seed, finder], sort_keys=True)
 
 
-class PlanLab(Lab):
+class PlanLab(Around):
     """Answers from the memo where that holds the answer, and else makes one up and books it.
 
     A made-up state has the right shapes at the right step, and is the same whenever the same is
@@ -87,38 +86,11 @@ class PlanLab(Lab):
     then it leads to the tickets that are stored.
     """
 
+    inner: MemoLab
+
     def __init__(self, inner: MemoLab, book: Book, cell: Cell, real: list[bool]) -> None:
-        self.inner, self.book, self.cell, self.real = inner, book, cell, real
-        self.task, self.seed, self.sealed = inner.task, inner.seed, inner.sealed
-        self.ledger = inner.ledger
-
-    @property
-    def prunable(self) -> tuple[Weight, ...]:
-        return self.inner.prunable
-
-    @property
-    def channels(self) -> tuple[Channels, ...]:
-        return self.inner.channels
-
-    @property
-    def head(self) -> tuple[str, ...]:
-        return self.inner.head
-
-    @property
-    def image(self) -> tuple[int, int, int]:
-        return self.inner.image
-
-    @property
-    def outputs_logits(self) -> bool:
-        return self.inner.outputs_logits
-
-    @property
-    def epoch(self) -> int:
-        return self.inner.epoch
-
-    @property
-    def fingerprint(self) -> str:
-        return self.inner.fingerprint
+        super().__init__(inner)
+        self.book, self.cell, self.real = book, cell, real
 
     def init(self, stream: str = "init") -> State:
         key = (self.fingerprint, self.seed, stream)

@@ -40,7 +40,8 @@ class Group:
 class Structure(abc.ABC):
     """Divides the weights into units, each of which a mask keeps or prunes as a whole.
 
-    Rates and densities count units. `least` is how many units of every group survive any pruning;
+    Every weight is a unit of its own where a structure does not say otherwise. Rates and densities
+    count units. `least` is how many units of every group survive any pruning;
     `alike` says whether a unit has as many weights in one layer as in another.
     """
 
@@ -61,17 +62,17 @@ class Structure(abc.ABC):
         Raises UsageError where this lab's model has none.
         """
 
-    @abc.abstractmethod
     def alive(self, lab: Prunable, mask: Arrays) -> dict[str, np.ndarray]:
         """Which units of each group survive, bool arrays by the groups' names."""
+        return dict(mask)
 
-    @abc.abstractmethod
     def scores(self, lab: Prunable, mask: Arrays, scores: Arrays) -> dict[str, np.ndarray]:
         """What each unit is worth, arrays of the shapes of `alive`; pruned weights do not count."""
+        return dict(scores)
 
-    @abc.abstractmethod
     def mask(self, lab: Prunable, mask: Arrays, alive: Arrays) -> dict[str, np.ndarray]:
         """The masks without the units that are not `alive`; what was pruned stays pruned."""
+        return {**mask, **alive}
 
     def drop(self, scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:
         """The units left without the `count` lowest-scored survivors of these groups."""
@@ -100,15 +101,6 @@ class Unstructured(Structure):
 
     def groups(self, lab: Prunable, is_kept: Callable[[str], bool]) -> tuple[Group, ...]:
         return tuple(Group(w.name, w, w.size) for w in lab.prunable if not is_kept(w.name))
-
-    def alive(self, lab: Prunable, mask: Arrays) -> dict[str, np.ndarray]:
-        return dict(mask)
-
-    def scores(self, lab: Prunable, mask: Arrays, scores: Arrays) -> dict[str, np.ndarray]:
-        return dict(scores)
-
-    def mask(self, lab: Prunable, mask: Arrays, alive: Arrays) -> dict[str, np.ndarray]:
-        return {**mask, **alive}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,15 +259,6 @@ class NofM(Structure):
         weights = [weight for weight in lab.prunable if not is_kept(weight.name)]
         _check_ranks(self, weights, (2, 4))
         return tuple(Group(w.name, w, w.size) for w in weights)
-
-    def alive(self, lab: Prunable, mask: Arrays) -> dict[str, np.ndarray]:
-        return dict(mask)
-
-    def scores(self, lab: Prunable, mask: Arrays, scores: Arrays) -> dict[str, np.ndarray]:
-        return dict(scores)
-
-    def mask(self, lab: Prunable, mask: Arrays, alive: Arrays) -> dict[str, np.ndarray]:
-        return {**mask, **alive}
 
     def drop(self, scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:
         del count

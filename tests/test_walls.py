@@ -36,6 +36,7 @@ ORDER = [
     "structures",
     "schedule",
     "lab",
+    "around",
     "stability",
     "scores",
     "densities",
