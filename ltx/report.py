@@ -167,7 +167,14 @@ class Report:
             ],
         )
         trails = {task: connectivity.trails(own) for task, own in by_task.items()}
-        yield "rewinds", [valleys.rewinds(task, own) for task, own in trails.items() if own]
+        yield (
+            "rewinds",
+            [
+                valleys.rewinds(task, own, by_task[task][0].split)
+                for task, own in trails.items()
+                if own
+            ],
+        )
         yield "between copies", [valleys.errors(one) for own in first.values() for one in own]
         yield "apart", [p for task, own in first.items() for p in valleys.gaps(task, own)]
 

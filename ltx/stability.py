@@ -115,12 +115,18 @@ def barrier(
     https://arxiv.org/abs/1912.05671
     """
     check_count("barrier: points", points, least=3)
+    lab.check_split(split)
     alphas = tuple(float(alpha) for alpha in np.linspace(0, 1, points))
-    errors = []
-    for alpha in alphas:
-        between = lab.recalibrated(interpolated(one, other, alpha), mask, batches)
-        errors.append(1 - lab.evaluate(between, mask, split).accuracy)
-    return Barrier(alphas, tuple(errors))
+
+    def errors() -> list[float]:
+        found = []
+        for alpha in alphas:
+            between = lab.recalibrated(interpolated(one, other, alpha), mask, batches)
+            found.append(1 - lab.evaluate(between, mask, split).accuracy)
+        return found
+
+    key = ["barrier", one.id, other.id, mask.id, points, batches, split]
+    return Barrier(alphas, tuple(lab.once(key, errors)))
 
 
 def copies(

@@ -19,7 +19,9 @@ _DENSITY = "density (weights that survive)"
 def heights(task: str, found: Sequence[Strand]) -> Plot:
     """The barrier's height by density, from one place, with the line below which it is stable."""
     where = origin(found[0].at)
-    figure, axes = plot.axes(task, _DENSITY, f"barrier, {found[0].split} error")
+    figure, axes = plot.axes(
+        f"{plot.cut(task, 24)}, from {found[0].at}", _DENSITY, f"barrier, {found[0].split} error"
+    )
     plot.by_density(axes, found)
     _line_of_stability(axes)
     plot.lines(axes, found, lambda spot: spot.density, lambda spot: spot.height)
@@ -28,9 +30,9 @@ def heights(task: str, found: Sequence[Strand]) -> Plot:
     return Plot(plot.file_name("barrier", found[0].at, task), title, text, figure)
 
 
-def rewinds(task: str, found: Sequence[Trail]) -> Plot:
+def rewinds(task: str, found: Sequence[Trail], split: str) -> Plot:
     """The barrier's height by the step that the copies part at."""
-    figure, axes = plot.axes(task, "step at which the copies part", "barrier, error")
+    figure, axes = plot.axes(task, "step at which the copies part", f"barrier, {split} error")
     steps = sorted({spot.start for one in found for spot in one.points})
     axes.set_xscale("symlog", linthresh=max(1.0, steps[1] / 3), linscale=0.3)
     axes.set_xticks(steps, [plot.short(step) for step in steps])
@@ -79,7 +81,7 @@ def errors(strand: Strand) -> Plot:
 
 
 def gaps(task: str, found: Sequence[Strand]) -> list[Plot]:
-    """Distance and angle by density: between two copies, and to the dense network."""
+    """Distance and angle by density: by data order, and by pruning, to the dense network."""
     shown: tuple[tuple[str, str, str, Callable[[Spot], Interval]], ...] = (
         ("distance", "data order", "distance / way", lambda spot: spot.distance),
         ("angle", "data order", "angle, degrees", lambda spot: spot.angle),
@@ -91,12 +93,12 @@ def gaps(task: str, found: Sequence[Strand]) -> list[Plot]:
         known = [one for one in found if any(value(spot).count for spot in one.points)]
         if not known:
             continue
-        figure, axes = plot.axes(f"{task}, to {against}", _DENSITY, axis)
+        figure, axes = plot.axes(f"{plot.cut(task, 24)}, {against}", _DENSITY, axis)
         plot.by_density(axes, known)
         _from_zero(axes)
         plot.lines(axes, known, lambda spot: spot.density, value)
         text = "; ".join(_ends(one, lambda s, v=value: f"{v(s).mean:.3g}") for one in known)  # type: ignore[misc]
-        title = f"{task}: {what} by density, to {against}, {origin(found[0].at)}"
+        title = f"{task}: {what} by {against}, {origin(found[0].at)}"
         name = plot.file_name(what, against, found[0].at, task)
         made.append(Plot(name, title, text, figure))
     return made
@@ -113,7 +115,7 @@ def stable(spot: Spot) -> str:
 def _line_of_stability(axes: Axes) -> None:
     _percent(axes)
     _from_zero(axes)
-    axes.axhline(TOLERANCE, color=plot.INK, linewidth=0.6, linestyle=(0, (1, 2)))
+    axes.axhline(TOLERANCE, color=plot.INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
 
 
 def _from_zero(axes: Axes) -> None:
