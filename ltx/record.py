@@ -223,6 +223,7 @@ class Record:
         if Lost(task, finder, seed, level) in self.lost:
             return "its file is missing or damaged; run the study again"
         for failure in self.failures:
-            if (failure.task, failure.finder, failure.seed) == (task, finder, seed):
+            mine = (failure.task, failure.finder, failure.seed) == (task, finder, seed)
+            if failure.ended and mine:
                 return f"stopped early: {failure.error}"
         return "not found with this seed" if self.finished else "not run yet"

@@ -100,12 +100,16 @@ class Compared:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A cell that stopped early; the tickets that it had found by then are kept."""
+    """A cell that stopped early; the tickets that it had found by then are kept.
+
+    Where it did not stop there, `ended` is False: copies of a ticket could not be compared.
+    """
 
     task: str
     finder: str
     seed: int
     error: str
+    ended: bool = True
 
 
 def check(study: Study, open_lab: OpenLab) -> None:
@@ -219,7 +223,7 @@ def _compared(
                 raise
             except LtxError as error:
                 text = f"stability of level {ticket.level} at {at}: {error}"
-                yield Failure(row.task, row.finder, row.seed, text)
+                yield Failure(row.task, row.finder, row.seed, text, ended=False)
                 continue
             found.put(store)
         event = {"level": found.level, "at": at, "stability": found.id}

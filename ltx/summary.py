@@ -33,8 +33,8 @@ def show(
         console.print(verdict.sentence(found), soft_wrap=True)
     for failure in failures:
         console.print(
-            f"\n{failure.finder} on {failure.task}, seed {failure.seed} stopped early:"
-            f" {failure.error}",
+            f"\n{failure.finder} on {failure.task}, seed {failure.seed}"
+            f"{' stopped early' if failure.ended else ''}: {failure.error}",
             soft_wrap=True,
         )
 

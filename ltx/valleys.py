@@ -1,5 +1,6 @@
 """Valleys: what a study found of stability, one small plot each, for page and paper."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -90,11 +91,16 @@ def gaps(task: str, found: Sequence[Strand]) -> list[Plot]:
     )
     made = []
     for what, against, axis, value in shown:
-        known = [one for one in found if any(value(spot).count for spot in one.points)]
+        spots = [tuple(spot for spot in one.points if value(spot).count) for one in found]
+        known = [
+            dataclasses.replace(one, points=own)
+            for one, own in zip(found, spots, strict=True)
+            if own
+        ]
         if not known:
             continue
         figure, axes = plot.axes(f"{plot.cut(task, 24)}, {against}", _DENSITY, axis)
-        plot.by_density(axes, known)
+        plot.by_density(axes, found)
         _from_zero(axes)
         plot.lines(axes, known, lambda spot: spot.density, value)
         text = "; ".join(_ends(one, lambda s, v=value: f"{v(s).mean:.3g}") for one in known)  # type: ignore[misc]

@@ -363,7 +363,7 @@ def test_a_copy_that_diverges_loses_nothing_else(store: Store) -> None:
     text = "stability of level {} at ticket: the loss is not finite"
     name = made.labels[0]
     assert [r for r in results if isinstance(r, Failure)] == [
-        Failure(name, "imp", 0, text.format(level)) for level in (1, 2)
+        Failure(name, "imp", 0, text.format(level), ended=False) for level in (1, 2)
     ]
     assert len([r for r in results if isinstance(r, Row)]) == 3
     compared = [(c.instability.level, c.instability.at) for c in _compared(results)]
