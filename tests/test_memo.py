@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ltx_plugins.early_rewind import EarlyRewind
 
 from ltx import (
     Barrier,
@@ -25,12 +26,16 @@ from ltx import (
     State,
     Store,
     Task,
+    Ticket,
     UsageError,
     barrier,
     copies,
     memo,
+    plan,
+    study,
 )
 from ltx.memo import MemoLab
+from ltx.study import Study
 from ltx.testing import RECIPE, FakeLab
 
 
@@ -384,3 +389,31 @@ def test_what_a_sealed_lab_may_not_see_it_does_not_remember_either(store: Store)
     finder = MemoLab(FakeLab(sealed=True), store)
     with pytest.raises(UsageError, match="test split"):
         barrier(finder, finder.dense(), state, state, points=3, split="test")
+
+
+def test_a_search_that_ran_before_evaluates_nothing_and_costs_the_same(store: Store) -> None:
+    finder = EarlyRewind(levels=1, rewind="auto")
+
+    def found() -> tuple[list[Ticket], list[Cost], int]:
+        Reading.reads = 0
+        made = list(finder.find(MemoLab(Reading(), store)))
+        return made, [ticket.cost for ticket in made], Reading.reads
+
+    first, costs, reads = found()
+    assert reads > 30
+    assert found() == (first, costs, 0)
+
+
+def test_a_plan_looks_barriers_up_and_leaves_no_trace(store: Store) -> None:
+    task = Task(data="fake", model="fake", recipe=RECIPE)
+    made = Study({"auto": EarlyRewind(levels=1, rewind="auto")}, tasks=(task,), seeds=1)
+
+    def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
+        return MemoLab(Reading(task, seed, sealed=sealed), store)
+
+    list(study.run(made, open_lab, store))
+    before = {p: p.stat().st_mtime_ns for p in store.path.rglob("*") if p.is_file()}
+    Reading.reads = 0
+    (cell,) = plan.cells(made, open_lab, store)
+    assert (cell.cost.steps, cell.error, Reading.reads) == (0, "", 0)
+    assert {p: p.stat().st_mtime_ns for p in store.path.rglob("*") if p.is_file()} == before
