@@ -113,7 +113,7 @@ def trails(found: Sequence[Strand]) -> list[Trail]:
     wanted = max(min(spot.density for spot in one.points) for one in found)
     groups: dict[tuple[str, bool, int], dict[float, Spot]] = {}
     for one in found:
-        near = min(one.points, key=lambda spot: abs(math.log(spot.density / wanted)))
+        near = min(one.points, key=lambda spot: abs(spot.density - wanted))
         if math.isclose(near.density, wanted, rel_tol=ALIKE):
             groups.setdefault((one.finder, one.control, one.place), {})[near.start] = near
     last = 1 + max(one.place for one in found)

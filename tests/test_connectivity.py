@@ -114,3 +114,15 @@ def test_a_trail_goes_from_step_to_step_at_one_density_for_all() -> None:
 def test_one_place_makes_no_trail() -> None:
     found = [compared(level) for level in range(3)]
     assert connectivity.trails(connectivity.strands(found, ["imp"])) == []
+
+
+def test_a_ticket_of_no_weights_is_shown_like_any_other() -> None:
+    gone = {"density": 0.0, "to_order": Apart(0.0, 0.0, None), "to_pruning": None}
+    found = [
+        compared(level, at=at, start=start, **(gone if level else {}))
+        for level in range(2)
+        for at, start in (("ticket", 0), ("10%", 20))
+    ]
+    made = connectivity.strands(found, ["imp"])
+    assert math.isnan(made[0].points[1].distance.mean)
+    assert [trail.finder for trail in connectivity.trails(made)] == ["imp", "dense"]
