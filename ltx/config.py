@@ -20,13 +20,25 @@ from ltx.pruning import Pruning
 from ltx.recipe import Recipe
 from ltx.schedule import PolynomialDecay
 from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Snip, Synflow
+from ltx.stability import Stability
 from ltx.structures import Blocks, ByChannel, NofM, Unstructured
 from ltx.study import Study
 from ltx.task import Task
 
 _SCORES = (Magnitude, Criterion, Snip, Grasp, Synflow, BatchNormScale, Random)
 _STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
-_CORE = (Study, Task, Recipe, Engine, Pruning, PolynomialDecay, *_STRUCTURES, *_SCORES, *METHODS)
+_CORE = (
+    Study,
+    Task,
+    Recipe,
+    Engine,
+    Stability,
+    Pruning,
+    PolynomialDecay,
+    *_STRUCTURES,
+    *_SCORES,
+    *METHODS,
+)
 CORE = {cls.__name__: cls for cls in _CORE}
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)
@@ -34,6 +46,7 @@ for _cls in CORE.values():
 _EXAMPLES = {
     "Task": "Study.tasks = [@Task()]",
     "Recipe": "Task.recipe = @Recipe()",
+    "Stability": "Study.stability = @Stability()",
     "Pruning": "imp.pruning = @Pruning()",
 }
 # Those that some text refers to, even if what it sets is bound anew by a later one.

@@ -1,5 +1,6 @@
 """Export: a study as plain tables of trials, levels and layers, for CSV and Parquet."""
 
+import dataclasses
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,6 +95,47 @@ def manifests(record: Record, store: Store) -> dict[str, dict]:
         except (CorruptError, UsageError):
             continue  # shown as missing
     return found
+
+
+STABILITY = {
+    **_WHERE,
+    **{"seed": _COUNT, "level": _COUNT, "density": _NUMBER, "at": _TEXT, "start": _COUNT},
+    **{"split": _TEXT, "barrier": _NUMBER, "stable": pyarrow.bool_()},
+    **{"first_error": _NUMBER, "second_error": _NUMBER, "largest_error": _NUMBER},
+    **{
+        f"{start}{what}": _NUMBER
+        for start in ("", "pruned_")
+        for what in ("distance", "moved", "angle")
+    },
+    **{"stability": _TEXT, "ticket": _TEXT, "missing": _TEXT},
+}
+
+
+def stability(record: Record) -> Lines:
+    """A line for each two copies of a ticket, and one for each two that are missing."""
+    lines: Lines = []
+    for row in record.compared:
+        one = row.instability
+        pruned = dataclasses.asdict(one.to_pruning) if one.to_pruning else {}
+        lines.append(
+            {
+                **{key: getattr(row, key) for key in ("task", "finder", "control", "seed")},
+                **{key: getattr(one, key) for key in ("level", "density", "at", "start", "split")},
+                "barrier": one.barrier.height,
+                "stable": one.barrier.stable(),
+                "first_error": one.errors[0],
+                "second_error": one.errors[-1],
+                "largest_error": max(one.errors),
+                **dataclasses.asdict(one.to_order),
+                **{f"pruned_{key}": value for key, value in pruned.items()},
+                "stability": one.id,
+                "ticket": one.ticket,
+            }
+        )
+    for gap in record.uncompared():
+        where = ("task", "finder", "control", "seed", "level", "at")
+        lines.append({**{key: getattr(gap, key) for key in where}, "missing": gap.reason})
+    return lines
 
 
 LEVELS = {

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -266,13 +267,26 @@ class Lab(abc.ABC):
 
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
         """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
+        self.check_split(split)
+        return self._evaluate(state, mask.check(self.prunable), split)
+
+    def check_split(self, split: str) -> None:
+        """Raise UsageError where there is no such split, or this lab may not see it."""
         if split not in ("train", "validation", "test"):
             raise UsageError(f"evaluate: expected split train, validation or test, got {split!r}")
         if split == "test" and self.sealed:
             raise UsageError(
                 "evaluate: a finder may not read the test split; use split='validation'"
             )
-        return self._evaluate(state, mask.check(self.prunable), split)
+
+    def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
+        """The numbers that `make` gives; a lab that remembers asks for them once for each key.
+
+        For what takes long without being a training. The key, plain values, has to name all that
+        the numbers depend on besides this lab's task, engine and seed.
+        """
+        del key
+        return make()
 
     def on(self, **changes: object) -> "Lab":
         """A sibling with the same seed: another `data`, `recipe` or any other field of the task."""

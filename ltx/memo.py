@@ -3,12 +3,13 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ltx import identity, sealed
 from ltx.around import Around
 from ltx.budget import Budget
+from ltx.cost import Cost
 from ltx.errors import BudgetError, CorruptError
 from ltx.history import History
 from ltx.lab import Lab
@@ -118,6 +119,36 @@ class MemoLab(Around):
         self._put(key, run, checkpoint=False)
         return run
 
+    def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
+        if known := self.recalled(key):
+            return known
+        before = self.spent
+        numbers = self.inner.once(key, make)
+        kept = {"kind": "memo", "numbers": numbers, "cost": vars(self.spent - before)}
+        sealed.write_json(self._numbers(key), kept)
+        self._shrink()
+        return numbers
+
+    def recalled(self, key: Sequence[object], peek: bool = False) -> list[float] | None:
+        """What `once` remembers of the key, charged as if it were computed again."""
+        path = self._numbers(key)
+        try:
+            known = sealed.read_json(path)
+        except FileNotFoundError:
+            return None
+        except CorruptError:
+            if not peek:
+                self.store.discard(path, "computing it again")
+            return None
+        if not peek:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)
+        self.ledger.add(Cost(**known["cost"]))
+        return known["numbers"]
+
+    def _numbers(self, key: Sequence[object]) -> Path:
+        return self._folder(identity.identity([self.fingerprint, self.seed, *key])) / "numbers.json"
+
     # Entries
 
     def _folder(self, key: str) -> Path:
@@ -161,7 +192,7 @@ class MemoLab(Around):
     def _shrink(self) -> None:
         """Delete the entries least recently used until the memo fits its limit."""
         entries = []
-        for path in (self.store.path / "memo").glob("*/*.safetensors"):
+        for path in (self.store.path / "memo").glob("*/[!.]*"):
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()
                 entries.append((stat.st_mtime_ns, stat.st_size, path))

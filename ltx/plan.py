@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from ltx import identity
 from ltx.cost import Cost
 from ltx.finder import Finder
+from ltx.instability import Instability, begun, places, trained
 from ltx.lab import Lab
 from ltx.memo import MemoLab
 from ltx.plan_lab import MADE_UP, Book, Cell, PlanLab, cell_key
+from ltx.stability import Stability
 from ltx.state import State
 from ltx.store import Store
 from ltx.study import OpenLab, Study
@@ -51,11 +53,18 @@ def cells(
         for seed in study.seeds:
             for label, finder in study.finders.items():
                 made.append(Cell(name, label, seed))
-                _fill(made[-1], book, open_lab, task, finder)
+                _fill(made[-1], book, open_lab, task, finder, study.stability)
     return made
 
 
-def _fill(cell: Cell, book: Book, open_lab: OpenLab, task: Task, finder: Finder) -> None:
+def _fill(
+    cell: Cell,
+    book: Book,
+    open_lab: OpenLab,
+    task: Task,
+    finder: Finder,
+    stability: Stability | None,
+) -> None:
     known = cell_key(identity.describe(task), cell.seed, identity.describe(finder))
 
     def lab(sealed: bool, real: bool) -> PlanLab:
@@ -76,8 +85,27 @@ def _fill(cell: Cell, book: Book, open_lab: OpenLab, task: Task, finder: Finder)
                 steps = bench.on(recipe=ticket.recipe).steps() if ticket.recipe else bench.steps()
                 cell.asked += steps - ticket.state.step
                 cell.stored += steps - ticket.state.step
+            if stability:
+                _count_copies(lab(False, False), ticket, stability)
     except Exception as error:  # as in a run, what a finder raises is its cell's alone
         cell.error = str(error) or type(error).__name__
+
+
+def _count_copies(bench: PlanLab, ticket: Ticket, asked: Stability) -> None:
+    """Book what comparing the ticket's copies takes, or that the store holds it already."""
+    cell = bench.cell
+    for at in places(bench, ticket, asked):
+        key = Instability.key(bench, ticket, asked, at)
+        if key in bench.book.files or Instability.stored(bench.book.store, key):
+            continue
+        bench.book.files.add(key)
+        cell.bytes += _TRIAL_BYTES
+        on, start = begun(bench, ticket, at)
+        one, _, _ = trained(on, start, ticket.mask, asked)
+        assert isinstance(on, PlanLab)
+        # A forward pass is a third of a step; what has no statistics takes none of them anew.
+        again = asked.points * asked.batches // 3 if one.statistics else 0
+        on.book_work(again, asked.points)
 
 
 def _count_ticket(cell: Cell, book: Book, ticket: Ticket) -> None:

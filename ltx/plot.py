@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from ltx.curve import Curve, Point
 from ltx.errors import UsageError
 from ltx.paired import Interval
 
@@ -109,7 +108,20 @@ def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def by_density(axes: Axes, curves: Sequence[Curve]) -> None:
+class Line(Protocol):
+    """What `lines` draws: a finder with the numbers of its points, and its place in the study."""
+
+    @property
+    def finder(self) -> str: ...
+    @property
+    def control(self) -> bool: ...
+    @property
+    def place(self) -> int: ...
+    @property
+    def points(self) -> Sequence[Any]: ...
+
+
+def by_density(axes: Axes, curves: Sequence[Line]) -> None:
     """Density across, on a logarithmic scale, falling to the right as tickets are found."""
     least = min(point.density for curve in curves for point in curve.points)
     axes.set_xscale("log")
@@ -121,9 +133,9 @@ def by_density(axes: Axes, curves: Sequence[Curve]) -> None:
 
 def lines(
     axes: Axes,
-    curves: Sequence[Curve],
-    across: Callable[[Point], float],
-    up: Callable[[Point], Interval],
+    curves: Sequence[Line],
+    across: Callable[[Any], float],
+    up: Callable[[Any], Interval],
     bars: bool = False,
 ) -> None:
     """A line for each curve, its intervals, and its name where it ends or, of many, below."""
@@ -147,7 +159,7 @@ def lines(
     if len(ends) > _NAMED:
         _legend(axes)
     else:
-        _name(axes, ends)
+        name_ends(axes, ends)
 
 
 def _legend(axes: Axes) -> None:
@@ -164,7 +176,7 @@ def _legend(axes: Axes) -> None:
         figure.legend(loc="lower left", ncols=3, borderaxespad=0.2, labelspacing=0.3, **looks)
 
 
-def _name(axes: Axes, ends: Sequence[tuple[np.ndarray, np.ndarray, str, int]]) -> None:
+def name_ends(axes: Axes, ends: Sequence[tuple[np.ndarray, np.ndarray, str, int]]) -> None:
     """Write each line's name beside its end, where it hides least."""
     axes.autoscale_view()
     pixels = [axes.transData.transform(np.column_stack([x, y])) for x, y, _, _ in ends]

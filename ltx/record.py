@@ -4,24 +4,33 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from ltx.identity import describe
+from ltx.instability import Instability
+from ltx.stability import TICKET, Stability
 from ltx.store import Store
-from ltx.study import Failure, Row, Study
+from ltx.study import Compared, Failure, Row, Study
 from ltx.versions import versions
 
 
 @dataclasses.dataclass(frozen=True)
 class Lost:
-    """A trial that the study made and that the store cannot give back."""
+    """A trial that the study made and that the store cannot give back.
+
+    Of copies that were compared, where `at` says from where.
+    """
 
     task: str
     finder: str
     seed: int
     level: int | None
+    at: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """A trial that ought to be there and is not; `level` is None where none is known."""
+    """A trial that ought to be there and is not; `level` is None where none is known.
+
+    Of copies that were to be compared, where `at` says from where.
+    """
 
     task: str
     finder: str
@@ -29,6 +38,10 @@ class Gap:
     seed: int
     level: int | None
     reason: str
+    at: str | None = None
+
+
+_APART = ("rows", "compared", "failures", "lost", "stability")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +63,10 @@ class Record:
     finders: Mapping[str, bool]
     seeds: tuple[int, ...]
     margin: float = Study.margin
+    stability: Stability | None = None
     finished: bool = False
     rows: tuple[Row, ...] = ()
+    compared: tuple[Compared, ...] = ()
     failures: tuple[Failure, ...] = ()
     lost: tuple[Lost, ...] = ()
 
@@ -78,14 +93,17 @@ class Record:
             finders={label: finder.control for label, finder in study.finders.items()},
             seeds=study.seeds,
             margin=study.margin,
+            stability=study.stability,
         )
 
     def document(self) -> dict[str, object]:
         """Plain JSON data; trials are named by their ids."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        asked = self.stability
         return {
             "kind": "study",
-            **{key: plain[key] for key in plain if key not in ("rows", "failures", "lost")},
+            **{key: plain[key] for key in plain if key not in _APART},
+            "stability": None if asked is None else dataclasses.asdict(asked),
             "trials": [
                 {
                     "task": row.task,
@@ -96,6 +114,18 @@ class Record:
                     "trial": row.trial.id,
                 }
                 for row in self.rows
+            ],
+            "compared": [
+                {
+                    "task": one.task,
+                    "finder": one.finder,
+                    "control": one.control,
+                    "seed": one.seed,
+                    "level": one.instability.level,
+                    "at": one.instability.at,
+                    "stability": one.instability.id,
+                }
+                for one in self.compared
             ],
             "failures": [dataclasses.asdict(failure) for failure in self.failures],
         }
@@ -115,6 +145,14 @@ class Record:
                 rows.append(row)
             else:
                 lost.append(Lost(*place, entry["seed"], entry.get("level")))
+        compared = []
+        for entry in document.get("compared", []):
+            place = (entry["task"], entry["finder"])
+            if found := Instability.stored(store, entry["stability"]):
+                compared.append(Compared(*place, entry["control"], entry["seed"], found))
+            else:
+                lost.append(Lost(*place, entry["seed"], entry["level"], entry["at"]))
+        asked = document.get("stability")
         cells = [*entries, *document.get("failures", [])]
         return cls(
             id=document["id"],
@@ -130,8 +168,10 @@ class Record:
             or {c["finder"]: bool(c.get("control")) for c in reversed(cells)},
             seeds=tuple(document.get("seeds") or sorted({c["seed"] for c in cells})),
             margin=document.get("margin", Study.margin),
+            stability=None if asked is None else Stability(**asked),
             finished=document.get("finished", "trials" in document),
             rows=tuple(rows),
+            compared=tuple(compared),
             failures=tuple(Failure(**failure) for failure in document.get("failures", [])),
             lost=tuple(lost),
         )
@@ -144,7 +184,8 @@ class Record:
             there.setdefault((row.task, row.finder, row.seed), set()).add(row.trial.level)
             levels.setdefault((row.task, row.finder), set()).add(row.trial.level)
         for one in self.lost:
-            levels.setdefault((one.task, one.finder), set()).add(one.level)
+            if one.at is None:
+                levels.setdefault((one.task, one.finder), set()).add(one.level)
         for task in self.tasks:
             for finder, control in self.finders.items():
                 known = levels.get((task, finder), {None})
@@ -154,10 +195,35 @@ class Record:
                         reason = self._reason(task, finder, seed, level)
                         yield Gap(task, finder, control, seed, level, reason)
 
+    def uncompared(self) -> Iterator[Gap]:
+        """The trials whose copies were to be compared and are not, with the place."""
+        there = {
+            (one.task, one.finder, one.seed, one.instability.level, one.instability.at)
+            for one in self.compared
+        }
+        asked = self.stability
+        for row in self.rows:
+            where, level = (row.task, row.finder, row.seed), row.trial.level
+            for at in asked.at if asked and asked.measures(level) else ():
+                idle = at == TICKET and not row.trial.trained_for.steps
+                if not idle and (*where, level, at) not in there:
+                    reason = self._unstable(*where, level, at)
+                    yield Gap(row.task, row.finder, row.control, row.seed, level, reason, at)
+
+    def _unstable(self, task: str, finder: str, seed: int, level: int, at: str) -> str:
+        if Lost(task, finder, seed, level, at) in self.lost:
+            return "its file is missing or damaged; run the study again"
+        for failure in self.failures:
+            mine = failure.error.startswith(f"stability of level {level} at {at}: ")
+            if mine and (failure.task, failure.finder, failure.seed) == (task, finder, seed):
+                return failure.error
+        return "not measured" if self.finished else "not run yet"
+
     def _reason(self, task: str, finder: str, seed: int, level: int | None) -> str:
         if Lost(task, finder, seed, level) in self.lost:
             return "its file is missing or damaged; run the study again"
         for failure in self.failures:
-            if (failure.task, failure.finder, failure.seed) == (task, finder, seed):
+            mine = (failure.task, failure.finder, failure.seed) == (task, finder, seed)
+            if failure.ended and mine:
                 return f"stopped early: {failure.error}"
         return "not found with this seed" if self.finished else "not run yet"

@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from ltx import curve, export, figures, plot, verdict
+from ltx import connectivity, curve, export, figures, plot, valleys, verdict
 from ltx.errors import UsageError
 from ltx.figures import Carried
 from ltx.paired import MOST, Interval
@@ -49,6 +49,8 @@ class Report:
         self.manifests = export.manifests(record, store)
         self.trials = export.trials(record)
         self.layers = export.layers(record, self.manifests)
+        self.strands = connectivity.strands(record.compared, list(record.finders))
+        self.stability = export.stability(record)
         self.plots = dict(self._plots())
 
     def page(self) -> str:
@@ -65,6 +67,7 @@ class Report:
             more=more,
             chance=chance,
             number=number,
+            mean=mean,
             svg=_svg,
         )
         template = environment.from_string(folder.joinpath("report.html").read_text())
@@ -76,6 +79,8 @@ class Report:
             plots=self.plots,
             key=self._key(),
             trials=self.trials,
+            strands=self.strands,
+            uncompared=[line for line in self.stability if "missing" in line],
             missing=sum("missing" in line for line in self.trials),
             style=Markup(style),
             script=Markup(script),
@@ -89,6 +94,7 @@ class Report:
             "levels": (export.levels(self.levels), export.LEVELS),
             "comparisons": (export.comparisons(self.levels), export.COMPARISONS),
             "layers": (self.layers, export.LAYERS),
+            "stability": (self.stability, export.STABILITY),
         }
         return [p for name, table in tables.items() for p in export.write(folder, name, *table)]
 
@@ -138,6 +144,7 @@ class Report:
         yield "layers", self._layer_plots()
         carried = figures.transfers(self._carried())
         yield "sources and targets", [carried] if carried else []
+        yield from self._stability_plots()
 
     def _layer_plots(self) -> list[Plot]:
         cells: dict[tuple[str, str], list] = {}
@@ -145,6 +152,31 @@ class Report:
             if not line["control"]:
                 cells.setdefault((str(line["task"]), str(line["finder"])), []).append(line)
         return [figures.layers(*place, lines) for place, lines in cells.items()]
+
+    def _stability_plots(self) -> Iterable[tuple[str, list[Plot]]]:
+        tasks = dict.fromkeys(one.task for one in self.strands)
+        by_task = {task: [one for one in self.strands if one.task == task] for task in tasks}
+        places = {(one.task, one.at): None for one in self.strands}
+        # The first place stands for all where there are too many plots to look at.
+        first = {task: [one for one in own if one.at == own[0].at] for task, own in by_task.items()}
+        yield (
+            "barriers",
+            [
+                valleys.heights(task, [one for one in by_task[task] if one.at == at])
+                for task, at in places
+            ],
+        )
+        trails = {task: connectivity.trails(own) for task, own in by_task.items()}
+        yield (
+            "rewinds",
+            [
+                valleys.rewinds(task, own, by_task[task][0].split)
+                for task, own in trails.items()
+                if own
+            ],
+        )
+        yield "between copies", [valleys.errors(one) for own in first.values() for one in own]
+        yield "apart", [p for task, own in first.items() for p in valleys.gaps(task, own)]
 
     def _carried(self) -> list[Carried]:
         sources: dict[tuple[str, str], str] = {}
@@ -219,6 +251,13 @@ def more(seeds: float) -> str:
 def chance(p: float) -> str:
     """A p-value, of which nobody needs more than three digits."""
     return f"{p:.3f}" if p >= 0.001 else "<.001"
+
+
+def mean(interval: Interval, form: str = "") -> str:
+    """A mean over seeds with its interval's reach; a missing one is a dash."""
+    if math.isnan(interval.mean):
+        return "-"
+    return _interval(interval, lambda v: format(v, form))
 
 
 def number(value: object, form: str = "") -> str:

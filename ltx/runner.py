@@ -21,7 +21,7 @@ from ltx.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.plan import Pace
 from ltx.record import Record
 from ltx.store import Store
-from ltx.study import Failure, Row
+from ltx.study import Compared, Failure, Row
 from ltx.task import Task
 
 if TYPE_CHECKING:
@@ -62,11 +62,13 @@ def run(
         )
         store.record({"study": asked.study.id, "is": "started"})
         rows: list[Row] = []
+        compared: list[Compared] = []
         failures: list[Failure] = []
+        kinds: dict[type, list] = {Row: rows, Compared: compared, Failure: failures}
         try:
-            with _recorded(record, store, rows, failures, checkpoint_seconds) as save:
+            with _recorded(record, store, rows, compared, failures, checkpoint_seconds) as save:
                 for result in study.run(asked.study, open_lab, store):
-                    (rows if isinstance(result, Row) else failures).append(result)  # type: ignore[arg-type]
+                    kinds[type(result)].append(result)
                     tell(result)
                     save()
         except BudgetError as error:
@@ -82,6 +84,7 @@ def run(
         seeds=planned.seeds,
         controls=[label for label, finder in planned.finders.items() if finder.control],
     )
+    summary.show_stability(table.console(), compared, list(planned.finders))
     if ended:
         raise ended
     return 1 if failures else 0
@@ -139,7 +142,12 @@ def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B00
 
 @contextlib.contextmanager
 def _recorded(
-    record: Record, store: Store, rows: list[Row], failures: list[Failure], seconds: float
+    record: Record,
+    store: Store,
+    rows: list[Row],
+    compared: list[Compared],
+    failures: list[Failure],
+    seconds: float,
 ) -> Iterator[Callable[[], None]]:
     """Keep the study's record in the store: before it begins, now and then, and at its end."""
     saved = time.monotonic()
@@ -147,7 +155,11 @@ def _recorded(
     def save(finished: bool = False) -> None:
         nonlocal saved
         now = dataclasses.replace(
-            record, rows=tuple(rows), failures=tuple(failures), finished=finished
+            record,
+            rows=tuple(rows),
+            compared=tuple(compared),
+            failures=tuple(failures),
+            finished=finished,
         )
         store.put_study(record.id, now.document())
         saved = time.monotonic()
@@ -183,7 +195,7 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[tuple[Watch, Callable[[Row | Failure], None]]]:
+def _progress() -> Iterator[tuple[Watch, Callable[[Row | Compared | Failure], None]]]:
     """A bar for the training under way, named by what was found last; only on a terminal."""
     columns = (
         rich.progress.TextColumn("{task.description}"),
@@ -203,8 +215,9 @@ def _progress() -> Iterator[tuple[Watch, Callable[[Row | Failure], None]]]:
                 raise KeyboardInterrupt
             bars.update(bar, completed=step, total=stop)
 
-        def tell(result: Row | Failure) -> None:
-            level = f", level {result.trial.level}" if isinstance(result, Row) else ""
+        def tell(result: Row | Compared | Failure) -> None:
+            found = getattr(result, "trial", None) or getattr(result, "instability", None)
+            level = f", level {found.level}" if found else ""
             bars.update(bar, description=f"{result.finder}, seed {result.seed}{level}")
 
         yield watch, tell

@@ -13,6 +13,7 @@ from ltx.store import Store
 Run = tuple[str, int]
 
 LATELY = 120.0  # seconds of training over which a speed is taken
+UNDER_WAY = ("begun", "measured", "compared")  # events behind which a cell goes on
 STATES = ("done", "under way", "interrupted", "failed", "to do", "missing")
 
 
@@ -33,6 +34,7 @@ class Place:
     run: Run | None = None
     error: str = ""
     trials: list[str] = dataclasses.field(default_factory=list)
+    compared: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _read(
             current[run] = None
             place = places.get(tuple(event["cell"])) if event["study"] == study else None
             if place:
-                current[run] = place if event["is"] in ("begun", "measured") else None
+                current[run] = place if event["is"] in UNDER_WAY else None
                 _take(place, event, run)
         elif "trained" in event and (place := current.get(run)):
             place.trained += event["to"] - event["from"]
@@ -136,11 +138,14 @@ def _take(place: Place, event: dict, run: Run) -> None:
         # A cell that was done is gone through again without training; it stays done meanwhile.
         place.run, place.level = run, None
         if place.state != "done":
-            place.state, place.error, place.trials = "under way", "", []
+            place.state, place.error, place.trials, place.compared = "under way", "", [], []
     elif what == "measured":
         place.level = event["level"]
         if event["trial"] not in place.trials:
             place.trials.append(event["trial"])
+    elif what == "compared":
+        if event["stability"] not in place.compared:
+            place.compared.append(event["stability"])
     else:
         place.state, place.error = what, event.get("error", "")
 
@@ -148,7 +153,9 @@ def _take(place: Place, event: dict, run: Run) -> None:
 def _settle(place: Place, store: Store, alive: set[Run]) -> None:
     if place.state == "under way" and place.run not in alive:
         place.state = "interrupted"
-    there = [(store.path / "trials" / f"{trial}.json").exists() for trial in place.trials]
+    files = [f"trials/{trial}.json" for trial in place.trials]
+    files += [f"stability/{id}.json" for id in place.compared]
+    there = [(store.path / file).exists() for file in files]
     if place.state == "done" and not all(there):
         place.state = "under way" if place.run in alive else "missing"
 

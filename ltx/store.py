@@ -242,6 +242,16 @@ class Store:
                 _log.error("%s", error)
         return [record for _, record in sorted(found, key=lambda pair: -pair[0])]
 
+    # Other documents
+
+    def put_document(self, kind: str, id: str, document: Mapping[str, object]) -> None:
+        """Store what is known of `id` in the folder `kind`."""
+        sealed.write_json(self._file(kind, id, "json"), document)
+
+    def document(self, kind: str, id: str) -> dict | None:
+        """What is known of exactly this id, if it is there and sound."""
+        return self._sound(self._file(kind, id, "json"), sealed.read_json)
+
     # Files
 
     def lock(self, key: str) -> filelock.BaseFileLock:

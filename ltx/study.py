@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ltx import identity
-from ltx.checks import check_count, check_number
+from ltx.checks import check_count, check_number, check_type
 from ltx.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.finder import Finder
+from ltx.instability import Instability, places
 from ltx.lab import Lab
+from ltx.stability import Stability
 from ltx.store import Store
 from ltx.task import Task
 from ltx.ticket import Ticket
@@ -24,13 +26,15 @@ class Study:
     """Which finders, under the labels that tables show, on which tasks, with how many seeds.
 
     `seeds` is a count, or the seeds themselves; `margin` the share of the test examples, less than
-    which is no loss of accuracy worth the name.
+    which is no loss of accuracy worth the name. With `stability` every ticket is measured for that
+    as well, those of controls, too.
     """
 
     finders: Mapping[str, Finder] = dataclasses.field(default_factory=dict)
     tasks: Sequence[Task] = (Task(),)
     seeds: Any = 3
     margin: float = 0.003
+    stability: Stability | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.finders, Mapping) or not self.finders:
@@ -55,6 +59,8 @@ class Study:
             raise UsageError(f"Study.seeds: expected different seeds, got {list(seeds)}")
         object.__setattr__(self, "seeds", tuple(seeds))
         check_number("Study.margin", self.margin, least=0, below=1)
+        if self.stability is not None:
+            check_type("Study.stability", self.stability, Stability, "@Stability()")
 
     @property
     def id(self) -> str:
@@ -82,13 +88,28 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
+class Compared:
+    """The two copies of one ticket, and where they belong in the study."""
+
+    task: str
+    finder: str
+    control: bool
+    seed: int
+    instability: Instability
+
+
+@dataclasses.dataclass(frozen=True)
 class Failure:
-    """A cell that stopped early; the tickets that it had found by then are kept."""
+    """A cell that stopped early; the tickets that it had found by then are kept.
+
+    Where it did not stop there, `ended` is False: copies of a ticket could not be compared.
+    """
 
     task: str
     finder: str
     seed: int
     error: str
+    ended: bool = True
 
 
 def check(study: Study, open_lab: OpenLab) -> None:
@@ -106,6 +127,8 @@ def check(study: Study, open_lab: OpenLab) -> None:
                 f"Recipe.length {task.recipe.length}: {task.label} would not train at all; give it"
                 " a step or more (for untrained subnetworks see @supermask())"
             )
+        if study.stability:
+            study.stability.check(lab)
         for label, finder in study.finders.items():
             try:
                 identity.identity(finder)
@@ -114,8 +137,8 @@ def check(study: Study, open_lab: OpenLab) -> None:
             finder.check(lab)
 
 
-def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure]:
-    """Run every cell and yield its trials as they finish.
+def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Compared | Failure]:
+    """Run every cell and yield its trials as they finish, each before its copies are compared.
 
     All seeds of a level are wanted together, but the finders of one seed share trainings, so seeds
     go in the outer loop. Whatever was done before is read from the store. Of two finders that share
@@ -127,6 +150,7 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
             for label, finder in study.finders.items():
                 where = {"study": study.id, "cell": [name, label, seed]}
                 store.record({**where, "is": "begun"})
+                troubles: list[str] = []
                 try:
                     for ticket in finder.find(open_lab(task, seed, True)):
                         store.put_ticket(ticket, task, finder, label)
@@ -137,12 +161,20 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
                                 ticket.level,
                                 ", ".join(lost),
                             )
-                        trial = _trial(open_lab(task, seed, False), ticket, store)
+                        lab = open_lab(task, seed, False)
+                        trial = _trial(lab, ticket, store)
                         store.record(
                             {**where, "is": "measured", "level": trial.level, "trial": trial.id}
                         )
-                        yield Row(name, label, finder.control, seed, trial)
-                    store.record({**where, "is": "done"})
+                        row = Row(name, label, finder.control, seed, trial)
+                        yield row
+                        for found in _compared(lab, ticket, study.stability, store, row, where):
+                            if isinstance(found, Failure):
+                                troubles.append(found.error)
+                            yield found
+                    error = "; ".join(troubles)
+                    ended = {"is": "failed", "error": error} if troubles else {"is": "done"}
+                    store.record({**where, **ended})
                 except (StoreFullError, BudgetError):
                     raise
                 except Exception as error:  # a plugin's own mistake is its cell's alone
@@ -150,7 +182,7 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
                     if not isinstance(error, LtxError):
                         _log.debug("%s failed", label, exc_info=True)
                         text = f"{type(error).__name__}: {error}"
-                    store.record({**where, "is": "failed", "error": text})
+                    store.record({**where, "is": "failed", "error": "; ".join([*troubles, text])})
                     yield Failure(name, label, seed, text)
 
 
@@ -166,3 +198,34 @@ def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
         known = Trial.of(lab, ticket)
         store.put_trial(known)
     return known
+
+
+def _compared(
+    lab: Lab,
+    ticket: Ticket,
+    asked: Stability | None,
+    store: Store,
+    row: Row,
+    where: Mapping[str, object],
+) -> Iterator[Compared | Failure]:
+    """The copies of the row's ticket from each place, or why they cannot be compared.
+
+    One that diverges takes neither the other places nor the other tickets of its cell with it.
+    """
+    if asked is None:
+        return
+    for at in places(lab, ticket, asked):
+        found = Instability.stored(store, Instability.key(lab, ticket, asked, at))
+        if found is None:
+            try:
+                found = Instability.of(lab, ticket, asked, at)
+            except (StoreFullError, BudgetError):
+                raise
+            except LtxError as error:
+                text = f"stability of level {ticket.level} at {at}: {error}"
+                yield Failure(row.task, row.finder, row.seed, text, ended=False)
+                continue
+            found.put(store)
+        event = {"level": found.level, "at": at, "stability": found.id}
+        store.record({**where, "is": "compared", **event})
+        yield Compared(row.task, row.finder, row.control, row.seed, found)

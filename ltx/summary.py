@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-from ltx import table, verdict
+from ltx import connectivity, table, verdict
 from ltx.paired import MOST, Interval
-from ltx.study import Failure, Row
+from ltx.study import Compared, Failure, Row
 from ltx.verdict import Level
 
 
@@ -33,10 +33,41 @@ def show(
         console.print(verdict.sentence(found), soft_wrap=True)
     for failure in failures:
         console.print(
-            f"\n{failure.finder} on {failure.task}, seed {failure.seed} stopped early:"
-            f" {failure.error}",
+            f"\n{failure.finder} on {failure.task}, seed {failure.seed}"
+            f"{' stopped early' if failure.ended else ''}: {failure.error}",
             soft_wrap=True,
         )
+
+
+def show_stability(
+    console: rich.console.Console, compared: Sequence[Compared], finders: Sequence[str]
+) -> None:
+    """Print how high the barrier between two copies of every ticket is, where that was measured.
+
+    Distances are by how far the copies moved, angles in degrees.
+    """
+    tasks: dict[str, list[connectivity.Strand]] = {}
+    for strand in connectivity.strands(compared, finders):
+        tasks.setdefault(strand.task, []).append(strand)
+    columns = ["finder", "from", "level", "density", "barrier", "stable", "distance", "angle"]
+    columns += ["to dense:\ndistance", "angle"]
+    for task, strands in tasks.items():
+        console.print(f"\nstability on {task}, {strands[0].split} error\n", style="bold")
+        rows = [
+            [
+                *(strand.finder, strand.at, str(spot.level), f"{spot.density:.2%}"),
+                *(_percent(spot.height), f"{spot.stable} of {spot.seeds}"),
+                *(_number(spot.distance, ".2f"), _number(spot.angle, ".0f")),
+                *(_number(spot.pruned_distance, ".2f"), _number(spot.pruned_angle, ".0f")),
+            ]
+            for strand in strands
+            for spot in strand.points
+        ]
+        console.print(table.plain(columns, rows, right=range(2, len(columns))))
+
+
+def _number(interval: Interval, form: str) -> str:
+    return "-" if math.isnan(interval.mean) else format(interval.mean, form)
 
 
 def _table(levels: Sequence[Level]) -> rich.table.Table:

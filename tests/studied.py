@@ -11,7 +11,8 @@ from ltx_plugins.transfer import Transfer
 
 from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial, study
 from ltx.record import Record
-from ltx.study import Failure, Row, Study
+from ltx.stability import Stability
+from ltx.study import Compared, Failure, Row, Study
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -36,6 +37,7 @@ def run(made: Study, store: Store) -> Record:
     record = dataclasses.replace(
         Record.of(made, None, command=COMMAND, config="Study.seeds = 2", plugins=[]),
         rows=tuple(r for r in results if isinstance(r, Row)),
+        compared=tuple(r for r in results if isinstance(r, Compared)),
         failures=tuple(r for r in results if isinstance(r, Failure)),
         finished=True,
     )
@@ -54,6 +56,15 @@ def tiny(path: Path) -> Store:
     """One finder on one task with one seed."""
     store = Store(path)
     run(Study({"imp": IMP(levels=1)}, tasks=(TASK,), seeds=1), store)
+    return store
+
+
+def stable(path: Path) -> Store:
+    """One finder and a control, with two places of stability."""
+    store, imp = Store(path), IMP(levels=1)
+    measured = Stability(points=5, at=("ticket", "20it"))
+    found = {"imp": imp, "reinit": RandomReinit(of=imp)}
+    run(Study(found, tasks=(TASK,), seeds=2, stability=measured), store)
     return store
 
 

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 import ltx
 from ltx import identity, registry
 from ltx.engine import Engine
+from ltx.stability import Stability
 
 # None of these may change: every stored ticket, trial and memo entry is found by such a hash. A
 # new field needs a default that leaves the behaviour, and so the hash, as it was.
@@ -34,6 +35,7 @@ GOLDEN = {
     "NofM()": "6269e6b3216afaa5",
     "Pruning(structure=ByChannel())": "4e1efb363a5b1b31",
     "Engine()": "f2d95db5aa32b518",
+    "Stability()": "b54eb54f69baec61",
     "imp()": "3bc712b646efb74f",
     "early_rewind()": "d9bf00ae900bf4d6",
     "oneshot()": "83f61ce5edb8eb39",
@@ -70,7 +72,7 @@ def golden_names() -> dict[str, Any]:
     finders = {n: registry.load(n) for n in FINDERS}
     names = ("Task", "Recipe", "Pruning", "EdgePopup", "Bernoulli", *SCORES, *STRUCTURES)
     core = {n: getattr(ltx, n) for n in names}
-    return {**finders, **core, "Engine": Engine}
+    return {**finders, **core, "Engine": Engine, "Stability": Stability}
 
 
 @pytest.mark.parametrize("made", GOLDEN)

@@ -11,21 +11,31 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ltx_plugins.early_rewind import EarlyRewind
 
 from ltx import (
+    Barrier,
+    Cost,
     EdgePopup,
     Lab,
     Mask,
+    Metrics,
     NofM,
     PolynomialDecay,
     Run,
     State,
     Store,
     Task,
+    Ticket,
     UsageError,
+    barrier,
+    copies,
     memo,
+    plan,
+    study,
 )
 from ltx.memo import MemoLab
+from ltx.study import Study
 from ltx.testing import RECIPE, FakeLab
 
 
@@ -332,3 +342,78 @@ def test_an_evaluation_more_often_than_every_step_is_every_step(store: Store) ->
     recipe = dataclasses.replace(RECIPE, eval_every="0.1%", length="5it")
     _, lab = pair(store, task=Task(data="fake", model="fake", recipe=recipe))
     assert train(lab).history.steps == (1, 2, 3, 4, 5)
+
+
+class Reading(FakeLab):
+    """Counts its evaluations, which cost something."""
+
+    reads = 0
+
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+        type(self).reads += 1
+        self.ledger.add(Cost(flops=3))
+        return super()._evaluate(state, mask, split)
+
+
+def test_a_barrier_is_computed_once_and_charged_every_time(store: Store) -> None:
+    def measured(**settings: Any) -> tuple[Barrier, Cost, int]:
+        Reading.reads = 0
+        lab = MemoLab(Reading(), store)
+        one, other = copies(lab, lab.init(), lab.dense())
+        before = lab.spent
+        found = barrier(lab, lab.dense(), one, other, **{"points": 5, **settings})
+        return found, lab.spent - before, Reading.reads
+
+    first = measured()
+    assert first[2] == 5
+    assert measured() == (*first[:2], 0)
+    for settings in ({"points": 7}, {"split": "train"}, {"batches": 2}):
+        assert measured(**settings)[2] > 0
+    with pytest.raises(UsageError, match="test split"):
+        measured(split="test")
+    for path in (store.path / "memo").rglob("numbers.json"):
+        path.write_text("{}")
+    assert measured() == first
+
+
+def test_numbers_that_were_remembered_count_as_entries(store: Store) -> None:
+    lab = MemoLab(FakeLab(), store, limit=1)
+    assert lab.once(["what"], lambda: [0.1, 1 / 3]) == [0.1, 1 / 3]
+    assert not list((store.path / "memo").rglob("*.json"))
+
+
+def test_what_a_sealed_lab_may_not_see_it_does_not_remember_either(store: Store) -> None:
+    known = MemoLab(FakeLab(sealed=False), store)
+    state = known.init()
+    barrier(known, known.dense(), state, state, points=3, split="test")
+    finder = MemoLab(FakeLab(sealed=True), store)
+    with pytest.raises(UsageError, match="test split"):
+        barrier(finder, finder.dense(), state, state, points=3, split="test")
+
+
+def test_a_search_that_ran_before_evaluates_nothing_and_costs_the_same(store: Store) -> None:
+    finder = EarlyRewind(levels=1, rewind="auto")
+
+    def found() -> tuple[list[Ticket], list[Cost], int]:
+        Reading.reads = 0
+        made = list(finder.find(MemoLab(Reading(), store)))
+        return made, [ticket.cost for ticket in made], Reading.reads
+
+    first, costs, reads = found()
+    assert reads > 30
+    assert found() == (first, costs, 0)
+
+
+def test_a_plan_looks_barriers_up_and_leaves_no_trace(store: Store) -> None:
+    task = Task(data="fake", model="fake", recipe=RECIPE)
+    made = Study({"auto": EarlyRewind(levels=1, rewind="auto")}, tasks=(task,), seeds=1)
+
+    def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
+        return MemoLab(Reading(task, seed, sealed=sealed), store)
+
+    list(study.run(made, open_lab, store))
+    before = {p: p.stat().st_mtime_ns for p in store.path.rglob("*") if p.is_file()}
+    Reading.reads = 0
+    (cell,) = plan.cells(made, open_lab, store)
+    assert (cell.cost.steps, cell.error, Reading.reads) == (0, "", 0)
+    assert {p: p.stat().st_mtime_ns for p in store.path.rglob("*") if p.is_file()} == before

@@ -17,7 +17,9 @@ from ltx.record import Record
 from ltx.report import Report
 from ltx.study import Failure, Study
 
-SECTIONS = ("verdicts", "cost", "accuracy", "early-stop", "layers", "transfer", "trials")
+SECTIONS = (
+    *("verdicts", "cost", "accuracy", "early-stop", "layers", "transfer", "stability", "trials"),
+)
 HOSTILE = '<img src=x onerror="alert(1)">&$x_1$'
 
 
@@ -288,3 +290,51 @@ def test_numbers_that_are_not_there_are_said_to_be_missing() -> None:
     assert report.number(None) == "-"
     assert report.number(0) == "0"
     assert report.chance(0.0004) == "<.001"
+
+
+@pytest.fixture(scope="module")
+def stable(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return studied.stable(tmp_path_factory.mktemp("stable") / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(375, "light"), (1200, "dark")])
+def test_a_browser_draws_stability_too(
+    chromium: Any, stable: Store, tmp_path: Path, width: int, scheme: str
+) -> None:
+    page = report.write(stable, tmp_path / "page.html")[0]
+    look(chromium, page, width=width, scheme=scheme)
+    sizes = chromium.execute_script(
+        "return [...document.querySelectorAll('#stability figure svg')].map((e) => {"
+        "const r = e.getBoundingClientRect(); return [r.width, r.height, r.right]})"
+    )
+    assert len(sizes) == 2 + 1 + 2 + 4
+    assert all(wide > 250 and high > 100 and right <= width for wide, high, right in sizes)
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+    assert len(texts(chromium, "#stability tbody tr")) == 2 * 2 * 2
+    assert chromium.get_log("browser") == []
+
+
+def test_stability_that_was_not_asked_for_is_not_shown_as_none(
+    tiny: Store, stable: Store, tmp_path: Path
+) -> None:
+    text = report.write(tiny, tmp_path / "page.html")[0].read_text()
+    assert "Stability was not measured" in text
+    text = report.write(stable, tmp_path / "page.html")[0].read_text()
+    assert "Stability was not measured" not in text
+    assert re.search(r"\b(nan|None)\b", text[text.index('<section id="stability">') :]) is None
+
+
+def test_comparisons_that_are_missing_are_counted_and_exported(
+    stable: Store, tmp_path: Path
+) -> None:
+    record = Record.read(stable)
+    fewer = dataclasses.replace(record, id="fewer", compared=record.compared[:-2])
+    stable.put_study("fewer", fewer.document())
+    text = report.write(stable, tmp_path / "p.html", study="fewer", data=str(tmp_path))[0]
+    assert "2 of 16 comparisons missing, the first because: not measured" in text.read_text()
+    lines = (tmp_path / "stability.csv").read_text().splitlines()
+    assert len(lines) == 1 + 16
+    assert lines[-1].startswith('"fake/fake","reinit",true,1,1,,"20it",,,,,')
+    assert lines[-1].endswith('"not measured"')
+    stable.path.joinpath("studies", "fewer.json").unlink()

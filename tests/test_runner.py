@@ -31,7 +31,7 @@ def test_the_record_is_kept_from_before_the_beginning_to_the_end(
     blank = dataclasses.replace(done, rows=(), finished=False)
     rows: list[Row] = []
     failures: list[Failure] = []
-    with runner._recorded(blank, store, rows, failures, seconds=0) as save:
+    with runner._recorded(blank, store, rows, [], failures, seconds=0) as save:
         assert Record.read(store) == blank
         rows.append(done.rows[0])
         save()
@@ -44,7 +44,7 @@ def test_the_record_is_kept_from_before_the_beginning_to_the_end(
 def test_it_is_not_written_again_for_every_trial(store: Store, done: Record) -> None:
     blank = dataclasses.replace(done, rows=(), finished=False)
     rows: list[Row] = []
-    with runner._recorded(blank, store, rows, [], seconds=1000) as save:
+    with runner._recorded(blank, store, rows, [], [], seconds=1000) as save:
         rows.extend(done.rows)
         save()
         assert Record.read(store) == blank
@@ -55,7 +55,7 @@ def test_what_stops_a_study_does_not_take_its_record(store: Store, done: Record)
 
     def interrupted() -> None:
         rows: list[Row] = []
-        with runner._recorded(blank, store, rows, [], seconds=1000):
+        with runner._recorded(blank, store, rows, [], [], seconds=1000):
             rows.append(done.rows[0])
             raise KeyboardInterrupt
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import rich.console
+import studied
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.supermask import Supermask
@@ -13,6 +14,7 @@ from test_verdict import rows as planted
 
 from ltx import Store, Task, study, summary, table, verdict
 from ltx.memo import MemoLab
+from ltx.record import Record
 from ltx.study import Failure, Row, Study
 from ltx.testing import RECIPE, FakeLab
 
@@ -117,3 +119,30 @@ def test_one_seed_needs_an_unknown_number_more(shown: Shown) -> None:
     text = shown([row for row in PLANTED if row.seed == 0], [])
     assert text.count("?") == 3
     assert "levels 1, 2, 3: inconclusive: one seed in common with dense" in text
+
+
+def test_stability_is_a_line_for_each_level_and_place(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    record = Record.read(studied.stable(tmp_path / "store"))
+    summary.show_stability(table.console(), record.compared, list(record.finders))
+    text = capsys.readouterr().out
+    assert "stability on fake/fake, test error" in text
+    rows = [line.split() for line in text.splitlines() if line.startswith(("imp", "reinit"))]
+    assert [row[:3] for row in rows] == [
+        [finder, at, level]
+        for finder in ("imp", "reinit")
+        for at in ("ticket", "20it")
+        for level in ("0", "1")
+    ]
+    assert [row[-2:] for row in rows if row[2] == "0"] == [["-", "-"]] * 4
+    assert "nan" not in text
+    summary.show_stability(table.console(), [], ["imp"])
+    assert capsys.readouterr().out == ""
+
+
+def test_copies_that_could_not_be_compared_are_told_and_the_cell_did_not_stop(
+    shown: Shown, rows: list[Row]
+) -> None:
+    text = shown(rows, [Failure("t", "imp", 0, "stability of level 1 at ticket: no", ended=False)])
+    assert "imp on t, seed 0: stability of level 1 at ticket: no" in text
