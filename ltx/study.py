@@ -71,6 +71,21 @@ class Study:
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a study is: in which cell, under which names, and with which ticket.
+
+    The ticket is None while the finder looks for one.
+    """
+
+    name: str
+    label: str
+    seed: int
+    task: Task
+    finder: Finder
+    ticket: Ticket | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Row:
     """One trial and where it belongs in the study."""
 
@@ -114,19 +129,27 @@ def check(study: Study, open_lab: OpenLab) -> None:
             finder.check(lab)
 
 
-def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure]:
+def run(
+    study: Study,
+    open_lab: OpenLab,
+    store: Store,
+    at: Callable[[Place], None] = lambda place: None,
+) -> Iterator[Row | Failure]:
     """Run every cell and yield its trials as they finish.
 
     All seeds of a level are wanted together, but the finders of one seed share trainings, so seeds
     go in the outer loop. Whatever was done before is read from the store. Of two finders that share
     a training the first trains it and the other finds it there, so that their order changes no
-    total: a control may stand before what it controls. Where each cell is goes to the store's log.
+    total: a control may stand before what it controls. Where each cell is goes to the store's log;
+    `at` is told each place before anything is trained there.
     """
     for name, task in zip(study.labels, study.tasks, strict=True):
         for seed in study.seeds:
             for label, finder in study.finders.items():
                 where = {"study": study.id, "cell": [name, label, seed]}
+                place = Place(name, label, seed, task, finder)
                 store.record({**where, "is": "begun"})
+                at(place)
                 try:
                     for ticket in finder.find(open_lab(task, seed, True)):
                         store.put_ticket(ticket, task, finder, label)
@@ -137,11 +160,13 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
                                 ticket.level,
                                 ", ".join(lost),
                             )
+                        at(dataclasses.replace(place, ticket=ticket))
                         trial = _trial(open_lab(task, seed, False), ticket, store)
                         store.record(
                             {**where, "is": "measured", "level": trial.level, "trial": trial.id}
                         )
                         yield Row(name, label, finder.control, seed, trial)
+                        at(place)
                     store.record({**where, "is": "done"})
                 except (StoreFullError, BudgetError):
                     raise

@@ -71,6 +71,8 @@ ORDER = [
     "plot",
     "figures",
     "report",
+    "event_file",
+    "board",
     "engine",
     "registry",
     "config",
@@ -142,6 +144,7 @@ ALLOWED: dict[str, set[str]] = {
     "matplotlib": {"plot", "figures"},
     "jinja2": {"report"},
     "pyarrow": {"export"},
+    "tensorboard": {"event_file"},
 }
 
 
