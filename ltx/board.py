@@ -26,11 +26,29 @@ _LONGEST = 80
 Scalar = bool | int | float | str
 
 
+@dataclasses.dataclass
+class _Search:
+    """Trainings that follow on one another: of each the step where it stands, and its curve."""
+
+    file: EventFile
+    parts: dict[Training, tuple[int, History]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def stop(self) -> int:
+        return max(step for step, _ in self.parts.values())
+
+    def curve(self) -> Iterator[Point]:
+        for _, history in self.parts.values():
+            yield from _curve(history)
+
+
 class Board:
     """Writes under `path`, a folder a trial: STUDY/TASK/FINDER/seed-S/level-L.
 
-    It is told the same again whenever a study goes on, and writes it once. What it cannot write it
-    leaves, says so once, and makes up for when it can: no training waits for it.
+    What a finder trains that measures none of its tickets goes to finding-1 and so on beside them;
+    a training that starts where the last one stopped goes on in its folder. The board is told all
+    of it again whenever a study goes on, and writes it once. What it cannot write it leaves, says
+    so once, and makes up for when it can: no study stops for it.
     """
 
     def __init__(self, path: str | os.PathLike[str], study: Study) -> None:
@@ -39,6 +57,8 @@ class Board:
         self._tasks, self._finders = _names(study.labels), _names(study.finders)
         self._place: Place | None = None
         self._file: EventFile | None = None
+        self._searches: list[_Search] = []
+        self._owners: dict[tuple[int, Training], tuple[str, str, int] | None] = {}
         self._warned = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -51,16 +71,40 @@ class Board:
 
     def at(self, place: Place) -> None:
         """The study is at this place now."""
+        if self._place is None or place.cell != self._place.cell:
+            self._searches.clear()
         self._place, self._file = place, None
         if place.ticket is not None:
+            self._owners[place.seed, _training(place)] = None
             self._file = EventFile(self.folder / self._run(place, f"level-{place.ticket.level}"))
             self._put(self._file, [self._session(place)])
 
     def tell(self, training: Training, run: Run) -> None:
         """The training has come so far."""
-        if self._place is None or self._file is None or training != _training(self._place):
+        if self._place is None:
             return
-        self._put(self._file, _curve(run.history))
+        if self._file is not None and training == _training(self._place):
+            self._put(self._file, _curve(run.history))
+            return
+        key, cell = (self._place.seed, training), self._place.cell
+        if self._owners.setdefault(key, cell) == cell:
+            self._search(self._place, training, run)
+
+    def _search(self, place: Place, training: Training, run: Run) -> None:
+        for search in self._searches:
+            if training in search.parts:
+                break
+        else:
+            last = self._searches[-1] if self._searches else None
+            if last is not None and 0 < training.start == last.stop:
+                search = last
+            else:
+                folder = self._run(place, f"finding-{len(self._searches) + 1}")
+                search = _Search(EventFile(self.folder / folder))
+                self._searches.append(search)
+        if run.state.step > search.parts.get(training, (0, History()))[0]:
+            search.parts[training] = run.state.step, run.history
+            self._put(search.file, search.curve())
 
     def show(self, result: Row | Failure) -> None:
         """The trial at this place is done, or whatever was under way there has failed."""
@@ -103,7 +147,6 @@ def hyperparameters(place: Place) -> dict[str, Scalar]:
     """What tells the trial at this place from others, as TensorBoard sorts and filters by it."""
     ticket = place.ticket
     assert ticket is not None
-    task = dataclasses.replace(place.task, recipe=ticket.recipe or place.task.recipe)
     made: dict[str, Scalar] = {
         "task": place.name,
         "finder": place.label,
@@ -111,9 +154,9 @@ def hyperparameters(place: Place) -> dict[str, Scalar]:
         "level": ticket.level,
         "density": ticket.density,
     }
-    for field in dataclasses.fields(task):
-        name = field.name if field.name == "recipe" else f"task.{field.name}"
-        made.update(_flat(name, getattr(task, field.name)))
+    for name, value in _flat("task", place.measured):
+        if not name.endswith(".is"):
+            made[name.removeprefix("task.") if name.startswith("task.recipe.") else name] = value
     made.update(_flat("finder", place.finder))
     return made
 
@@ -138,12 +181,11 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, Scalar]]:
         yield name, value
 
 
-def _training(place: Place) -> Training | None:
+def _training(place: Place) -> Training:
     """The training that measures the ticket at this place."""
-    if place.ticket is None:
-        return None
-    task = dataclasses.replace(place.task, recipe=place.ticket.recipe or place.task.recipe)
-    return Training.of(task, place.ticket.state, place.ticket.mask)
+    ticket = place.ticket
+    assert ticket is not None
+    return Training.of(place.measured, ticket.state, ticket.mask)
 
 
 def _curve(history: History) -> Iterator[Point]:

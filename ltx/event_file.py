@@ -6,8 +6,9 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub import errors
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
@@ -19,6 +20,11 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 _FRAME = 16  # bytes of a record beside its content: its length and two checksums
 _TIMES = ("start_time_secs", "end_time_secs")
+# A second file's start tells a TensorBoard that has read the first to forget it.
+_HEAD: tuple[dict[str, Any], ...] = (
+    {"file_version": "brain.Event:2"},
+    {"session_log": SessionLog(status=SessionLog.START)},
+)
 Point = tuple[int, Summary]
 
 
@@ -64,7 +70,7 @@ class EventFile:
         told = {_key(point): point for point in points}
         wrong = any(self.there.get(k, _said(p)) != _said(p) for k, p in told.items())
         if wrong or (whole and self.there.keys() - told.keys()):
-            self._remove()
+            self._empty()
         missing = {key: point for key, point in told.items() if key not in self.there}
         if missing:
             self._append(missing.values())
@@ -89,17 +95,18 @@ class EventFile:
     def _forget(self) -> None:
         self.path, self.there, self.size = None, {}, 0
 
-    def _remove(self) -> None:
-        """The next file has another name: a reader may be in the middle of this one."""
+    def _empty(self) -> None:
+        """The next file has another name, and this one stays: a reader may be in its middle."""
         assert self.path is not None
-        self.path.unlink(missing_ok=True)
+        os.truncate(self.path, 0)
         self._forget()
 
     def _append(self, points: Iterable[Point]) -> None:
         now, buffer = time.time(), io.BytesIO()
         writer = RecordWriter(buffer)
         if not self.size:
-            writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+            for head in _HEAD:
+                writer.write(Event(wall_time=now, **head).SerializeToString())
         for step, summary in points:
             writer.write(Event(wall_time=now, step=step, summary=summary).SerializeToString())
         if self.path is None:

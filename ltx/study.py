@@ -84,6 +84,16 @@ class Place:
     finder: Finder
     ticket: Ticket | None = None
 
+    @property
+    def cell(self) -> tuple[str, str, int]:
+        return self.name, self.label, self.seed
+
+    @property
+    def measured(self) -> Task:
+        """The task as the ticket's trial trains it."""
+        recipe = self.ticket and self.ticket.recipe
+        return dataclasses.replace(self.task, recipe=recipe) if recipe else self.task
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
