@@ -43,6 +43,8 @@ BAD = [
     (["run", STUDY, "--seds=3"], ["did you mean --seeds"]),
     (["run", STUDY, "--checkpoint_seconds=-1"], ["checkpoint_seconds"]),
     (["run", STUDY, "--budget=much"], ["--budget", "30m", "'much'"]),
+    (["run", STUDY, "--tensorboard="], ["--tensorboard", "expected a folder"]),
+    (["run", STUDY, "--tensorboard=/dev/null/logs"], ["--tensorboard", "choose another folder"]),
     (["explain"], ["explain: expected --gin_file"]),
     (["explain", "--gin_param=Study.finders={'a':@impp()}"], ["'impp'", "did you mean imp"]),
     (["explain", STUDY, "--budget=0it"], ["--budget", "'0it'"]),
@@ -242,6 +244,17 @@ def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path)
     assert done.returncode == 2
     assert library in done.stderr
     assert "pip install 'ltx[report]'" in done.stderr
+
+
+def test_watching_without_tensorboard_says_what_brings_it():
+    code = "import sys; sys.modules['tensorboard'] = None\nfrom ltx.cli import main\n"
+    code += f"status = main(['run', {STUDY!r}, '--tensorboard=logs'])\n"
+    code += "sys.exit(status if 'tensorflow' not in sys.modules else 99)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'ltx[tensorboard]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(Path().iterdir())
 
 
 def test_every_finder_of_ours_is_listed_as_whole(capsys):

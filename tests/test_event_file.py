@@ -1,4 +1,4 @@
-"""Event file: however often it is told and wherever it was cut, TensorBoard reads each point once."""
+"""Event file: however often it is told and wherever it is cut, each point is read once."""
 
 import resource
 import tempfile

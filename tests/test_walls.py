@@ -243,7 +243,10 @@ def test_the_plugins_folder_is_no_package_of_that_name() -> None:
     assert "import ltx_plugins, not plugins" in done.stderr
 
 
-HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_model_optimization")
+HEAVY = (
+    *("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_model_optimization"),
+    "tensorboard",
+)
 
 
 @pytest.mark.parametrize(
