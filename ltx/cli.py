@@ -17,7 +17,9 @@ from ltx import __version__
 from ltx.errors import LtxError, UsageError
 
 if TYPE_CHECKING:
+    from ltx.board import Board
     from ltx.config import Config
+    from ltx.study import Study
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -35,6 +37,9 @@ flags.DEFINE_float("checkpoint_seconds", 10.0, "How much training a killed run m
 flags.DEFINE_float("memo_gb", 8.0, "How much finished training the store remembers.", 0.0)
 flags.DEFINE_string(
     "budget", None, "How much new training `run` may do: 20000it, 90s, 30m, 2h or 1d."
+)
+flags.DEFINE_string(
+    "tensorboard", None, "A folder for TensorBoard to read, to which `run` writes as it trains."
 )
 flags.DEFINE_bool(
     "allow_gin_imports", False, "Let gin files import Python modules, which runs their code."
@@ -131,13 +136,30 @@ def _run(options: argparse.Namespace) -> int:
     from ltx.store import Store
 
     asked, settings = _asked(options.name)
+    board = _board(FLAGS.tensorboard, asked.study)
     return runner.run(
         asked,
         Store(FLAGS.store),
         command=shlex.join(["ltx", *sys.argv[1:]]),
         checkpoint_seconds=FLAGS.checkpoint_seconds,
+        board=board,
         **settings,
     )
+
+
+def _board(path: str | None, study: "Study") -> "Board | None":
+    if path is None:
+        return None
+    if not path:
+        raise UsageError("--tensorboard: expected a folder, as in --tensorboard=logs, got ''")
+    try:
+        from ltx.board import Board
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--tensorboard: {error.name} is not installed; `pip install 'ltx[tensorboard]'`"
+            " brings it"
+        ) from error
+    return Board(path, study)
 
 
 def _explain(options: argparse.Namespace) -> int:

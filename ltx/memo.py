@@ -1,10 +1,12 @@
 """Memo: a lab that remembers every training in a store, and goes on where a killed one stopped."""
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ltx import identity, sealed
 from ltx.around import Around
@@ -21,8 +23,25 @@ from ltx.store import Store
 from ltx.task import Task
 
 Advance = Callable[[State, int], Run]
+Tell = Callable[["Training", Run], None]
 CHECKPOINT_SECONDS = 10.0
 MEMO_BYTES = 8 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a lab was asked to train; `task`, `state` and `mask` are ids, `start` a step."""
+
+    task: str
+    start: int
+    state: str
+    mask: str
+    stream: str = "order"
+    method: Learning | None = None
+
+    @classmethod
+    def of(cls, task: Task, state: State, mask: Mask, **asked: Any) -> "Training":
+        return cls(task.id, state.step, state.id, mask.id, **asked)
 
 
 class MemoLab(Around):
@@ -32,7 +51,8 @@ class MemoLab(Around):
     a longer training starts from the longest one known. A checkpoint is such a state that nobody
     asked for, left about every `seconds`; the next one replaces it. Entries of more than `limit`
     bytes together are deleted, those least recently used first. Where the `budget` ends training
-    stops, in the middle of a run as well, behind a checkpoint.
+    stops, in the middle of a run as well, behind a checkpoint. `tell` hears how far each training
+    has come, about every `seconds`, and once of one that is remembered.
     """
 
     def __init__(
@@ -42,21 +62,23 @@ class MemoLab(Around):
         limit: int = MEMO_BYTES,
         seconds: float | None = None,
         budget: Budget | None = None,
+        tell: Tell = lambda training, run: None,
     ) -> None:
         super().__init__(lab)
-        self.budget = budget or Budget()
+        self.budget, self.tell = budget or Budget(), tell
         self.store, self.limit = store, limit
         self.seconds = CHECKPOINT_SECONDS if seconds is None else seconds
 
     def _sibling(self, task: Task) -> Lab:
         inner = self.inner._sibling(task)
-        return MemoLab(inner, self.store, self.limit, self.seconds, self.budget)
+        return MemoLab(inner, self.store, self.limit, self.seconds, self.budget, self.tell)
 
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         def advance(state: State, stop: int) -> Run:
             return self.inner._train(state, mask, stop, stream)
 
-        return self._remembered(self.key(state, mask, stream), advance, state, stop)
+        asked = Training.of(self.task, state, mask, stream=stream)
+        return self._remembered(asked, advance, state, stop)
 
     def _train_mask(
         self, state: State, mask: Mask, method: Learning, stop: int, stream: str
@@ -64,29 +86,34 @@ class MemoLab(Around):
         def advance(state: State, stop: int) -> Run:
             return self.inner._train_mask(state, mask, method, stop, stream)
 
-        return self._remembered(self.key(state, mask, stream, method), advance, state, stop)
+        asked = Training.of(self.task, state, mask, stream=stream, method=method)
+        return self._remembered(asked, advance, state, stop)
 
     def key(self, state: State, mask: Mask, stream: str, method: Learning | None = None) -> str:
         """The name of the folder that trainings from here share."""
-        parts = [self.fingerprint, self.seed, state.id, mask.id, stream]
-        return identity.identity(parts if method is None else [*parts, method])
+        return self._key(Training.of(self.task, state, mask, stream=stream, method=method))
 
-    def _remembered(self, key: str, advance: Advance, state: State, stop: int) -> Run:
+    def _key(self, asked: Training) -> str:
+        parts = [self.fingerprint, self.seed, asked.state, asked.mask, asked.stream]
+        return identity.identity(parts if asked.method is None else [*parts, asked.method])
+
+    def _remembered(self, asked: Training, advance: Advance, state: State, stop: int) -> Run:
         if stop == state.step:
             return advance(state, stop)  # no training, and nothing to remember
+        key = self._key(asked)
         known = self._longest(key, stop)
-        if known and known.state.step == stop:
-            return known
-        with self.store.lock(key):
-            # Another process may have finished it while this one waited.
-            known = self._longest(key, stop) or Run(state, History())
-            if known.state.step < stop:
-                known = self._extend(key, known, advance, stop)
+        if known is None or known.state.step < stop:
+            with self.store.lock(key):
+                # Another process may have finished it while this one waited.
+                known = self._longest(key, stop) or Run(state, History())
+                if known.state.step < stop:
+                    return self._extend(asked, known, advance, stop)
+        self.tell(asked, known)
         return known
 
-    def _extend(self, key: str, known: Run, advance: Advance, stop: int) -> Run:
+    def _extend(self, asked: Training, known: Run, advance: Advance, stop: int) -> Run:
         """Train on to `stop`, leaving a checkpoint about every `seconds`."""
-        state, history = known.state, known.history
+        key, state, history = self._key(asked), known.state, known.history
         stride, pace = max(1, min(20, self.inner.steps(self.task.recipe.eval_every))), 0.0
         while state.step < stop:
             try:
@@ -110,6 +137,7 @@ class MemoLab(Around):
                 }
             )
             state, history = run.state, history + run.history
+            self.tell(asked, Run(state, history))
             if target == stop:
                 break
             if seconds > self.seconds / 4:

@@ -25,6 +25,7 @@ from ltx.study import Compared, Failure, Row
 from ltx.task import Task
 
 if TYPE_CHECKING:
+    from ltx.board import Board
     from ltx.keras_lab import KerasLab
 
 _log = logging.getLogger("ltx")
@@ -40,12 +41,15 @@ def run(
     memo_bytes: int = MEMO_BYTES,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     limit: Limit | None = None,
+    board: "Board | None" = None,
 ) -> int:
     """Run the study to its end and print what it found; 1 if a cell of it failed.
 
-    Raises BudgetError where the limit ends first, after printing what was found by then.
+    The `board` shows in TensorBoard how far it is. Raises BudgetError where the limit ends first,
+    after printing what was found by then.
     """
     KerasLab, budget, ended = _keras_lab(), Budget(limit), None
+    at, heard, show = (board.at, board.tell, board.show) if board else (_unheard,) * 3
     with presence.running(store), _progress() as (watch, tell):
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
@@ -53,7 +57,7 @@ def run(
                 task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed, watch=watch
             )
             _tell_of_gaps(lab)
-            return MemoLab(lab, store, memo_bytes, checkpoint_seconds, budget)
+            return MemoLab(lab, store, memo_bytes, checkpoint_seconds, budget, heard)
 
         study.check(asked.study, open_lab)
         plugins = [vars(plugin) for plugin in registry.plugins()]
@@ -67,9 +71,10 @@ def run(
         kinds: dict[type, list] = {Row: rows, Compared: compared, Failure: failures}
         try:
             with _recorded(record, store, rows, compared, failures, checkpoint_seconds) as save:
-                for result in study.run(asked.study, open_lab, store):
+                for result in study.run(asked.study, open_lab, store, at):
                     kinds[type(result)].append(result)
                     tell(result)
+                    show(result)
                     save()
         except BudgetError as error:
             ended = error
@@ -88,6 +93,10 @@ def run(
     if ended:
         raise ended
     return 1 if failures else 0
+
+
+def _unheard(*told: object) -> None:
+    """What is told where nobody listens."""
 
 
 def explain(

@@ -77,6 +77,31 @@ class Study:
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a study is: in which cell, under which names, and with which ticket.
+
+    The ticket is None while the finder looks for one.
+    """
+
+    name: str
+    label: str
+    seed: int
+    task: Task
+    finder: Finder
+    ticket: Ticket | None = None
+
+    @property
+    def cell(self) -> tuple[str, str, int]:
+        return self.name, self.label, self.seed
+
+    @property
+    def measured(self) -> Task:
+        """The task as the ticket's trial trains it."""
+        recipe = self.ticket and self.ticket.recipe
+        return dataclasses.replace(self.task, recipe=recipe) if recipe else self.task
+
+
+@dataclasses.dataclass(frozen=True)
 class Row:
     """One trial and where it belongs in the study."""
 
@@ -137,20 +162,28 @@ def check(study: Study, open_lab: OpenLab) -> None:
             finder.check(lab)
 
 
-def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Compared | Failure]:
+def run(
+    study: Study,
+    open_lab: OpenLab,
+    store: Store,
+    at: Callable[[Place], None] = lambda place: None,
+) -> Iterator[Row | Compared | Failure]:
     """Run every cell and yield its trials as they finish, each before its copies are compared.
 
     All seeds of a level are wanted together, but the finders of one seed share trainings, so seeds
     go in the outer loop. Whatever was done before is read from the store. Of two finders that share
     a training the first trains it and the other finds it there, so that their order changes no
-    total: a control may stand before what it controls. Where each cell is goes to the store's log.
+    total: a control may stand before what it controls. Where each cell is goes to the store's log;
+    `at` is told each place before anything is trained there.
     """
     for name, task in zip(study.labels, study.tasks, strict=True):
         for seed in study.seeds:
             for label, finder in study.finders.items():
                 where = {"study": study.id, "cell": [name, label, seed]}
+                place = Place(name, label, seed, task, finder)
                 store.record({**where, "is": "begun"})
                 troubles: list[str] = []
+                at(place)
                 try:
                     for ticket in finder.find(open_lab(task, seed, True)):
                         store.put_ticket(ticket, task, finder, label)
@@ -161,6 +194,7 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Compare
                                 ticket.level,
                                 ", ".join(lost),
                             )
+                        at(dataclasses.replace(place, ticket=ticket))
                         lab = open_lab(task, seed, False)
                         trial = _trial(lab, ticket, store)
                         store.record(
@@ -168,6 +202,7 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Compare
                         )
                         row = Row(name, label, finder.control, seed, trial)
                         yield row
+                        at(place)
                         for found in _compared(lab, ticket, study.stability, store, row, where):
                             if isinstance(found, Failure):
                                 troubles.append(found.error)

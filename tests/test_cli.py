@@ -43,6 +43,8 @@ BAD = [
     (["run", STUDY, "--seds=3"], ["did you mean --seeds"]),
     (["run", STUDY, "--checkpoint_seconds=-1"], ["checkpoint_seconds"]),
     (["run", STUDY, "--budget=much"], ["--budget", "30m", "'much'"]),
+    (["run", STUDY, "--tensorboard="], ["--tensorboard", "expected a folder"]),
+    (["run", STUDY, "--tensorboard=/dev/null/logs"], ["--tensorboard", "choose another folder"]),
     (["explain"], ["explain: expected --gin_file"]),
     (["explain", "--gin_param=Study.finders={'a':@impp()}"], ["'impp'", "did you mean imp"]),
     (["explain", STUDY, "--budget=0it"], ["--budget", "'0it'"]),
@@ -244,6 +246,17 @@ def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path)
     assert "pip install 'ltx[report]'" in done.stderr
 
 
+def test_watching_without_tensorboard_says_what_brings_it():
+    code = "import sys; sys.modules['tensorboard'] = None\nfrom ltx.cli import main\n"
+    code += f"status = main(['run', {STUDY!r}, '--tensorboard=logs'])\n"
+    code += "sys.exit(status if 'tensorflow' not in sys.modules else 99)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'ltx[tensorboard]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(Path().iterdir())
+
+
 def test_every_finder_of_ours_is_listed_as_whole(capsys):
     assert run(["plugins"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -299,19 +312,16 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert b"Traceback" not in process.communicate()[1]
 
 
-def test_a_model_of_the_users_own_is_found_in_the_current_folder(tmp_path):
+def test_a_model_of_the_users_own_is_found_in_the_current_folder(tmp_path, monkeypatch, capsys):
     (tmp_path / "my_models.py").write_text(
         "import tf_keras\n"
         "def net(input_shape, classes):\n"
         "    layers = [tf_keras.layers.Flatten(), tf_keras.layers.Dense(classes, name='logits')]\n"
         "    return tf_keras.Sequential([tf_keras.layers.Input(input_shape), *layers])\n"
     )
+    # As of the installed command, to whose path Python adds no current folder.
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", tmp_path)])
     params = ["Task.model='my_models.net'", "Recipe.length='5it'", "imp.levels=1"]
-    command = ["ltx", "run", STUDY, "--seeds=1", *(f"--gin_param={p}" for p in params)]
-    script = "import sys; from ltx.cli import main; sys.path.remove('');"
-    script += f"sys.exit(main({command[1:]!r}))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "imp on digits/net" in done.stdout
+    assert run(["run", STUDY, "--seeds=1", *(f"--gin_param={p}" for p in params)]) == 0
+    assert "imp on digits/net" in capsys.readouterr().out
+    assert sys.path[-1] == str(tmp_path)

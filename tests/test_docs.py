@@ -66,6 +66,7 @@ def test_every_study_runs(line, tmp_path, fashion_mnist):
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "inconclusive: one seed cannot tell luck from merit" in done.stdout
+    assert bool(list((tmp_path / "logs").rglob("*tfevents*"))) == ("--tensorboard=logs" in words)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ from ltx import (
     plan,
     study,
 )
-from ltx.memo import MemoLab
+from ltx.memo import MemoLab, Training
 from ltx.study import Study
 from ltx.testing import RECIPE, FakeLab
 
@@ -93,6 +93,29 @@ def test_a_remembered_training_is_the_plain_one(store: Store) -> None:
     inner, second = pair(store)
     assert train(first) == train(second) == plain()
     assert inner.calls == []
+
+
+def test_who_listens_hears_of_each_stretch_and_of_what_was_remembered(
+    store: Store, impatient: None
+) -> None:
+    told: list[tuple[Training, Run]] = []
+
+    def lab() -> MemoLab:
+        return MemoLab(FakeLab(), store, tell=lambda *heard: told.append(heard))
+
+    first = lab()
+    train(first, "20it")
+    asked = Training.of(first.task, first.init(), first.dense())
+    assert {training for training, _ in told} == {asked}
+    assert [run.state.step for _, run in told] == list(range(10, 21))
+    assert told[-1][1] == plain("20it")
+    told.clear()
+    train(lab(), "20it")
+    assert told == [(asked, plain("20it"))]
+    told.clear()
+    train(lab(), "25it")
+    assert [run.state.step for _, run in told] == [25]
+    assert told[-1][1] == plain("25it")
 
 
 def test_a_longer_training_starts_from_the_longest_known(store: Store) -> None:

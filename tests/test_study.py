@@ -13,7 +13,7 @@ from ltx_plugins.random_reinit import RandomReinit
 from ltx import Finder, Lab, Mask, Store, Task, Ticket, UsageError, study
 from ltx.errors import DivergedError, StoreFullError
 from ltx.memo import MemoLab
-from ltx.study import Failure, Row, Study
+from ltx.study import Failure, Place, Row, Study
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -87,6 +87,25 @@ def test_every_cell_gives_a_row_per_level(store: Store) -> None:
     assert all(r.trial.seed == r.seed for r in rows)
     assert store.trials()
     assert {m["finder"] for m in store.manifests()} == {"imp", "reinit"}
+
+
+def test_every_place_is_told_before_anything_is_trained_there(store: Store) -> None:
+    made = Study({"imp": IMP(levels=1), "fails": Breaks(seed=0)}, tasks=(TASK,), seeds=1)
+    told: list[object] = []
+
+    def at(place: Place) -> None:
+        told.append((*place.cell, place.ticket and place.ticket.level, trained(store)))
+        assert place.measured == place.task == TASK
+        assert place.finder == made.finders[place.label]
+
+    for result in study.run(made, opener(store), store, at):
+        told.append(type(result))
+    imp, fails = ("fake/fake", "imp", 0), ("fake/fake", "fails", 0)
+    assert told == [
+        *((*imp, None, 0), (*imp, 0, 0), Row, (*imp, None, 60)),
+        *((*imp, 1, 60), Row, (*imp, None, 120)),
+        *((*fails, None, 120), (*fails, 0, 120), Row, (*fails, None, 120), Failure),
+    ]
 
 
 def test_a_control_shares_the_trainings_of_what_it_controls(store: Store) -> None:

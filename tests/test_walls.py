@@ -74,6 +74,8 @@ ORDER = [
     "figures",
     "valleys",
     "report",
+    "event_file",
+    "board",
     "engine",
     "registry",
     "config",
@@ -145,6 +147,7 @@ ALLOWED: dict[str, set[str]] = {
     "matplotlib": {"plot", "figures", "valleys"},
     "jinja2": {"report"},
     "pyarrow": {"export"},
+    "tensorboard": {"event_file"},
 }
 
 
@@ -243,7 +246,10 @@ def test_the_plugins_folder_is_no_package_of_that_name() -> None:
     assert "import ltx_plugins, not plugins" in done.stderr
 
 
-HEAVY = ("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_model_optimization")
+HEAVY = (
+    *("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_model_optimization"),
+    "tensorboard",
+)
 
 
 @pytest.mark.parametrize(
