@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ltx import feed
+from ltx.compiled import Compiled
 from ltx.dataset import Dataset
 
 Report = tuple[tf.Tensor, ...]
@@ -33,13 +34,12 @@ class Loop:
     ) -> None:
         self._step, self._report, self._data = step, report, data
         self._resident, self._strategy = resident, strategy
-        compiled = xla or None
         if resident:
-            self._segment = tf.function(self._held, jit_compile=compiled, autograph=False)
+            self._segment = Compiled(self._held, xla)
         else:
             # A loop that waits for the host cannot be one XLA program, but each of its steps can.
-            self._one_step = tf.function(step, jit_compile=compiled, autograph=False)
-            self._segment = tf.function(self._streamed, autograph=False)
+            self._one_step = tf.function(step, jit_compile=xla or None, autograph=False)
+            self._segment = Compiled(self._streamed, xla=False)
 
     def __call__(
         self, table: np.ndarray, rates: np.ndarray, start: int, seed: np.ndarray, window: int
@@ -51,11 +51,16 @@ class Loop:
         count = len(rates)
         padded = np.zeros(window, np.float32)
         padded[:count] = rates
-        inputs = [tf.constant(x) for x in (padded, np.int32(count), np.int32(start), seed)]
+        # No step at all leaves everything as it is.
+        inputs, idle = (
+            [tf.constant(x) for x in (padded, np.int32(steps), np.int32(start), seed)]
+            for steps in (count, 0)
+        )
         if self._resident:
             rows = np.zeros((window, table.shape[1]), np.int32)
             rows[:count] = table
-            return self._segment(tf.constant(rows), *self._resident("train"), *inputs)
+            data = (tf.constant(rows), *self._resident("train"))
+            return self._segment(*data, *inputs, idle=(*data, *idle))
         return self._segment(iter(feed.stream(self._data.train, table)), *inputs)
 
     def _held(  # type: ignore[no-untyped-def]

@@ -3,9 +3,11 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from ltx import took
 from ltx.identity import describe
 from ltx.store import Store
 from ltx.study import Failure, Row, Study
+from ltx.took import Took
 from ltx.versions import versions
 
 
@@ -36,7 +38,8 @@ class Record:
     """A study's provenance and its results so far.
 
     `finders` says of each label whether it is a control; `study` and `engine` are settings as
-    plain JSON data, `config` all of them as one gin file.
+    plain JSON data, `config` all of them as one gin file. `took` has the seconds of those trials
+    of which the store's log tells them, by their ids.
     """
 
     id: str
@@ -54,6 +57,7 @@ class Record:
     rows: tuple[Row, ...] = ()
     failures: tuple[Failure, ...] = ()
     lost: tuple[Lost, ...] = ()
+    took: Mapping[str, Took] = dataclasses.field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -85,7 +89,7 @@ class Record:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {
             "kind": "study",
-            **{key: plain[key] for key in plain if key not in ("rows", "failures", "lost")},
+            **{key: plain[key] for key in plain if key not in ("rows", "failures", "lost", "took")},
             "trials": [
                 {
                     "task": row.task,
@@ -134,6 +138,7 @@ class Record:
             rows=tuple(rows),
             failures=tuple(Failure(**failure) for failure in document.get("failures", [])),
             lost=tuple(lost),
+            took=took.read(store, trials.keys()),
         )
 
     def gaps(self) -> Iterator[Gap]:

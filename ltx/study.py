@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ltx import identity
+from ltx import identity, took
 from ltx.checks import check_count, check_number
 from ltx.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.finder import Finder
@@ -13,6 +13,7 @@ from ltx.lab import Lab
 from ltx.store import Store
 from ltx.task import Task
 from ltx.ticket import Ticket
+from ltx.took import Took
 from ltx.trial import Trial
 
 _log = logging.getLogger("ltx")
@@ -128,7 +129,7 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
                 where = {"study": study.id, "cell": [name, label, seed]}
                 store.record({**where, "is": "begun"})
                 try:
-                    for ticket in finder.find(open_lab(task, seed, True)):
+                    for ticket in _found(finder, open_lab(task, seed, True)):
                         store.put_ticket(ticket, task, finder, label)
                         if lost := ticket.mask.empty():
                             _log.warning(
@@ -159,10 +160,24 @@ def _several(values: object) -> tuple:
     return tuple(values) if isinstance(values, list | tuple | range) else (values,)
 
 
+def _found(finder: Finder, lab: Lab) -> Iterator[Ticket]:
+    """The finder's tickets; all of its work between them counts among the lab's seconds."""
+    tickets = iter(finder.find(lab))
+    while True:
+        with lab.ledger.working():
+            ticket = next(tickets, None)
+        if ticket is None:
+            return
+        yield ticket
+
+
 def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
     key = Trial.key(lab, ticket)
     known = store.trial(key)
     if known is None:
+        before = lab.seconds
         known = Trial.of(lab, ticket)
+        # First the seconds: a trial that is there is not measured again.
+        took.tell(store, key, Took(ticket.seconds, lab.seconds - before))
         store.put_trial(known)
     return known

@@ -33,7 +33,7 @@ def lines_of(plot: Any, label: int = 0) -> np.ndarray:
 
 def test_the_lines_go_through_the_points() -> None:
     one = curve()
-    steps, flops = figures.costs("task", [one])
+    steps, flops = figures.costs("task", [one])  # of no point the seconds are known
     assert lines_of(steps).tolist() == [[1, 1], [10, 0.5], [100, 0.1]]
     assert lines_of(flops).tolist() == [[1e6, 1], [5e5, 0.5], [1e5, 0.1]]
     assert lines_of(figures.accuracies("task", [one])).tolist() == [[1, 1], [0.5, 0.5], [0.1, 0.1]]

@@ -64,7 +64,7 @@ def test_a_browser_draws_every_plot_and_complains_of_nothing(
         " e.querySelectorAll('path, use, image').length]})"
     )
     plots = Report(Record.read(store), store).plots
-    assert len(sizes) == sum(map(len, plots.values())) == 2 * (2 + 1 + 1 + 4) + 1
+    assert len(sizes) == sum(map(len, plots.values())) == 2 * (3 + 1 + 1 + 4) + 1
     for wide, high, right, marks in sizes:
         assert wide > 250
         assert high > 60
@@ -183,7 +183,7 @@ def test_what_is_missing_is_shown_as_missing_and_never_as_zero(
     buttons = chromium.find_elements("css selector", "#all-trials th button")
     for _ in range(2):  # up and down
         chromium.execute_script("arguments[0].click()", buttons[5])
-        assert column(chromium, 5)[-9:] == ["-"] * 9
+        assert column(chromium, 5)[-9:] == column(chromium, 10)[-9:] == ["-"] * 9
     assert "stopped early" in " ".join(texts(chromium, "#verdicts")).lower()
     assert chromium.get_log("browser") == []
 

@@ -41,9 +41,11 @@ def test_the_id_covers_what_a_training_would_see() -> None:
     }
     made = [dataclasses.replace(ticket, **{name: value}) for name, value in changes.items()]  # type: ignore[arg-type]
     assert len({t.id for t in [ticket, *made]}) == len(made) + 1
-    aside = dataclasses.replace(ticket, cost=Cost(steps=1), note={"a": 1})
+    aside = dataclasses.replace(ticket, cost=Cost(steps=1), note={"a": 1}, seconds=1.0)
     assert aside.id == ticket.id
-    assert set(changes) | {"cost", "note"} == {f.name for f in dataclasses.fields(Ticket)}
+    assert set(changes) | {"cost", "note", "seconds"} == {
+        f.name for f in dataclasses.fields(Ticket)
+    }
 
 
 def test_a_child_is_one_level_down_with_the_same_state() -> None:
