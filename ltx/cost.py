@@ -40,19 +40,17 @@ class Ledger:
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
         """Count the seconds of what is done inside; such blocks may stand in one another."""
-        if not self._depth:
-            self._begun = clock.now()
+        self.seconds = self.seconds
         self._depth += 1
         try:
             yield
         finally:
-            counted = self.seconds
+            self.seconds = self.seconds
             self._depth -= 1
-            self._counted = counted
 
     @property
     def seconds(self) -> float:
-        """Those counted so far, to this moment; NaN where some of them are not known.
+        """Those counted up to this moment; NaN where some of them are not known.
 
         They may be set: what was remembered took what it took when it was done.
         """

@@ -25,9 +25,15 @@ def brief(seconds: float, _: object = None) -> str:
 
 def marks(least: float, most: float) -> Sequence[float]:
     """Round numbers from `least` to `most`, or these themselves where there are none between."""
-    every = [size * count for size, counts in _ROUND for count in counts]
-    inside = [mark for mark in every if least <= mark <= most]
-    return inside[:: math.ceil(len(inside) / _MARKS)] if len(inside) > 1 else (least, most)
+    inside = [
+        (count, size * count)
+        for size, counts in _ROUND
+        for count in counts
+        if least <= size * count <= most
+    ]
+    roundest = [mark for count, mark in inside if count in (1, 10, 100)]
+    chosen = roundest if len(roundest) > 2 else [mark for _, mark in inside]
+    return chosen[:: math.ceil(len(chosen) / _MARKS)] if len(chosen) > 1 else (least, most)
 
 
 def across(axes: Axes, seconds: Sequence[float]) -> None:

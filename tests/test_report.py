@@ -188,6 +188,28 @@ def test_what_is_missing_is_shown_as_missing_and_never_as_zero(
     assert chromium.get_log("browser") == []
 
 
+def test_seconds_whose_log_is_gone_are_missing(tmp_path: Path) -> None:
+    store = studied.tiny(tmp_path / "store")
+    path, log = tmp_path / "page.html", store.path / "log.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if '"timed"' not in line]
+    timed = [line for line in lines if '"timed"' in line]
+    assert len(timed) == 2
+    for known, words in (
+        (timed, "building models and compiling them are left out.</p>"),
+        (timed[:1], "Of 1 trial they are not known"),
+        ([], "There is no plot of seconds"),
+    ):
+        log.write_text("".join([*kept, *known]))
+        report.write(store, path)
+        text = path.read_text()
+        assert words in text
+        assert ("accuracy against cost in seconds" in text) == bool(known)
+        rows = re.findall(r"<tr>(<td>fake/fake.*?)</tr>", text)
+        cells = [re.findall(r"<td>(.*?)</td>", row)[10] for row in rows]
+        assert sum(cell == "-" for cell in cells) == 2 - len(known)
+
+
 @pytest.mark.slow
 def test_two_thousand_trials_fit_into_five_megabytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
