@@ -15,9 +15,8 @@ from ltx import clock
 class Compiled:
     """A function of tensors that is compiled when it first sees inputs of their shapes.
 
-    XLA compiles when a program first runs, so it first runs for nothing: on inputs that make it
-    `idle` where the call gives such, else on its own, which is for functions that only measure.
-    Without XLA the graph is traced at least.
+    XLA compiles when a program first runs, so one that only measures first runs for nothing.
+    Without XLA its graph is traced at least. One that does more has to be called by `after`.
     """
 
     def __init__(self, function: Callable[..., Any], xla: bool) -> None:
@@ -25,17 +24,35 @@ class Compiled:
         self._xla = xla
         self._made: set[tuple[object, ...]] = set()
 
-    def __call__(self, *inputs: Any, idle: Sequence[Any] | None = None) -> Any:
-        shapes = tuple(getattr(x, "shape", None) for x in tf.nest.flatten(inputs))
-        if shapes not in self._made:
+    def __call__(self, *inputs: Any) -> Any:
+        if self._is_new(inputs):
             with clock.stopped():
-                self._make(inputs, idle)
-            self._made.add(shapes)
+                if self._xla:
+                    _wait(self._call(*inputs))
+                else:
+                    self._call.get_concrete_function(*inputs)
         return self._call(*inputs)
 
-    def _make(self, inputs: Sequence[Any], idle: Sequence[Any] | None) -> None:
-        if idle is None and not self._xla:
-            self._call.get_concrete_function(*inputs)
-            return
-        for result in tf.nest.flatten(self._call(*(inputs if idle is None else idle))):
-            result.numpy()  # until it is done
+    def after(self, idle: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+        """What it returns for the inputs; before that, where it is compiled, for the `idle` ones.
+
+        These are of the same shapes, and make it do nothing.
+        """
+        results = []
+        if self._is_new(inputs):
+            with clock.stopped():
+                results.append(_wait(self._call(*idle)))
+        return [*results, self._call(*inputs)]
+
+    def _is_new(self, inputs: Sequence[Any]) -> bool:
+        shapes = tuple(getattr(x, "shape", None) for x in tf.nest.flatten(inputs))
+        new = shapes not in self._made
+        self._made.add(shapes)
+        return new
+
+
+def _wait(results: Any) -> Any:
+    """The results, when they are there."""
+    for result in tf.nest.flatten(results):
+        result.numpy()
+    return results

@@ -19,8 +19,8 @@ Report = tuple[tf.Tensor, ...]
 class Loop:
     """Calls `step` with each batch of a table, its learning rate, its number and a seed.
 
-    What `report` returns after the last step is the result. `strategy` runs a step on all its
-    replicas.
+    What `report` returns after the last step is the result, behind that of no step at all where
+    the program was compiled by such a call. `strategy` runs a step on all its replicas.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Loop:
 
     def __call__(
         self, table: np.ndarray, rates: np.ndarray, start: int, seed: np.ndarray, window: int
-    ) -> Report:
+    ) -> list[Report]:
         """Train on the batches of `table`, int32 [steps, batch], with these learning rates.
 
         At most `window` steps; the tables are padded to it, so that nothing is compiled twice.
@@ -51,7 +51,6 @@ class Loop:
         count = len(rates)
         padded = np.zeros(window, np.float32)
         padded[:count] = rates
-        # No step at all leaves everything as it is.
         inputs, idle = (
             [tf.constant(x) for x in (padded, np.int32(steps), np.int32(start), seed)]
             for steps in (count, 0)
@@ -60,8 +59,8 @@ class Loop:
             rows = np.zeros((window, table.shape[1]), np.int32)
             rows[:count] = table
             data = (tf.constant(rows), *self._resident("train"))
-            return self._segment(*data, *inputs, idle=(*data, *idle))
-        return self._segment(iter(feed.stream(self._data.train, table)), *inputs)
+            return self._segment.after((*data, *idle), (*data, *inputs))
+        return [self._segment(iter(feed.stream(self._data.train, table)), *inputs)]
 
     def _held(  # type: ignore[no-untyped-def]
         self, table, images, labels, rates, count, start, seed
