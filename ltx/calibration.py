@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ltx import feed
+from ltx.compiled import Compiled
 from ltx.dataset import Split
 from ltx.masking import MaskedModel
 from ltx.objective import Objective
@@ -27,7 +28,7 @@ class Calibration:
     ) -> None:
         self._masked, self._objective, self._augment = masked, objective, augment
         self._train = train
-        self._measure = tf.function(self._batch, jit_compile=xla or None, autograph=False)
+        self._measure = Compiled(self._batch, xla)
 
     def __call__(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
         """The statistics by name, means over the batches of `table` summed in float64."""

@@ -1,6 +1,10 @@
 """Cost: what training took, as if every weight were there and as the mask left it."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
+
+from ltx import clock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +28,34 @@ class Cost:
 
 
 class Ledger:
-    """The running total of a lab and of the labs it opened."""
+    """The running total of a lab and of the labs it opened, and the seconds of their work."""
 
     def __init__(self) -> None:
         self.total = Cost()
+        self._counted, self._begun, self._depth = 0.0, 0.0, 0
 
     def add(self, cost: Cost) -> None:
         self.total += cost
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Count the seconds of what is done inside; such blocks may stand in one another."""
+        self.seconds = self.seconds
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self.seconds = self.seconds
+            self._depth -= 1
+
+    @property
+    def seconds(self) -> float:
+        """Those counted up to this moment; NaN where some of them are not known.
+
+        They may be set: what was remembered took what it took when it was done.
+        """
+        return self._counted + (clock.now() - self._begun if self._depth else 0.0)
+
+    @seconds.setter
+    def seconds(self, seconds: float) -> None:
+        self._counted, self._begun = seconds, clock.now()

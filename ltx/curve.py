@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ltx.cost import Cost
 from ltx.paired import Interval
 from ltx.study import Row
+from ltx.took import Took
 from ltx.trial import Trial
 
 
@@ -18,7 +19,8 @@ class Point:
 
     `steps` are dense-equivalent: those of dense training that take as many FLOPs as were spent
     where every weight counts; gradients taken without training count, too. `flops` counts the
-    weights that survive alone.
+    weights that survive alone. `seconds` are the median over those seeds whose seconds are known,
+    since a machine may be busy with other things; NaN where none are.
     """
 
     level: int
@@ -28,6 +30,7 @@ class Point:
     steps: float
     flops: float
     seeds: int
+    seconds: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +44,13 @@ class Curve:
     points: tuple[Point, ...]
 
 
-def curves(rows: Sequence[Row], finders: Sequence[str]) -> list[Curve]:
-    """The curves of every finder on every task, from the first level to the last."""
+def curves(
+    rows: Sequence[Row], finders: Sequence[str], took: Mapping[str, Took] | None = None
+) -> list[Curve]:
+    """The curves of every finder on every task, from the first level to the last.
+
+    `took` has the seconds of trials by their ids.
+    """
     cells: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         cells.setdefault((row.task, row.finder), []).append(row)
@@ -51,12 +59,14 @@ def curves(rows: Sequence[Row], finders: Sequence[str]) -> list[Curve]:
         levels: dict[int, list[Trial]] = {}
         for row in own:
             levels.setdefault(row.trial.level, []).append(row.trial)
-        points = tuple(_point(level, levels[level]) for level in sorted(levels))
+        points = tuple(_point(level, levels[level], took or {}) for level in sorted(levels))
         found.append(Curve(task, finder, own[0].control, list(finders).index(finder), points))
     return found
 
 
-def _point(level: int, trials: Sequence[Trial]) -> Point:
+def _point(level: int, trials: Sequence[Trial], took: Mapping[str, Took]) -> Point:
+    seconds = [took[trial.id].total for trial in trials if trial.id in took]
+    known = [total for total in seconds if not math.isnan(total)]
     return Point(
         level=level,
         density=float(np.mean([trial.density for trial in trials])),
@@ -67,6 +77,7 @@ def _point(level: int, trials: Sequence[Trial]) -> Point:
         steps=float(np.mean([dense_steps(trial) for trial in trials])),
         flops=float(np.mean([spent(trial).flops for trial in trials])),
         seeds=len(trials),
+        seconds=float(np.median(known)) if known else math.nan,
     )
 
 

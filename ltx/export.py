@@ -15,6 +15,7 @@ from ltx.errors import CorruptError, UsageError
 from ltx.paired import Interval
 from ltx.record import Record
 from ltx.store import Store
+from ltx.took import Took
 from ltx.verdict import Level
 
 Lines = list[dict[str, object]]
@@ -31,6 +32,7 @@ TRIALS = {
     **{"validation_accuracy": _NUMBER, "validation_loss": _NUMBER},
     **{"early_stop": _COUNT, "steps": _COUNT, "dense_equivalent_steps": _NUMBER},
     **{"dense_flops": _NUMBER, "flops": _NUMBER},
+    **{"seconds": _NUMBER, "found_seconds": _NUMBER},
     **{"trial": _TEXT, "ticket": _TEXT, "missing": _TEXT},
 }
 LAYERS = {**_WHERE, "seed": _COUNT, "level": _COUNT, "layer": _TEXT, "density": _NUMBER}
@@ -41,6 +43,7 @@ def trials(record: Record) -> Lines:
     lines: Lines = []
     for row in record.rows:
         trial, spent = row.trial, curve.spent(row.trial)
+        took = record.took.get(trial.id, Took())
         lines.append(
             {
                 "task": row.task,
@@ -58,6 +61,8 @@ def trials(record: Record) -> Lines:
                 "dense_equivalent_steps": curve.dense_steps(trial),
                 "dense_flops": float(spent.dense_flops),  # whole numbers outgrow 64 bits
                 "flops": float(spent.flops),
+                "seconds": _known(took.total),
+                "found_seconds": _known(took.found),
                 "trial": trial.id,
                 "ticket": trial.ticket,
             }
@@ -202,7 +207,11 @@ def _ends(name: str, interval: Interval | None) -> dict[str, object]:
     if interval is None:
         return {}
     ends = {"": interval.mean, "_low": interval.low, "_high": interval.high}
-    return {f"{name}{end}": None if math.isnan(n) else n for end, n in ends.items()}
+    return {f"{name}{end}": _known(n) for end, n in ends.items()}
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number
 
 
 def write(

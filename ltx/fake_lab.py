@@ -14,7 +14,7 @@ from ltx.lab import Lab
 from ltx.learned import Learning
 from ltx.mask import Mask
 from ltx.recipe import Recipe
-from ltx.run import Run
+from ltx.run import Run, timed
 from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.task import Task
@@ -113,6 +113,7 @@ class FakeLab(Lab):
                 weights[weight.name] = np.full(weight.shape, _STARTS[self.start])
         return State({name: array.astype(np.float32) for name, array in weights.items()})
 
+    @timed
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         recipe, whole, every = (
             self.task.recipe,
@@ -141,6 +142,7 @@ class FakeLab(Lab):
             State(weights, slots=slots, step=stop), History(*map(tuple, zip(*points, strict=True)))
         )
 
+    @timed
     def _train_mask(
         self, state: State, mask: Mask, method: Learning, stop: int, stream: str
     ) -> Run:

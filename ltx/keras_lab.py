@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ltx import data, identity, order
+from ltx import clock, data, identity, order
 from ltx.channels import Channels
 from ltx.cost import Ledger
 from ltx.engine import Engine
@@ -17,7 +17,7 @@ from ltx.mask import Mask
 from ltx.mask_program import MaskProgram
 from ltx.program import VERSION, Program
 from ltx.recipe import Recipe
-from ltx.run import Run
+from ltx.run import Run, timed
 from ltx.schedule import PolynomialDecay
 from ltx.state import State
 from ltx.task import Task
@@ -139,17 +139,21 @@ class KerasLab(Lab):
 
     def init(self, stream: str = "init") -> State:
         drawn = int(self.rng("weights", stream).integers(2**31))
-        return self._program.fresh(drawn)
+        with clock.stopped():  # a model is built, and thrown away
+            return self._program.fresh(drawn)
 
+    @timed
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         self._program.load(state, mask)
         evaluate = functools.partial(self._program.meter.evaluate, "validation")
         return self._run(self._program, self.task.recipe, evaluate, state.step, stop, stream)
 
+    @timed
     def _train_mask(
         self, state: State, mask: Mask, method: Learning, stop: int, stream: str
     ) -> Run:
-        inner = mask_program(self._program, method)
+        with clock.stopped():
+            inner = mask_program(self._program, method)
         inner.load(state, mask)
         recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
         return self._run(inner, recipe, inner.evaluate, state.step, stop, stream)

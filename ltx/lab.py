@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ltx import flops, identity, learned
+from ltx import clock, flops, identity, learned
 from ltx.channels import Channels
 from ltx.checks import check_number
 from ltx.cost import Cost, Ledger
@@ -27,7 +27,7 @@ class Lab(abc.ABC):
     """Trains one task with one seed; every answer is a function of these and the arguments.
 
     Finders get a lab whose test split is sealed. What a lab spent counts all that was asked of it,
-    whether it was trained now or remembered.
+    whether it was trained now or remembered; so do its seconds.
     """
 
     task: Task
@@ -131,8 +131,17 @@ class Lab(abc.ABC):
         same bytes as training to 300. Another `stream` gives another order of the data.
         """
         stop = self._stop(state, until)
-        run = self._train(state, mask.check(self.prunable), stop, stream)
+        mask.check(self.prunable)
+        run = self._charged(lambda: self._train(state, mask, stop, stream))
         self.ledger.add(self.cost(stop - state.step, mask))
+        return run
+
+    def _charged(self, train: Callable[[], Run]) -> Run:
+        """Train, and count the seconds of it that the run tells, be it remembered or not."""
+        with self.ledger.working():
+            before = self.ledger.seconds
+            run = train()
+            self.ledger.seconds = before + run.seconds
         return run
 
     def _stop(self, state: State, until: str | Duration | None) -> int:
@@ -165,7 +174,7 @@ class Lab(abc.ABC):
         stop = self._stop(state, until)
         mask.check(self.prunable)
         begun = learned.begun(state, mask, method, self.rng)
-        run = self._train_mask(begun, mask, method, stop, stream)
+        run = self._charged(lambda: self._train_mask(begun, mask, method, stop, stream))
         self.ledger.add(self.cost(stop - state.step, mask))
         return run
 
@@ -180,7 +189,8 @@ class Lab(abc.ABC):
         mask.check(self.prunable)
         if not schedule.is_due(state.step):
             return mask
-        return self._scheduled_mask(state.masked(mask), mask, schedule) & mask
+        with self.ledger.working():
+            return self._scheduled_mask(state.masked(mask), mask, schedule) & mask
 
     def gradients(
         self, state: State, mask: Mask, batches: int = 1, stream: str = "gradients"
@@ -191,7 +201,9 @@ class Lab(abc.ABC):
         """
         if batches < 1:
             raise UsageError(f"gradients: expected at least 1 batch, got {batches}")
-        arrays = self._gradients(state, mask.check(self.prunable), batches, stream)
+        mask.check(self.prunable)
+        with self.ledger.working():
+            arrays = self._gradients(state, mask, batches, stream)
         self.ledger.add(self._steps_cost(batches, mask, GRADIENT_FLOPS))
         return arrays
 
@@ -212,9 +224,9 @@ class Lab(abc.ABC):
         if batches < 1:
             raise UsageError(f"hessian_gradient: expected at least 1 batch, got {batches}")
         check_number("hessian_gradient: temperature", temperature, above=0)
-        arrays = self._hessian_gradient(
-            state, mask.check(self.prunable), batches, temperature, stream
-        )
+        mask.check(self.prunable)
+        with self.ledger.working():
+            arrays = self._hessian_gradient(state, mask, batches, temperature, stream)
         # One gradient of the survivors to multiply with, another of theirs, and twice as much to
         # go back through that one. This last pass alone reaches every weight, by two ways: the
         # layer's output and the gradient that the layer sends back: 4 of the 24.
@@ -229,7 +241,9 @@ class Lab(abc.ABC):
         a model that ends in softmax.
         """
         self.check_flow()
-        arrays = self._synaptic_flow(state, mask.check(self.prunable))
+        mask.check(self.prunable)
+        with self.ledger.working():
+            arrays = self._synaptic_flow(state, mask)
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise DivergedError(
@@ -259,7 +273,9 @@ class Lab(abc.ABC):
         """
         if batches < 1:
             raise UsageError(f"recalibrated: expected at least 1 batch, got {batches}")
-        made = self._recalibrated(state, mask.check(self.prunable), batches, stream)
+        mask.check(self.prunable)
+        with self.ledger.working():
+            made = self._recalibrated(state, mask, batches, stream)
         if made is not state:
             examples = batches * self.task.recipe.batch_size
             self.ledger.add(flops.forward(examples, self.prunable, mask))
@@ -295,7 +311,9 @@ class Lab(abc.ABC):
             raise UsageError(
                 f"lab.on: a task has no {wrong[0]!r}; it has {', '.join(sorted(known))}"
             )
-        return self._sibling(dataclasses.replace(self.task, **changes))  # type: ignore[arg-type]
+        task = dataclasses.replace(self.task, **changes)  # type: ignore[arg-type]
+        with clock.stopped():
+            return self._sibling(task)
 
     def rng(self, *stream: object) -> np.random.Generator:
         """A numpy generator for this seed and stream; the only randomness that a finder needs."""
@@ -313,3 +331,13 @@ class Lab(abc.ABC):
     @property
     def spent(self) -> Cost:
         return self.ledger.total
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes to do all that was asked for, NaN where nobody knows.
+
+        What is remembered counts as it did when it was done. Evaluations count within a training,
+        and wherever a study runs a finder: there all that the finder does counts. Reading data,
+        building models and compiling them does not.
+        """
+        return self.ledger.seconds

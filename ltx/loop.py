@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ltx import feed
+from ltx.compiled import Compiled
 from ltx.dataset import Dataset
 
 Report = tuple[tf.Tensor, ...]
@@ -18,8 +19,8 @@ Report = tuple[tf.Tensor, ...]
 class Loop:
     """Calls `step` with each batch of a table, its learning rate, its number and a seed.
 
-    What `report` returns after the last step is the result. `strategy` runs a step on all its
-    replicas.
+    What `report` returns after the last step is the result, behind that of no step at all where
+    the program was compiled by such a call. `strategy` runs a step on all its replicas.
     """
 
     def __init__(
@@ -33,17 +34,16 @@ class Loop:
     ) -> None:
         self._step, self._report, self._data = step, report, data
         self._resident, self._strategy = resident, strategy
-        compiled = xla or None
         if resident:
-            self._segment = tf.function(self._held, jit_compile=compiled, autograph=False)
+            self._segment = Compiled(self._held, xla)
         else:
             # A loop that waits for the host cannot be one XLA program, but each of its steps can.
-            self._one_step = tf.function(step, jit_compile=compiled, autograph=False)
-            self._segment = tf.function(self._streamed, autograph=False)
+            self._one_step = tf.function(step, jit_compile=xla or None, autograph=False)
+            self._segment = Compiled(self._streamed, xla=False)
 
     def __call__(
         self, table: np.ndarray, rates: np.ndarray, start: int, seed: np.ndarray, window: int
-    ) -> Report:
+    ) -> list[Report]:
         """Train on the batches of `table`, int32 [steps, batch], with these learning rates.
 
         At most `window` steps; the tables are padded to it, so that nothing is compiled twice.
@@ -51,12 +51,16 @@ class Loop:
         count = len(rates)
         padded = np.zeros(window, np.float32)
         padded[:count] = rates
-        inputs = [tf.constant(x) for x in (padded, np.int32(count), np.int32(start), seed)]
+        inputs, idle = (
+            [tf.constant(x) for x in (padded, np.int32(steps), np.int32(start), seed)]
+            for steps in (count, 0)
+        )
         if self._resident:
             rows = np.zeros((window, table.shape[1]), np.int32)
             rows[:count] = table
-            return self._segment(tf.constant(rows), *self._resident("train"), *inputs)
-        return self._segment(iter(feed.stream(self._data.train, table)), *inputs)
+            data = (tf.constant(rows), *self._resident("train"))
+            return self._segment.after((*data, *idle), (*data, *inputs))
+        return [self._segment(iter(feed.stream(self._data.train, table)), *inputs)]
 
     def _held(  # type: ignore[no-untyped-def]
         self, table, images, labels, rates, count, start, seed

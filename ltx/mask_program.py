@@ -57,7 +57,8 @@ class MaskProgram:
         self, table: np.ndarray, rates: np.ndarray, start: int, seed: np.ndarray, window: int
     ) -> None:
         """Train the scores on the batches of `table`, as `Program.run` trains weights."""
-        finite = self._segment(table, rates, start, seed, window)[0].numpy()
+        *_, report = self._segment(table, rates, start, seed, window)
+        finite = report[0].numpy()
         if not finite.all():
             name = list(self._scores)[int(np.argmin(finite))]
             raise DivergedError(

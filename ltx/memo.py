@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ltx import identity, sealed
+from ltx import clock, identity, sealed
 from ltx.around import Around
 from ltx.budget import Budget
 from ltx.cost import Cost
@@ -49,10 +50,11 @@ class MemoLab(Around):
 
     All trainings from the same state, mask and data order share one folder of states by step, so
     a longer training starts from the longest one known. A checkpoint is such a state that nobody
-    asked for, left about every `seconds`; the next one replaces it. Entries of more than `limit`
-    bytes together are deleted, those least recently used first. Where the `budget` ends training
-    stops, in the middle of a run as well, behind a checkpoint. `tell` hears how far each training
-    has come, about every `seconds`, and once of one that is remembered.
+    asked for, left about every `every` seconds; the next one replaces it. Entries of more than
+    `limit` bytes together are deleted, those least recently used first. Where the `budget` ends
+    training stops, in the middle of a run as well, behind a checkpoint. An entry tells how many
+    seconds all the training that led to it took; what a kill made void is not among them. `tell`
+    hears how far each training has come, about as often, and once of one that is remembered.
     """
 
     def __init__(
@@ -60,18 +62,18 @@ class MemoLab(Around):
         lab: Lab,
         store: Store,
         limit: int = MEMO_BYTES,
-        seconds: float | None = None,
+        every: float | None = None,
         budget: Budget | None = None,
         tell: Tell = lambda training, run: None,
     ) -> None:
         super().__init__(lab)
         self.budget, self.tell = budget or Budget(), tell
         self.store, self.limit = store, limit
-        self.seconds = CHECKPOINT_SECONDS if seconds is None else seconds
+        self.every = CHECKPOINT_SECONDS if every is None else every
 
     def _sibling(self, task: Task) -> Lab:
         inner = self.inner._sibling(task)
-        return MemoLab(inner, self.store, self.limit, self.seconds, self.budget, self.tell)
+        return MemoLab(inner, self.store, self.limit, self.every, self.budget, self.tell)
 
     def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         def advance(state: State, stop: int) -> Run:
@@ -105,22 +107,23 @@ class MemoLab(Around):
         if known is None or known.state.step < stop:
             with self.store.lock(key):
                 # Another process may have finished it while this one waited.
-                known = self._longest(key, stop) or Run(state, History())
+                known = self._longest(key, stop) or Run(state, History(), 0.0)
                 if known.state.step < stop:
                     return self._extend(asked, known, advance, stop)
         self.tell(asked, known)
         return known
 
     def _extend(self, asked: Training, known: Run, advance: Advance, stop: int) -> Run:
-        """Train on to `stop`, leaving a checkpoint about every `seconds`."""
+        """Train on to `stop`, leaving a checkpoint about every `every` seconds."""
         key, state, history = self._key(asked), known.state, known.history
+        took = known.seconds
         stride, pace = max(1, min(20, self.inner.steps(self.task.recipe.eval_every))), 0.0
         while state.step < stop:
             try:
                 granted = self.budget.grant(min(stop - state.step, stride), pace)
             except BudgetError:
                 if state.step > known.state.step:
-                    self._put(key, Run(state, history), checkpoint=True)
+                    self._put(key, Run(state, history, took), checkpoint=True)
                 raise
             target, begun = state.step + granted, time.monotonic()
             run = advance(state, target)
@@ -136,23 +139,24 @@ class MemoLab(Around):
                     "seconds": round(seconds, 3),
                 }
             )
-            state, history = run.state, history + run.history
+            state, history, took = run.state, history + run.history, took + run.seconds
             self.tell(asked, Run(state, history))
             if target == stop:
                 break
-            if seconds > self.seconds / 4:
-                self._put(key, Run(state, history), checkpoint=True)
-            stride = max(1, int(stride * min(10.0, self.seconds / seconds)))
-        run = Run(state, history)
+            if seconds > self.every / 4:
+                self._put(key, Run(state, history, took), checkpoint=True)
+            stride = max(1, int(stride * min(10.0, self.every / seconds)))
+        run = Run(state, history, took)
         self._put(key, run, checkpoint=False)
         return run
 
     def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
         if known := self.recalled(key):
             return known
-        before = self.spent
+        before, begun = self.spent, clock.now()
         numbers = self.inner.once(key, make)
-        kept = {"kind": "memo", "numbers": numbers, "cost": vars(self.spent - before)}
+        took = {"cost": vars(self.spent - before), "seconds": clock.now() - begun}
+        kept = {"kind": "memo", "numbers": numbers, **took}
         sealed.write_json(self._numbers(key), kept)
         self._shrink()
         return numbers
@@ -172,6 +176,7 @@ class MemoLab(Around):
             with contextlib.suppress(FileNotFoundError):
                 os.utime(path)
         self.ledger.add(Cost(**known["cost"]))
+        self.ledger.seconds += known["seconds"]
         return known["numbers"]
 
     def _numbers(self, key: Sequence[object]) -> Path:
@@ -202,7 +207,9 @@ class MemoLab(Around):
                 if not peek:
                     os.utime(path)
             curve = {name: tuple(points) for name, points in header["history"].items()}
-            return Run(State.from_arrays(arrays), History(**curve))
+            took = header.get("seconds")  # entries of old do not tell
+            seconds = math.nan if took is None else took
+            return Run(State.from_arrays(arrays), History(**curve), seconds)
         return None
 
     def _put(self, key: str, run: Run, checkpoint: bool) -> None:
@@ -210,7 +217,8 @@ class MemoLab(Around):
         checkpoints = folder.glob("*.checkpoint.safetensors")
         older = [path for path in checkpoints if int(path.name.split(".")[0]) <= step]
         suffix = ".checkpoint.safetensors" if checkpoint else ".safetensors"
-        header = {"kind": "memo", "history": vars(run.history)}
+        took = None if math.isnan(run.seconds) else run.seconds
+        header = {"kind": "memo", "history": vars(run.history), "seconds": took}
         sealed.write_arrays(folder / f"{step}{suffix}", run.state.arrays(), header)
         for path in older:
             if path.name != f"{step}{suffix}":

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ltx import feed
+from ltx.compiled import Compiled
 from ltx.dataset import Dataset, Split
 from ltx.feed import OnDevice
 from ltx.masking import MaskedModel
@@ -30,9 +31,8 @@ class Meter:
     ) -> None:
         self._objective = objective
         self._data, self._resident = data, resident
-        compiled = xla or None
-        self._evaluate = tf.function(self._evaluate_loop, jit_compile=compiled, autograph=False)
-        self._score = tf.function(self._score_batch, jit_compile=compiled, autograph=False)
+        self._evaluate = Compiled(self._evaluate_loop, xla)
+        self._score = Compiled(self._score_batch, xla)
         self._sensitivity = Sensitivity(masked, objective, data.image, xla)
 
     def evaluate(self, split: str) -> tuple[float, float]:

@@ -141,7 +141,11 @@ def lines(
     """A line for each curve, its intervals, and its name where it ends or, of many, below."""
     ends = []
     for curve in curves:
-        points = [(across(p), i) for p in curve.points if (i := up(p)).count]
+        points = [
+            (x, i)
+            for point in curve.points
+            if (i := up(point)).count and not math.isnan(x := across(point))
+        ]
         if not points:
             continue
         x, y, low, high = np.array([(a, i.mean, i.low, i.high) for a, i in points]).T

@@ -174,8 +174,8 @@ class Program:
 
         At most `window` steps; the tables are padded to it, so that nothing is compiled twice.
         """
-        report = self._segment(table, rates, start, seed, window)
-        self._guard(report, start + len(rates))
+        for report in self._segment(table, rates, start, seed, window):
+            self._guard(report, start + len(rates))
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
         """One step of one replica: gradients summed, then masked, clipped and applied."""

@@ -3,11 +3,13 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from ltx import took
 from ltx.identity import describe
 from ltx.instability import Instability
 from ltx.stability import TICKET, Stability
 from ltx.store import Store
 from ltx.study import Compared, Failure, Row, Study
+from ltx.took import Took
 from ltx.versions import versions
 
 
@@ -41,7 +43,7 @@ class Gap:
     at: str | None = None
 
 
-_APART = ("rows", "compared", "failures", "lost", "stability")
+_APART = ("rows", "compared", "failures", "lost", "stability", "took")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Record:
     """A study's provenance and its results so far.
 
     `finders` says of each label whether it is a control; `study` and `engine` are settings as
-    plain JSON data, `config` all of them as one gin file.
+    plain JSON data, `config` all of them as one gin file. `took` has the seconds of those trials
+    of which the store's log tells them, by their ids.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Record:
     compared: tuple[Compared, ...] = ()
     failures: tuple[Failure, ...] = ()
     lost: tuple[Lost, ...] = ()
+    took: Mapping[str, Took] = dataclasses.field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -174,6 +178,7 @@ class Record:
             compared=tuple(compared),
             failures=tuple(Failure(**failure) for failure in document.get("failures", [])),
             lost=tuple(lost),
+            took=took.read(store, trials.keys()),
         )
 
     def gaps(self) -> Iterator[Gap]:

@@ -45,7 +45,7 @@ class Report:
             seeds=record.seeds,
             controls=[name for name, control in record.finders.items() if control],
         )
-        self.curves = curve.curves(record.rows, list(record.finders))
+        self.curves = curve.curves(record.rows, list(record.finders), record.took)
         self.manifests = export.manifests(record, store)
         self.trials = export.trials(record)
         self.layers = export.layers(record, self.manifests)
@@ -82,6 +82,7 @@ class Report:
             strands=self.strands,
             uncompared=[line for line in self.stability if "missing" in line],
             missing=sum("missing" in line for line in self.trials),
+            untimed=sum(line.get("seconds", 0) is None for line in self.trials),
             style=Markup(style),
             script=Markup(script),
             digest=digest,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from ltx.compiled import Compiled
 from ltx.masking import MaskedModel
 from ltx.objective import Objective
 
@@ -26,10 +27,9 @@ class Sensitivity:
     ) -> None:
         self._masked, self._objective, self._image = masked, objective, image
         self._weights = [masked.weights[name] for name in masked.masks]
-        compiled = xla or None
-        self._gradient = tf.function(self._gradients, jit_compile=compiled, autograph=False)
-        self._product = tf.function(self._products, jit_compile=compiled, autograph=False)
-        self._flow = tf.function(self._flows, jit_compile=compiled, autograph=False)
+        self._gradient = Compiled(self._gradients, xla)
+        self._product = Compiled(self._products, xla)
+        self._flow = Compiled(self._flows, xla)
 
     def gradients(
         self, batches: Sequence[Batch], temperature: float = 1.0

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ltx import identity
+from ltx import identity, took
 from ltx.checks import check_count, check_number, check_type
 from ltx.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.finder import Finder
@@ -15,6 +15,7 @@ from ltx.stability import Stability
 from ltx.store import Store
 from ltx.task import Task
 from ltx.ticket import Ticket
+from ltx.took import Took
 from ltx.trial import Trial
 
 _log = logging.getLogger("ltx")
@@ -185,7 +186,7 @@ def run(
                 troubles: list[str] = []
                 at(place)
                 try:
-                    for ticket in finder.find(open_lab(task, seed, True)):
+                    for ticket in _found(finder, open_lab(task, seed, True)):
                         store.put_ticket(ticket, task, finder, label)
                         if lost := ticket.mask.empty():
                             _log.warning(
@@ -226,11 +227,25 @@ def _several(values: object) -> tuple:
     return tuple(values) if isinstance(values, list | tuple | range) else (values,)
 
 
+def _found(finder: Finder, lab: Lab) -> Iterator[Ticket]:
+    """The finder's tickets; all of its work between them counts among the lab's seconds."""
+    tickets = iter(finder.find(lab))
+    while True:
+        with lab.ledger.working():
+            ticket = next(tickets, None)
+        if ticket is None:
+            return
+        yield ticket
+
+
 def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
     key = Trial.key(lab, ticket)
     known = store.trial(key)
     if known is None:
+        before = lab.seconds
         known = Trial.of(lab, ticket)
+        # First the seconds: a trial that is there is not measured again.
+        took.tell(store, key, Took(ticket.seconds, lab.seconds - before))
         store.put_trial(known)
     return known
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 
 from ltx import identity
 from ltx.cost import Cost
@@ -19,7 +20,8 @@ class Ticket:
     `level` counts the rounds of pruning behind it. `recipe` is the training it wants where that
     is not its task's. `parent` is the id of the ticket it was made from. `note` is free text, JSON
     values by name, that a finder wants kept. The id covers what a training would see, and the
-    parent; cost and note are kept beside it.
+    parent; cost and note are kept beside it. `seconds`, what finding took, are not compared and
+    not kept with the ticket: one that is read from a store has NaN.
     """
 
     mask: Mask
@@ -31,6 +33,7 @@ class Ticket:
     recipe: Recipe | None = None
     parent: str | None = None
     note: dict[str, object] = dataclasses.field(default_factory=dict)
+    seconds: float = dataclasses.field(default=math.nan, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -56,6 +59,7 @@ class Ticket:
             recipe=recipe,
             parent=parent.id if parent else None,
             note=note,
+            seconds=lab.seconds,
         )
 
     def child(self, lab: Lab, mask: Mask, **changes: object) -> "Ticket":

@@ -72,7 +72,9 @@ class Transfer(ltx.Finder):
         if self.store:
             for ticket in self._stored(lab):
                 made = self._carry(lab, ticket, ticket.state)
-                yield dataclasses.replace(made, cost=made.cost + ticket.cost)
+                yield dataclasses.replace(
+                    made, cost=made.cost + ticket.cost, seconds=made.seconds + ticket.seconds
+                )
             return
         source = self._lab(lab)
         first = source.init()

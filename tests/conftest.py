@@ -8,8 +8,9 @@ import hypothesis
 import pytest
 from browser import chromium  # noqa: F401
 from data_sets import debian, fashion_mnist, no_network, own, shared  # noqa: F401
+from hands import Hands, SlowLab
 
-from ltx import Lab, Task
+from ltx import Lab, Task, clock
 from ltx.paired import holm
 from ltx.testing import RECIPE, FakeLab
 
@@ -34,6 +35,15 @@ def fake_lab(seed: int = 0, *, sealed: bool = True) -> Lab:
 def make_lab(request: pytest.FixtureRequest) -> Callable[..., Lab]:
     """Makes a lab of 60 steps, evaluated every 10, for a seed."""
     return {"fake": fake_lab, "keras": keras_lab}[request.param]
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    """The hands of ltx's clock, which stand still until they are moved."""
+    made = Hands()
+    monkeypatch.setattr(clock, "time", made)
+    monkeypatch.setattr(SlowLab, "hands", made, raising=False)
+    return made
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from ltx_plugins.oneshot import SNIP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import Transfer
 
-from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial, study
+from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial, study, took
 from ltx.record import Record
 from ltx.stability import Stability
 from ltx.study import Compared, Failure, Row, Study
 from ltx.testing import RECIPE, FakeLab
+from ltx.took import Took
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
 OTHER = dataclasses.replace(TASK, data="other")
@@ -87,6 +88,7 @@ def large(path: Path, tasks: int = 4, labels: int = 5, seeds: int = 10, levels: 
                     store.put_ticket(ticket, task, finder, label)
                     trial = _trial(ticket, rng)
                     store.put_trial(trial)
+                    took.tell(store, trial.id, Took(60.0 * ticket.level, 60.0))
                     rows.append(Row(name, label, finder.control, seed, trial))
     record = dataclasses.replace(record, rows=tuple(rows), finished=True)
     store.put_study(record.id, record.document())

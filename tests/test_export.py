@@ -11,6 +11,7 @@ import studied
 from ltx import Store, export, verdict
 from ltx.record import Record
 from ltx.study import Failure
+from ltx.took import Took
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,17 @@ def test_every_trial_is_a_line_and_every_gap_one_without_numbers(record: Record)
     assert [line["trial"] for line in whole] == [row.trial.id for row in rows]
     assert len(gone) == len(record.rows) - len(rows) == 8
     assert all("test_accuracy" not in line for line in gone)
+
+
+def test_seconds_are_there_where_they_are_known(record: Record) -> None:
+    lines = export.trials(record)
+    assert all(0 <= line["found_seconds"] < line["seconds"] for line in lines)  # type: ignore
+    first = record.rows[0].trial.id
+    unknown = {**record.took, first: Took(float("nan"), 1.0)}
+    line = export.trials(dataclasses.replace(record, took=unknown))[0]
+    assert line["seconds"] is line["found_seconds"] is None
+    lines = export.trials(dataclasses.replace(record, took={}))
+    assert all(line["seconds"] is None for line in lines)
 
 
 def test_layers_add_up_to_the_tickets_density(record: Record, store: Store) -> None:

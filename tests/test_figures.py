@@ -33,13 +33,34 @@ def lines_of(plot: Any, label: int = 0) -> np.ndarray:
 
 def test_the_lines_go_through_the_points() -> None:
     one = curve()
-    steps, flops = figures.costs("task", [one])
+    steps, flops = figures.costs("task", [one])  # of no point the seconds are known
     assert lines_of(steps).tolist() == [[1, 1], [10, 0.5], [100, 0.1]]
     assert lines_of(flops).tolist() == [[1e6, 1], [5e5, 0.5], [1e5, 0.1]]
     assert lines_of(figures.accuracies("task", [one])).tolist() == [[1, 1], [0.5, 0.5], [0.1, 0.1]]
     stop = figures.early_stops("task", [one])
     assert stop is not None
     assert lines_of(stop).tolist() == [[1, 10], [0.5, 10], [0.1, 10]]
+
+
+def test_seconds_are_drawn_where_they_are_known() -> None:
+    one = curve()
+    timed = tuple(
+        dataclasses.replace(point, seconds=seconds)
+        for point, seconds in zip(one.points, (30.0, NAN, 7200.0), strict=True)
+    )
+    known, unknown = dataclasses.replace(one, points=timed), curve("old", 1)
+    assert len(figures.costs("task", [unknown])) == 2
+    seconds = figures.costs("task", [known, unknown])[2]
+    assert (seconds.name, seconds.title) == (
+        "cost-seconds-task",
+        "task: accuracy against cost in seconds",
+    )
+    assert lines_of(seconds).tolist() == [[30, 1], [7200, 0.1]]
+    assert len(seconds.figure.axes[0].lines) == 1
+    marks = [t.get_text() for t in seconds.figure.axes[0].get_xticklabels()]
+    assert {"1 min", "10 min", "1 h"} <= set(marks)
+    assert "imp reaches 100.0% at density 100.0% for 30 s" in seconds.text
+    assert "old reaches 100.0% at density 100.0% for an unknown cost" in seconds.text
 
 
 def test_bands_are_the_intervals() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -185,6 +186,32 @@ def test_the_ledger_counts_steps_examples_and_flops(make_lab: MakeLab) -> None:
     }
     lab.gradients(lab.init(), lab.dense(), 3)
     assert (lab.spent.steps, lab.spent.flops) == (13, 6 * 200 * mask.kept + 6 * 60 * size)
+
+
+def test_seconds_are_those_of_work(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    assert lab.seconds == 0
+    begun = time.perf_counter()
+    run = lab.train(lab.init(), lab.dense(), "10it")
+    assert 0 < run.seconds <= lab.seconds <= time.perf_counter() - begun
+    told = [lab.seconds]
+    lab.gradients(run.state, lab.dense())
+    told.append(lab.seconds)
+    lab.hessian_gradient(run.state, lab.dense())
+    told.append(lab.seconds)
+    lab.synaptic_flow(run.state, lab.dense())
+    told.append(lab.seconds)
+    lab.scheduled_mask(run.state, lab.dense(), PolynomialDecay(0.5, 0, 20, 5))
+    told.append(lab.seconds)
+    lab.train_mask(run.state, lab.dense(), EdgePopup(0.5), "20it")
+    told.append(lab.seconds)
+    sibling = lab.on(corrupt="random_labels")
+    lab.evaluate(run.state, lab.dense())
+    assert lab.seconds == told[-1]
+    sibling.train(run.state, lab.dense(), "20it")
+    assert lab.seconds == sibling.seconds
+    told.append(lab.seconds)
+    assert told == sorted(set(told))
 
 
 def test_gradients_that_pruned_weights_get_as_well_are_charged(make_lab: MakeLab) -> None:

@@ -1,6 +1,7 @@
 """Memo: nothing is trained twice, and what was interrupted or damaged ends in the same bytes."""
 
 import dataclasses
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hands import Hands, SlowLab
 from ltx_plugins.early_rewind import EarlyRewind
 
 from ltx import (
@@ -32,9 +34,11 @@ from ltx import (
     copies,
     memo,
     plan,
+    sealed,
     study,
 )
 from ltx.memo import MemoLab, Training
+from ltx.run import timed
 from ltx.study import Study
 from ltx.testing import RECIPE, FakeLab
 
@@ -340,6 +344,83 @@ def test_the_least_recently_used_goes_when_the_memo_is_full(store: Store) -> Non
         inner, lab = pair(store, seed=seed)
         train(lab)
         assert (inner.calls == []) == kept
+
+
+class Killed(SlowLab):
+    """Is interrupted before `stop_at`, when it has worked for a while in vain."""
+
+    stop_at = 10**9
+
+    @timed
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        if stop > self.stop_at:
+            self.hands.move(1000)
+            raise KeyboardInterrupt
+        return super()._train(state, mask, stop, stream)
+
+
+def slow(store: Store) -> MemoLab:
+    return MemoLab(Killed(), store)
+
+
+def test_seconds_are_those_of_the_work_when_it_was_done(store: Store, hands: Hands) -> None:
+    first, second, third = slow(store), slow(store), slow(store)
+    assert train(first).seconds == first.seconds == 60
+    hands.pace = 1000
+    assert train(second).seconds == second.seconds == 60
+    # A longer training took what the shorter did whose end it starts from, and the rest.
+    (path,) = (store.path / "memo").rglob("*.safetensors")
+    path.unlink()
+    hands.pace = 1
+    train(third, "20it")
+    hands.pace = 2
+    assert train(third).seconds == 20 + 2 * 40
+    assert third.seconds == 20 + 20 + 2 * 40
+
+
+def test_learning_a_mask_is_remembered_with_its_seconds(store: Store, hands: Hands) -> None:
+    first, second = slow(store), slow(store)
+    for lab in (first, second):
+        assert lab.train_mask(lab.init(), lab.dense(), EdgePopup(0.3)).seconds == 0
+    assert first.seconds == second.seconds == 0
+
+
+@pytest.mark.usefixtures("impatient")
+def test_seconds_add_up_over_interruptions(
+    store: Store, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stop, pace in ((20, 1.0), (45, 10.0)):
+        hands.pace = pace
+        monkeypatch.setattr(Killed, "stop_at", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(slow(store))
+    monkeypatch.setattr(Killed, "stop_at", 10**9)
+    reached = max(int(name.split(".")[0]) for name in entries(store))
+    hands.pace = 100.0
+    assert train(slow(store)).seconds == 20 + 10 * (reached - 20) + 100 * (60 - reached)
+
+
+def test_what_the_memo_forgot_takes_what_it_takes_again(store: Store, hands: Hands) -> None:
+    lab = MemoLab(SlowLab(), store, limit=1)
+    assert train(lab).seconds == 60
+    assert entries(store) == []
+    hands.pace = 3
+    assert train(lab).seconds == 180
+    assert lab.seconds == 240
+
+
+def test_entries_that_do_not_tell_leave_seconds_unknown(store: Store, hands: Hands) -> None:
+    train(slow(store), "20it")
+    (path,) = (store.path / "memo").rglob("*.safetensors")
+    arrays, header = sealed.read_arrays(path)
+    del header["seconds"]
+    sealed.write_arrays(path, arrays, header)
+    for _ in range(2):  # once trained on from there, once remembered
+        lab = slow(store)
+        run = train(lab)
+        assert run == plain()
+        assert math.isnan(run.seconds)
+        assert math.isnan(lab.seconds)
 
 
 def test_the_whole_memo_may_be_deleted(store: Store) -> None:

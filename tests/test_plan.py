@@ -1,6 +1,7 @@
 """Plan: what it foresees is what a run then trains, and nothing is written on the way."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from ltx import Finder, Mask, Metrics, State, Store, Task, plan, study
 from ltx.lab import Lab
 from ltx.memo import MemoLab
 from ltx.plan import Pace
+from ltx.plan_lab import Book, Cell, PlanLab
 from ltx.study import Study
 from ltx.testing import RECIPE, FakeLab
 
@@ -98,7 +100,7 @@ def store(tmp_path: Path) -> Store:
 def test_a_plans_lab_shows_what_the_lab_it_wraps_is() -> None:
     facts = {name for name, value in vars(Lab).items() if isinstance(value, property)}
     own = {name for name in facts if getattr(plan.PlanLab, name) is not getattr(Lab, name)}
-    assert facts - {"spent"} <= own
+    assert facts - {"spent", "seconds"} <= own
 
 
 @pytest.mark.parametrize("label", FIXED)
@@ -289,3 +291,14 @@ def test_on_keras_the_steps_foreseen_are_the_steps_trained(store: Store) -> None
             assert steps_taken == most[label].cost.steps
     after = plan.cells(made, open_lab, store)
     assert [(cell.error, cell.cost.steps) for cell in after] == [("", 0)] * len(finders)
+
+
+def test_nobody_knows_the_seconds_of_what_is_made_up(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    inner = MemoLab(FakeLab(TASK), store)
+    known = inner.train(inner.init(), inner.dense(), "20it")
+    lab = PlanLab(MemoLab(FakeLab(TASK), store), Book(store, False, {}), Cell("t", "f", 0), [True])
+    assert lab.train(lab.init(), lab.dense(), "20it").seconds == known.seconds
+    assert lab.seconds > 0
+    assert math.isnan(lab.train(lab.init(), lab.dense()).seconds)
+    assert math.isnan(lab.seconds)

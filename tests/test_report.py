@@ -66,7 +66,7 @@ def test_a_browser_draws_every_plot_and_complains_of_nothing(
         " e.querySelectorAll('path, use, image').length]})"
     )
     plots = Report(Record.read(store), store).plots
-    assert len(sizes) == sum(map(len, plots.values())) == 2 * (2 + 1 + 1 + 4) + 1
+    assert len(sizes) == sum(map(len, plots.values())) == 2 * (3 + 1 + 1 + 4) + 1
     for wide, high, right, marks in sizes:
         assert wide > 250
         assert high > 60
@@ -185,9 +185,31 @@ def test_what_is_missing_is_shown_as_missing_and_never_as_zero(
     buttons = chromium.find_elements("css selector", "#all-trials th button")
     for _ in range(2):  # up and down
         chromium.execute_script("arguments[0].click()", buttons[5])
-        assert column(chromium, 5)[-9:] == ["-"] * 9
+        assert column(chromium, 5)[-9:] == column(chromium, 10)[-9:] == ["-"] * 9
     assert "stopped early" in " ".join(texts(chromium, "#verdicts")).lower()
     assert chromium.get_log("browser") == []
+
+
+def test_seconds_whose_log_is_gone_are_missing(tmp_path: Path) -> None:
+    store = studied.tiny(tmp_path / "store")
+    path, log = tmp_path / "page.html", store.path / "log.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if '"timed"' not in line]
+    timed = [line for line in lines if '"timed"' in line]
+    assert len(timed) == 2
+    for known, words in (
+        (timed, "building models and compiling them are left out.</p>"),
+        (timed[:1], "Of 1 trial they are not known"),
+        ([], "There is no plot of seconds"),
+    ):
+        log.write_text("".join([*kept, *known]))
+        report.write(store, path)
+        text = path.read_text()
+        assert words in text
+        assert ("accuracy against cost in seconds" in text) == bool(known)
+        rows = re.findall(r"<tr>(<td>fake/fake.*?)</tr>", text)
+        cells = [re.findall(r"<td>(.*?)</td>", row)[10] for row in rows]
+        assert sum(cell == "-" for cell in cells) == 2 - len(known)
 
 
 @pytest.mark.slow

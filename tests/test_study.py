@@ -2,15 +2,19 @@
 
 import dataclasses
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hands import Hands, SlowLab
+from ltx_plugins.early_bird import EarlyBird
 from ltx_plugins.imp import IMP
+from ltx_plugins.oneshot import SNIP
 from ltx_plugins.random_reinit import RandomReinit
 
-from ltx import Finder, Lab, Mask, Store, Task, Ticket, UsageError, study
+from ltx import Finder, Lab, Mask, Store, Task, Ticket, UsageError, study, took
 from ltx.errors import DivergedError, StoreFullError
 from ltx.memo import MemoLab
 from ltx.study import Failure, Place, Row, Study
@@ -125,6 +129,106 @@ def test_a_finished_study_runs_again_without_training(store: Store) -> None:
     for path in (store.path / "memo").rglob("*.safetensors"):
         path.touch()
     assert trained(store) == before
+
+
+def timed(
+    made: Study, store: Store, lab: type[FakeLab] = SlowLab
+) -> tuple[list[Row], dict[str, took.Took]]:
+    """The trials of a study on such labs, and what the log tells of their seconds."""
+    results = study.run(made, lambda t, s, sealed: MemoLab(lab(t, s, sealed=sealed), store), store)
+    rows = [result for result in results if isinstance(result, Row)]
+    return rows, took.read(store, {row.trial.id for row in rows})
+
+
+SLOW = Study(
+    {"imp": IMP(levels=2), "snip": SNIP(), "reinit": RandomReinit(of=IMP(levels=2))},
+    tasks=(TASK,),
+    seeds=1,
+)
+
+
+def test_seconds_count_finding_and_training(store: Store, hands: Hands) -> None:
+    rows, seconds = timed(SLOW, store)
+    told = [
+        (row.finder, seconds[row.trial.id].found, seconds[row.trial.id].trained) for row in rows
+    ]
+    assert told == [
+        ("imp", 0, 60),
+        ("imp", 60, 60),
+        ("imp", 120, 60),
+        ("snip", 0, 60),
+        ("snip", 5, 60),
+        ("reinit", 0, 60),
+        ("reinit", 60, 60),
+        ("reinit", 120, 60),
+    ]
+
+
+def test_a_second_run_tells_the_same_seconds_and_moves_no_byte(store: Store, hands: Hands) -> None:
+    def contents() -> dict[str, bytes]:
+        kinds = ("tickets", "found", "states", "trials")
+        return {p.name: p.read_bytes() for kind in kinds for p in (store.path / kind).iterdir()}
+
+    first, before = timed(SLOW, store), contents()
+    hands.pace = 7.0
+    assert timed(SLOW, store) == first
+    assert contents() == before
+    # Another clock, from nothing: the seconds are its own, the bytes are the same.
+    for kind in ("memo", "tickets", "found", "states", "trials"):
+        for path in (store.path / kind).rglob("*.*"):
+            path.unlink()
+    rows, seconds = timed(SLOW, store)
+    assert rows == first[0]
+    assert contents() == before
+    assert seconds[rows[2].trial.id] == took.Took(7 * 120, 7 * 60)
+
+
+def test_what_is_found_from_the_memo_took_what_it_took(store: Store, hands: Hands) -> None:
+    timed(dataclasses.replace(SLOW, finders={"imp": IMP(levels=2)}), store)
+    hands.pace = 1000.0
+    rows, seconds = timed(dataclasses.replace(SLOW, finders={"longer": IMP(levels=3)}), store)
+    assert seconds[rows[2].trial.id] == took.Took(120, 60)
+    assert seconds[rows[3].trial.id] == took.Took(180, 60_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ponders(Finder):
+    """Does work of its own, before and after its first ticket."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        SlowLab.hands.move(3)
+        dense = Ticket.of(lab, lab.dense(), lab.init())
+        yield dense
+        SlowLab.hands.move(4)
+        scores = {name: lab.rng(name).random(ones.shape) for name, ones in lab.dense().items()}
+        yield dense.child(lab, Mask({name: score < 0.5 for name, score in scores.items()}))
+
+
+def test_a_finders_own_work_counts_and_the_trials_between_do_not(
+    store: Store, hands: Hands
+) -> None:
+    rows, seconds = timed(dataclasses.replace(SLOW, finders={"ponders": Ponders()}), store)
+    assert [seconds[row.trial.id].found for row in rows] == [3, 7]
+
+
+def test_a_ticket_that_waits_for_others_took_no_longer(store: Store, hands: Hands) -> None:
+    made = EarlyBird(densities=(0.9, 0.1), every="2it", window=2, threshold=0.9)
+    rows, seconds = timed(dataclasses.replace(SLOW, finders={"early": made}), store)
+    for row in rows:
+        assert seconds[row.trial.id].found == row.trial.found_for.steps
+
+
+class Forgets(SlowLab):
+    """Does not tell how long it trained."""
+
+    def _train(self, *asked: Any) -> Any:
+        return dataclasses.replace(super()._train(*asked), seconds=math.nan)
+
+
+def test_seconds_that_are_not_known_are_not_told(store: Store, hands: Hands) -> None:
+    rows, seconds = timed(SLOW, store, Forgets)
+    assert [math.isnan(seconds[row.trial.id].found) for row in rows[:3]] == [False, True, True]
+    assert all(math.isnan(seconds[row.trial.id].total) for row in rows)
 
 
 def test_trials_do_not_depend_on_the_memo(store: Store, tmp_path: Path) -> None:

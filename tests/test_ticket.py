@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hands import Hands, SlowLab
 
 from ltx import Cost, Mask, Pruning, Recipe, Ticket, UsageError
 from ltx.testing import FakeLab
@@ -41,9 +42,11 @@ def test_the_id_covers_what_a_training_would_see() -> None:
     }
     made = [dataclasses.replace(ticket, **{name: value}) for name, value in changes.items()]  # type: ignore[arg-type]
     assert len({t.id for t in [ticket, *made]}) == len(made) + 1
-    aside = dataclasses.replace(ticket, cost=Cost(steps=1), note={"a": 1})
+    aside = dataclasses.replace(ticket, cost=Cost(steps=1), note={"a": 1}, seconds=1.0)
     assert aside.id == ticket.id
-    assert set(changes) | {"cost", "note"} == {f.name for f in dataclasses.fields(Ticket)}
+    assert set(changes) | {"cost", "note", "seconds"} == {
+        f.name for f in dataclasses.fields(Ticket)
+    }
 
 
 def test_a_child_is_one_level_down_with_the_same_state() -> None:
@@ -75,6 +78,21 @@ def test_a_mask_that_does_not_fit_the_lab_is_refused() -> None:
     lab = FakeLab()
     with pytest.raises(UsageError, match="mask"):
         Ticket.of(lab, Mask({"hidden/kernel": np.ones((16, 12))}), lab.init())
+
+
+def test_seconds_are_the_labs_and_make_no_difference(hands: Hands) -> None:
+    lab = SlowLab()
+    state = lab.train(lab.init(), lab.dense(), "10it").state
+    ticket = Ticket.of(lab, lab.dense(), state)
+    assert ticket.seconds == lab.seconds == 10
+    hands.move(5)
+    lab.train(state, lab.dense(), "30it")
+    child = ticket.child(lab, sparser(lab, ticket))
+    assert (ticket.seconds, child.seconds) == (10, 30)
+    other = dataclasses.replace(ticket, seconds=99.0)
+    assert other == ticket
+    assert other.id == ticket.id
+    assert repr(other) == repr(ticket)
 
 
 def test_notes_are_kept_by_name() -> None:

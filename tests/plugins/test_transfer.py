@@ -1,6 +1,7 @@
 """Transfer: what is carried over, what is drawn anew, and what does not fit."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,13 @@ def test_a_transferred_ticket_costs_what_it_cost_on_the_source() -> None:
     for ticket, made in carried():
         assert made.cost == ticket.cost
         assert made.cost.steps > 0
+
+
+def test_seconds_of_finding_are_not_kept_with_a_stored_ticket(tmp_path: Path) -> None:
+    assert all(made.seconds > 0 for _, made in carried())
+    fill(tmp_path / "store")
+    stored = Transfer(store=str(tmp_path / "store"), source="source")
+    assert all(math.isnan(ticket.seconds) for ticket in stored.find(target()))
 
 
 def test_trainings_of_a_study_on_the_source_are_not_done_again(tmp_path: Path) -> None:

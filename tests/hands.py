@@ -1,0 +1,36 @@
+"""Hands: a clock that goes only when a test moves it, and a lab whose every step takes a second."""
+
+from typing import Any
+
+from ltx import Mask, Run, State
+from ltx.run import timed
+from ltx.testing import FakeLab
+
+
+class Hands:
+    """Stands for the module `time`, of which ltx.clock uses one function."""
+
+    def __init__(self) -> None:
+        self.at = 100.0
+        self.pace = 1.0  # seconds that a step takes
+
+    def perf_counter(self) -> float:
+        return self.at
+
+    def move(self, seconds: float) -> None:
+        self.at += seconds
+
+
+class SlowLab(FakeLab):
+    """Takes the hands' pace for every step of training."""
+
+    hands: Hands
+
+    @timed
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        self.hands.move(self.hands.pace * (stop - state.step))
+        return super()._train(state, mask, stop, stream)
+
+    def _gradients(self, *asked: Any) -> Any:
+        self.hands.move(5.0)
+        return super()._gradients(*asked)
