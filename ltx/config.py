@@ -15,6 +15,7 @@ from gin import config_parser
 from ltx import registry
 from ltx.engine import Engine
 from ltx.errors import LtxError, UsageError, unknown
+from ltx.grid import Grid
 from ltx.learned import METHODS
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
@@ -26,7 +27,18 @@ from ltx.task import Task
 
 _SCORES = (Magnitude, Criterion, Snip, Grasp, Synflow, BatchNormScale, Random)
 _STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
-_CORE = (Study, Task, Recipe, Engine, Pruning, PolynomialDecay, *_STRUCTURES, *_SCORES, *METHODS)
+_CORE = (
+    Study,
+    Grid,
+    Task,
+    Recipe,
+    Engine,
+    Pruning,
+    PolynomialDecay,
+    *_STRUCTURES,
+    *_SCORES,
+    *METHODS,
+)
 CORE = {cls.__name__: cls for cls in _CORE}
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)

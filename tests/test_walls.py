@@ -44,6 +44,7 @@ ORDER = [
     "ticket",
     "control",
     "finder",
+    "grid",
     "trial",
     "bench",
     "aim",
