@@ -42,7 +42,7 @@ class Grid:
         sides = [_worded(name, values) for name, values in self.settings.items()]
         cells: dict[str, Finder] = {}
         for chosen in itertools.product(*sides):
-            words = " ".join(word for word, _ in chosen)
+            words = " ".join(word for word, _ in chosen if word)
             if words in cells:
                 raise UsageError(
                     f"Grid.settings: two finders would be labelled {words!r}; give each value a"

@@ -71,7 +71,8 @@ def run(
                     save()
         except BudgetError as error:
             ended = error
-    from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
+    # They need SciPy's statistics, for which no training shall wait.
+    from ltx import summary, transfers
 
     planned = asked.study
     summary.show(
@@ -82,6 +83,8 @@ def run(
         seeds=planned.seeds,
         controls=[label for label, finder in planned.finders.items() if finder.control],
     )
+    carried = transfers.carried(dataclasses.replace(record, rows=tuple(rows)), store)
+    summary.show_transfers(table.console(), carried)
     if ended:
         raise ended
     return 1 if failures else 0

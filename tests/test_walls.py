@@ -63,6 +63,7 @@ ORDER = [
     "plan",
     "pace",
     "verdict",
+    "transfers",
     "table",
     "outlook",
     "status",
