@@ -14,9 +14,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from ltx import curve, export, figures, plot, verdict
+from ltx import curve, export, figures, plot, transfers, verdict
 from ltx.errors import UsageError
-from ltx.figures import Carried
 from ltx.paired import MOST, Interval
 from ltx.plot import Plot
 from ltx.record import Record
@@ -49,6 +48,7 @@ class Report:
         self.manifests = export.manifests(record, store)
         self.trials = export.trials(record)
         self.layers = export.layers(record, self.manifests)
+        self.carried = transfers.carried(record, store)
         self.plots = dict(self._plots())
 
     def page(self) -> str:
@@ -75,6 +75,8 @@ class Report:
             counts=self._counts(),
             plots=self.plots,
             key=self._key(),
+            carried=self.carried,
+            carried_sentence=transfers.sentence(self.carried) if self.carried else "",
             trials=self.trials,
             missing=sum("missing" in line for line in self.trials),
             style=Markup(style),
@@ -89,6 +91,7 @@ class Report:
             "levels": (export.levels(self.levels), export.LEVELS),
             "comparisons": (export.comparisons(self.levels), export.COMPARISONS),
             "layers": (self.layers, export.LAYERS),
+            "transfers": (export.transfers(self.carried), export.TRANSFERS),
         }
         return [p for name, table in tables.items() for p in export.write(folder, name, *table)]
 
@@ -136,8 +139,7 @@ class Report:
         stops = [figures.early_stops(task, own) for task, own in by_task.items()]
         yield "early stop", [p for p in stops if p]
         yield "layers", self._layer_plots()
-        carried = figures.transfers(self._carried())
-        yield "sources and targets", [carried] if carried else []
+        yield "sources and targets", figures.transferred(self.carried)
 
     def _layer_plots(self) -> list[Plot]:
         cells: dict[tuple[str, str], list] = {}
@@ -145,21 +147,6 @@ class Report:
             if not line["control"]:
                 cells.setdefault((str(line["task"]), str(line["finder"])), []).append(line)
         return [figures.layers(*place, lines) for place, lines in cells.items()]
-
-    def _carried(self) -> list[Carried]:
-        sources: dict[tuple[str, str], str] = {}
-        for row in self.record.rows:
-            note = self.manifests.get(row.trial.ticket, {}).get("note", {})
-            sources[row.task, row.finder] = str(note.get("source", ""))
-        return [
-            Carried(
-                found[0].task,
-                found[0].finder,
-                sources[found[0].task, found[0].finder],
-                tuple(found),
-            )
-            for _, found, _ in self._groups()
-        ]
 
 
 def write(
