@@ -11,7 +11,7 @@ from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import CARRY, HEADS, Transfer
 
-from ltx import ControlError, Mask, Pruning, State, Store, Task, Ticket, UsageError, identity
+from ltx import ControlError, Lab, Mask, Pruning, State, Store, Task, Ticket, UsageError, identity
 from ltx.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
 
@@ -185,6 +185,41 @@ def test_trainings_of_a_study_on_the_source_are_not_done_again(tmp_path: Path) -
     lab = MemoLab(FakeLab(dataclasses.replace(plain, data="target")), store)
     assert len(list(Transfer(of=INNER, source="source").find(lab))) == 3
     assert steps_trained() == before > 0
+
+
+@pytest.mark.slow
+def test_halves_of_digits_carry_to_one_another_on_keras() -> None:
+    from ltx.keras_lab import KerasLab
+
+    recipe = dataclasses.replace(RECIPE, length="4it", learning_rate=0.05)
+    low, high = (
+        Task(data="digits", model="convnet", recipe=recipe, classes=tuple(range(n, n + 5)))
+        for n in (0, 5)
+    )
+    inner = EarlyRewind(levels=1, rewind="2it")
+    lab, found = KerasLab(high, 0), list(inner.find(KerasLab(low, 0)))
+    for carry in CARRY:
+        finder = Transfer(of=inner, source=low, carry=carry)
+        finder.check(lab)
+        for ticket, made in zip(found, finder.find(lab), strict=True):
+            check_carried(lab, ticket, made, carry)
+
+
+def check_carried(lab: Lab, ticket: Ticket, made: Ticket, carry: str) -> None:
+    moved = carry in ("rewind", "shuffled")
+    assert made.parent == ticket.id
+    for name, keep in made.mask.items():
+        if name in lab.head:
+            assert keep.all()
+            continue
+        old, new = ticket.state.weights[name], made.state.weights[name]
+        assert (keep == ticket.mask[name]).all() == (carry != "shuffled" or not ticket.level)
+        assert (new == old).all() == moved
+        assert (np.signbit(new) == np.signbit(old)).all() == (moved or carry == "sign")
+    for name, array in made.state.statistics.items():
+        assert (array == ticket.state.statistics[name]).all() == moved
+    assert made.state.statistics
+    assert lab.train(made.state, made.mask, "1it").state.step == 1
 
 
 # From a store
