@@ -83,7 +83,7 @@ def test_every_study_runs(line, tmp_path, fashion_mnist):
 @pytest.mark.parametrize("line", commands("ltx explain"))
 def test_every_study_is_explained(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main([*shlex.split(line)[1:], *TINY]) == 0
+    assert main([*shlex.split(line)[1:], *TINY, *fewer(line)]) == 0
     assert capsys.readouterr().out.splitlines()[0].split()[:2] == ["task", "finder"]
     assert not list(tmp_path.iterdir())
 
