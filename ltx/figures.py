@@ -103,7 +103,9 @@ def transferred(found: Sequence[Carried]) -> list[Plot]:
         sources = dict.fromkeys(one.source for one in cells if ways[one.finder] == way)
         heading = f"{way}: points above native, level {level}"
         look = (norm, "PuOr", "points")
-        made.append(_map(("transfer", way), heading, values, list(sources), tasks, look, "{:+.1f}"))
+        made.append(
+            _map(("transfers", way), heading, values, list(sources), tasks, look, "{:+.1f}")
+        )
     return made
 
 
@@ -119,7 +121,7 @@ def _natives(cells: Sequence[Carried], tasks: Sequence[str], level: int) -> Plot
     low, high = min(values.values(), default=0), max(values.values(), default=0)
     look = (Normalize(low - 0.1, high + 0.1), "cividis", "percent")
     heading = f"native: test accuracy, level {level}"
-    return _map(("transfer", "native"), heading, values, rows, tasks, look, "{:.1f}")
+    return _map(("transfers", "native"), heading, values, rows, tasks, look, "{:.1f}")
 
 
 def _map(
