@@ -15,6 +15,7 @@ from gin import config_parser
 from ltx import registry
 from ltx.engine import Engine
 from ltx.errors import LtxError, UsageError, unknown
+from ltx.grid import Grid
 from ltx.learned import METHODS
 from ltx.pruning import Pruning
 from ltx.recipe import Recipe
@@ -29,6 +30,7 @@ _SCORES = (Magnitude, Criterion, Snip, Grasp, Synflow, BatchNormScale, Random)
 _STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
 _CORE = (
     Study,
+    Grid,
     Task,
     Recipe,
     Engine,

@@ -16,6 +16,7 @@ from ltx.paired import Interval
 from ltx.record import Record
 from ltx.store import Store
 from ltx.took import Took
+from ltx.transfers import Carried
 from ltx.verdict import Level
 
 Lines = list[dict[str, object]]
@@ -200,6 +201,52 @@ def comparisons(found: Iterable[Level]) -> Lines:
         }
         for level in found
         for control, accuracy in level.controls.items()
+    ]
+
+
+TRANSFERS = {
+    **{"task": _TEXT, "finder": _TEXT, "source": _TEXT, "carry": _TEXT, "level": _COUNT},
+    **{"density": _NUMBER, "seeds": _COUNT},
+    **{f"accuracy{end}": _NUMBER for end in ("", "_low", "_high")},
+    "native": _TEXT,
+    **{
+        f"{what}{end}": _NUMBER
+        for what in ("native_accuracy", "dense_accuracy", "gap")
+        for end in ("", "_low", "_high")
+    },
+    **{"word": _TEXT, "reason": _TEXT, "p": _NUMBER, "more_seeds": _NUMBER},
+    **{"missing_seeds": _COUNT, "margin": _NUMBER},
+}
+
+
+def transfers(found: Iterable[Carried]) -> Lines:
+    """A line for each level of what each finder carried to each task.
+
+    `gap` is its accuracy less that of the `native` finder, paired by seed, with an interval as
+    corrected as `p` is.
+    """
+    return [
+        {
+            "task": one.task,
+            "finder": one.finder,
+            "source": one.source,
+            "carry": one.carry,
+            "level": one.level,
+            "density": one.density,
+            "seeds": one.seeds,
+            **_ends("accuracy", one.accuracy),
+            "native": one.native or None,
+            **_ends("native_accuracy", one.native_accuracy),
+            **_ends("dense_accuracy", one.dense_accuracy),
+            **_ends("gap", one.gap),
+            "word": one.word,
+            "reason": one.reason,
+            "p": one.p.get(one.word, min(one.p.values())),
+            "more_seeds": None if math.isnan(one.more_seeds) else one.more_seeds,
+            "missing_seeds": len(one.missing),
+            "margin": one.margin,
+        }
+        for one in found
     ]
 
 

@@ -1,18 +1,17 @@
 """Figures: what a study found, one small plot each, for page and paper."""
 
-import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib import ticker
-from matplotlib.colors import LogNorm, TwoSlopeNorm
+from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
 
-from ltx import plot, time_axis
+from ltx import plot, time_axis, transfers
 from ltx.curve import Curve, Point
 from ltx.plot import Plot
-from ltx.verdict import Level
+from ltx.transfers import Carried
 
 
 def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
@@ -93,50 +92,71 @@ def layers(task: str, finder: str, lines: Sequence[Mapping]) -> Plot:
     return Plot(plot.file_name("layers", task, finder), f"{finder} on {task}: layers", text, figure)
 
 
-ALIKE = 0.25  # of a density, by which cells of one map may differ
+def transferred(found: Sequence[Carried]) -> list[Plot]:
+    """Maps of sources and targets: native accuracies, then the gap to them, one map a carry.
+
+    All at the last level that everything carried reached; none of one source and target only.
+    """
+    cells = list(transfers.sparsest(found).values())
+    if len({(one.source, one.task) for one in cells}) < 2:
+        return []
+    ways, level = transfers.ways(found), cells[0].level
+    tasks = list(dict.fromkeys(one.task for one in cells))
+    gaps = [abs(100 * one.gap.mean) for one in cells if one.gap]
+    norm = TwoSlopeNorm(0, -max([0.1, *gaps]), max([0.1, *gaps]))
+    made = [_natives(cells, tasks, level)]
+    for way in dict.fromkeys(ways.values()):
+        values = {
+            (one.source, one.task): round(100 * one.gap.mean, 1) + 0  # never -0.0
+            for one in cells
+            if ways[one.finder] == way and one.gap
+        }
+        sources = dict.fromkeys(one.source for one in cells if ways[one.finder] == way)
+        heading = f"{way}: points above native, level {level}"
+        look = (norm, "PuOr", "points")
+        made.append(
+            _map(("transfers", way), heading, values, list(sources), tasks, look, "{:+.1f}")
+        )
+    return made
 
 
-@dataclasses.dataclass(frozen=True)
-class Carried:
-    """What became on one task of the tickets from one source; "" is the task's own."""
+def _natives(cells: Sequence[Carried], tasks: Sequence[str], level: int) -> Plot:
+    """The accuracies that everything carried to these tasks is held against."""
+    values = {}
+    for one in cells:
+        if one.native_accuracy:
+            values[one.native, one.task] = 100 * one.native_accuracy.mean
+        if one.dense_accuracy:
+            values["dense", one.task] = 100 * one.dense_accuracy.mean
+    rows = sorted({row for row, _ in values} | {"dense"}, key=lambda row: row == "dense")
+    low, high = min(values.values(), default=0), max(values.values(), default=0)
+    look = (Normalize(low - 0.1, high + 0.1), "cividis", "percent")
+    heading = f"native: test accuracy, level {level}"
+    return _map(("transfers", "native"), heading, values, rows, tasks, look, "{:.1f}")
 
-    task: str
-    finder: str
-    source: str
-    levels: tuple[Level, ...]
 
-
-def transfers(cells: Sequence[Carried]) -> Plot | None:
-    """The gain over dense by source and target, at one density for all; None for one pair only."""
-    cells = [cell for cell in cells if any(_gained(level) for level in cell.levels)]
-    if sum(bool(cell.source) for cell in cells) < 2:
-        return None
-    # The sparsest density that all of them reached, so that all are asked the same.
-    wanted = max(min(level.density for level in cell.levels) for cell in cells)
-    rows = sorted({(cell.source, cell.finder) for cell in cells})
-    tasks = list(dict.fromkeys(cell.task for cell in cells))
-    values = np.full((len(rows), len(tasks)), math.nan)
-    for cell in cells:
-        near = min(filter(_gained, cell.levels), key=lambda v: abs(math.log(v.density / wanted)))
-        if near.gain and math.isclose(near.density, wanted, rel_tol=ALIKE):
-            place = rows.index((cell.source, cell.finder)), tasks.index(cell.task)
-            values[place] = 100 * near.gain.mean
-    names = [f"{source or 'its own'} ({finder})" for source, finder in rows]
-    figure, axes = plot.grid(len(rows), names, tasks, left=1.5)
-    plot.title(axes, f"gain over dense near density {wanted:.1%}")
-    reach = max([0.1, *np.abs(values[np.isfinite(values)])])
-    norm = TwoSlopeNorm(0, -reach, reach)
-    plot.cells(figure, axes, values, norm, "PuOr", "points", lambda v: f"{v:+.1f}")
+def _map(
+    name: tuple[str, str],
+    heading: str,
+    values: Mapping[tuple[str, str], float],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    look: tuple[Normalize, str, str],
+    form: str,
+) -> Plot:
+    """A heat map of what these rows are worth in these columns."""
+    grid = np.array([[values.get((row, column), math.nan) for column in columns] for row in rows])
+    figure, axes = plot.grid(len(rows), rows, columns)
+    plot.title(axes, plot.cut(heading, 48))
+    axes.set_xlabel("target")
+    plot.cells(figure, axes, grid, *look, form.format)
     text = "; ".join(
-        f"{name} on {task}: " + ("missing" if math.isnan(v) else f"{v:+.1f} points")
-        for name, line in zip(names, values, strict=True)
-        for task, v in zip(tasks, line, strict=True)
+        f"{row} on {column}: "
+        + (form.format(values[row, column]) if (row, column) in values else "missing")
+        for row in rows
+        for column in columns
     )
-    return Plot("transfer", f"Transfer: gain over dense near density {wanted:.1%}", text, figure)
-
-
-def _gained(level: Level) -> bool:
-    return level.level > 0 and level.gain is not None
+    return Plot(plot.file_name(*name), f"Transfer: {heading}", text, figure)
 
 
 def _cheapest(curve: Curve, cost: Callable[[Point], float], say: Callable[[float], str]) -> str:

@@ -49,7 +49,7 @@ def cells(
     """
     book = Book(store, restless, {} if inits is None else inits)
     made = []
-    for name, task in zip(study.labels, study.tasks, strict=True):
+    for name, task in study.named.items():
         for seed in study.seeds:
             for label, finder in study.finders.items():
                 made.append(Cell(name, label, seed))

@@ -14,9 +14,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from ltx import connectivity, curve, export, figures, plot, valleys, verdict
+from ltx import connectivity, curve, export, figures, plot, transfers, valleys, verdict
 from ltx.errors import UsageError
-from ltx.figures import Carried
 from ltx.paired import MOST, Interval
 from ltx.plot import Plot
 from ltx.record import Record
@@ -51,6 +50,7 @@ class Report:
         self.layers = export.layers(record, self.manifests)
         self.strands = connectivity.strands(record.compared, list(record.finders))
         self.stability = export.stability(record)
+        self.carried = transfers.carried(record, store)
         self.plots = dict(self._plots())
 
     def page(self) -> str:
@@ -78,6 +78,8 @@ class Report:
             counts=self._counts(),
             plots=self.plots,
             key=self._key(),
+            carried=self.carried,
+            carried_sentence=transfers.sentence(self.carried) if self.carried else "",
             trials=self.trials,
             strands=self.strands,
             uncompared=[line for line in self.stability if "missing" in line],
@@ -96,6 +98,7 @@ class Report:
             "comparisons": (export.comparisons(self.levels), export.COMPARISONS),
             "layers": (self.layers, export.LAYERS),
             "stability": (self.stability, export.STABILITY),
+            "transfers": (export.transfers(self.carried), export.TRANSFERS),
         }
         return [p for name, table in tables.items() for p in export.write(folder, name, *table)]
 
@@ -143,8 +146,7 @@ class Report:
         stops = [figures.early_stops(task, own) for task, own in by_task.items()]
         yield "early stop", [p for p in stops if p]
         yield "layers", self._layer_plots()
-        carried = figures.transfers(self._carried())
-        yield "sources and targets", [carried] if carried else []
+        yield "sources and targets", figures.transferred(self.carried)
         yield from self._stability_plots()
 
     def _layer_plots(self) -> list[Plot]:
@@ -178,21 +180,6 @@ class Report:
         )
         yield "between copies", [valleys.errors(one) for own in first.values() for one in own]
         yield "apart", [p for task, own in first.items() for p in valleys.gaps(task, own)]
-
-    def _carried(self) -> list[Carried]:
-        sources: dict[tuple[str, str], str] = {}
-        for row in self.record.rows:
-            note = self.manifests.get(row.trial.ticket, {}).get("note", {})
-            sources[row.task, row.finder] = str(note.get("source", ""))
-        return [
-            Carried(
-                found[0].task,
-                found[0].finder,
-                sources[found[0].task, found[0].finder],
-                tuple(found),
-            )
-            for _, found, _ in self._groups()
-        ]
 
 
 def write(

@@ -78,7 +78,8 @@ def run(
                     save()
         except BudgetError as error:
             ended = error
-    from ltx import summary  # it needs SciPy's statistics, for which no training shall wait
+    # They need SciPy's statistics, for which no training shall wait.
+    from ltx import summary, transfers
 
     planned = asked.study
     summary.show(
@@ -90,6 +91,8 @@ def run(
         controls=[label for label, finder in planned.finders.items() if finder.control],
     )
     summary.show_stability(table.console(), compared, list(planned.finders))
+    carried = transfers.carried(dataclasses.replace(record, rows=tuple(rows)), store)
+    summary.show_transfers(table.console(), carried)
     if ended:
         raise ended
     return 1 if failures else 0

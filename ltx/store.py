@@ -87,10 +87,40 @@ class Store:
             sealed.write_arrays(path, manifest.packed(ticket.mask), header)
         # Also of the first finder: at this moment another process may write the ticket as its own.
         # The ticket comes first, so that a crash in between leaves none that nobody found.
-        found = self._file("found", f"{ticket.id}.{identity.identity(finder_name)}", "json")
-        if self._sound(found, sealed.read_json) is None:
-            sealed.write_json(found, header)
+        for found in self._found(ticket.id, finder_name, header["finder_settings"]):
+            known = self._sound(found, sealed.read_json)
+            if known is None:
+                sealed.write_json(found, header)
+                break
+            if known["finder_settings"] == header["finder_settings"]:
+                break
         return ticket.id
+
+    def _found(self, id: str, finder: str, settings: object) -> list[Path]:
+        """Where the manifest may be that a finder left of a ticket.
+
+        The second place is for other settings under a label that found the same ticket before.
+        """
+        name = f"{id}.{identity.identity(finder)}"
+        return [
+            self._file("found", name, "json"),
+            self._file("found", f"{name}.{identity.identity(settings)}", "json"),
+        ]
+
+    def found(self, id: str, finder: str, settings: object = None) -> dict | None:
+        """The manifest that the finder of that label left of exactly this ticket, if it is sound.
+
+        With `settings`, as plain data, that of the finder which had these.
+        """
+        for path in self._found(id, finder, settings):
+            known = self._sound(path, sealed.read_json)
+            if known and settings in (None, known["finder_settings"]):
+                return known
+        # A ticket of an older store has its own manifest only.
+        header = self._sound(self._file("tickets", id), sealed.read_header)
+        if header is None or header["finder"] != finder:
+            return None
+        return header if settings in (None, header["finder_settings"]) else None
 
     def ticket(self, id: str, finder: str = "") -> Ticket:
         """The ticket whose id is, or alone begins with, `id`.
@@ -145,7 +175,7 @@ class Store:
             start = f"{header['id']}."
             records = [path for path in self._files("found") if path.name.startswith(start)]
         every = {header["finder"]: header}
-        for path in records:
+        for path in sorted(records, key=lambda path: len(path.name)):  # whoever was first
             try:
                 document = sealed.read_json(path)
             except CorruptError as error:

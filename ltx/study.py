@@ -9,6 +9,7 @@ from ltx import identity, took
 from ltx.checks import check_count, check_number, check_type
 from ltx.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.finder import Finder
+from ltx.grid import Grid
 from ltx.instability import Instability, places
 from ltx.lab import Lab
 from ltx.stability import Stability
@@ -26,13 +27,14 @@ OpenLab = Callable[[Task, int, bool], Lab]
 class Study:
     """Which finders, under the labels that tables show, on which tasks, with how many seeds.
 
-    `seeds` is a count, or the seeds themselves; `margin` the share of the test examples, less than
-    which is no loss of accuracy worth the name. With `stability` every ticket is measured for that
-    as well, those of controls, too.
+    A Grid among the finders stands for those that it makes. `tasks` are one, several, or several by
+    the labels that tables show. `seeds` is a count, or the seeds themselves; `margin` the share of
+    the test examples, less than which is no loss of accuracy worth the name. With `stability` every
+    ticket is measured for that as well, those of controls, too.
     """
 
     finders: Mapping[str, Finder] = dataclasses.field(default_factory=dict)
-    tasks: Sequence[Task] = (Task(),)
+    tasks: Sequence[Task] | Mapping[str, Task] = (Task(),)
     seeds: Any = 3
     margin: float = 0.003
     stability: Stability | None = None
@@ -43,15 +45,21 @@ class Study:
                 "Study.finders: expected finders by label, as in {'imp': @imp()},"
                 f" got {self.finders!r}"
             )
+        object.__setattr__(self, "finders", _expanded(self.finders))
         for label, finder in self.finders.items():
             if not isinstance(finder, Finder):
                 raise UsageError(
                     f"Study.finders[{label!r}]: expected a finder, as in @imp(), got {finder!r}"
                 )
-        tasks = _several(self.tasks)
-        if not tasks or not all(isinstance(task, Task) for task in tasks):
+        tasks = self.tasks if isinstance(self.tasks, Mapping) else _several(self.tasks)
+        every = list(tasks.values()) if isinstance(tasks, Mapping) else tasks
+        if not every or not all(isinstance(task, Task) for task in every):
             raise UsageError(f"Study.tasks: expected at least one @Task(), got {self.tasks!r}")
         object.__setattr__(self, "tasks", tasks)
+        if len(self.named) < len(every):
+            raise UsageError(
+                "Study.tasks: expected different tasks, got one twice; are all of its scopes set?"
+            )
         seeds = range(self.seeds) if isinstance(self.seeds, int) else _several(self.seeds)
         check_count("number of Study.seeds", len(seeds))
         for seed in seeds:
@@ -68,13 +76,22 @@ class Study:
         return identity.identity(self)
 
     @property
-    def labels(self) -> list[str]:
-        """A name for each task; those that share data set and model are told apart by their id."""
+    def named(self) -> dict[str, Task]:
+        """The tasks by their labels.
+
+        Without any given, those with one name for people are told apart by their ids.
+        """
+        if isinstance(self.tasks, Mapping):
+            return {str(label): task for label, task in self.tasks.items()}
         names = [task.label for task in self.tasks]
-        return [
-            name if names.count(name) == 1 else f"{name} {task.id[:6]}"
+        return {
+            name if names.count(name) == 1 else f"{name} {task.id[:6]}": task
             for name, task in zip(names, self.tasks, strict=True)
-        ]
+        }
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.named)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +157,7 @@ class Failure:
 
 def check(study: Study, open_lab: OpenLab) -> None:
     """Raise UsageError for whatever can be known to be wrong before anything trains."""
-    for task in study.tasks:
+    for task in study.named.values():
         if task.corrupt != "none":
             raise UsageError(
                 f"Task.corrupt {task.corrupt!r}: a study measures on true data; spoil only what a"
@@ -177,7 +194,7 @@ def run(
     total: a control may stand before what it controls. Where each cell is goes to the store's log;
     `at` is told each place before anything is trained there.
     """
-    for name, task in zip(study.labels, study.tasks, strict=True):
+    for name, task in study.named.items():
         for seed in study.seeds:
             for label, finder in study.finders.items():
                 where = {"study": study.id, "cell": [name, label, seed]}
@@ -220,6 +237,20 @@ def run(
                         text = f"{type(error).__name__}: {error}"
                     store.record({**where, "is": "failed", "error": "; ".join([*troubles, text])})
                     yield Failure(name, label, seed, text)
+
+
+def _expanded(finders: Mapping[str, Any]) -> dict[str, Finder]:
+    """The finders, each Grid among them replaced in its place by those that it makes."""
+    made: dict[str, Finder] = {}
+    for label, finder in finders.items():
+        own = finder.finders(label) if isinstance(finder, Grid) else {label: finder}
+        if twice := made.keys() & own.keys():
+            raise UsageError(
+                f"Study.finders: two finders are labelled {min(twice)!r}; rename the entry"
+                f" {label!r}"
+            )
+        made |= own
+    return made
 
 
 def _several(values: object) -> tuple:

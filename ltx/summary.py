@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-from ltx import connectivity, table, verdict
+from ltx import connectivity, table, transfers, verdict
 from ltx.paired import MOST, Interval
 from ltx.study import Compared, Failure, Row
+from ltx.transfers import Carried
 from ltx.verdict import Level
 
 
@@ -68,6 +69,38 @@ def show_stability(
 
 def _number(interval: Interval, form: str) -> str:
     return "-" if math.isnan(interval.mean) else format(interval.mean, form)
+
+
+def show_transfers(console: rich.console.Console, found: Sequence[Carried]) -> None:
+    """Print one table of all that was carried: the gap to native in points, with its word.
+
+    A gap without a word is inconclusive, and a dash is missing.
+    """
+    if not found:
+        return
+    ways = transfers.ways(found)
+    carries = list(dict.fromkeys(ways.values()))
+    lines: dict[tuple[str, str, int], dict[str, Carried]] = {}
+    for one in found:
+        lines.setdefault((one.task, one.source, one.level), {})[ways[one.finder]] = one
+    rows = []
+    for (task, source, level), cells in lines.items():
+        natives = {_percent(one.native_accuracy): None for one in cells.values()}
+        denses = {_percent(one.dense_accuracy): None for one in cells.values()}
+        gaps = [_gap(cells.get(carry)) for carry in carries]
+        beside = (" / ".join(denses), " / ".join(natives))
+        rows.append([task, source, str(level), *beside, *gaps])
+    columns = ["target", "source", "level", "dense", "native", *carries]
+    console.print("\nCarried to the target, test accuracy less native, in points\n", style="bold")
+    console.print(table.plain(columns, rows, right=range(2, len(columns))))
+    console.print(f"\n{transfers.sentence(found)}", soft_wrap=True)
+
+
+def _gap(one: Carried | None) -> str:
+    if one is None or one.gap is None:
+        return "-"
+    word = "" if one.word == transfers.INCONCLUSIVE else f"{one.word} "
+    return f"{word}{round(100 * one.gap.mean, 2) + 0:+.2f}"  # never -0.00
 
 
 def _table(levels: Sequence[Level]) -> rich.table.Table:

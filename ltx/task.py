@@ -61,8 +61,9 @@ class Task:
 
     @property
     def label(self) -> str:
-        """The name for people, as in `digits/lenet_300_100`."""
-        return f"{self.data}/{self.model.rpartition('.')[2]}"
+        """The name for people, as in `digits/lenet_300_100` or `digits[0-4]/lenet_300_100`."""
+        some = f"[{_ranges(self.classes)}]" if self.classes else ""
+        return f"{self.data}{some}/{self.model.rpartition('.')[2]}"
 
 
 def _checked_classes(given: object) -> tuple[int, ...]:
@@ -76,3 +77,15 @@ def _checked_classes(given: object) -> tuple[int, ...]:
     if len(classes) == 1:
         raise UsageError(f"Task.classes: expected at least 2 classes, got {given!r}")
     return classes
+
+
+def _ranges(classes: tuple[int, ...]) -> str:
+    """The classes in their order, three and more that follow one another as 0-4."""
+    runs: list[list[int]] = []
+    for n in classes:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    short = (run if len(run) < 3 else [f"{run[0]}-{run[-1]}"] for run in runs)
+    return ",".join(str(part) for run in short for part in run)

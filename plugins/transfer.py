@@ -1,4 +1,4 @@
-"""Transfer: tickets found on a source data set, put to work on this lab's task."""
+"""Transfer: tickets found on a source task, put to work on this lab's."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,46 +7,55 @@ import numpy as np
 
 import ltx
 
-CARRY = ("mask", "init", "rewind")
+CARRY = ("mask", "init", "rewind", "sign", "shuffled")
 HEADS = ("fresh", "random", "carry")
+# What a carry that takes something away says of mask and weights, in the words of check_control.
+_PROMISES = {
+    "mask": ("same", "fresh"),
+    "sign": ("same", "sign_kept"),
+    "shuffled": ("shuffled", "same"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Transfer(ltx.Finder):
-    """Carries another data set's tickets over to this task.
+    """Carries another task's tickets over to this one.
 
-    Tickets come from `of`, run on the same model over `source` with its images converted to this
-    task's, or from the store at `store`, those of this lab's seed and, where
-    several finders left some there, of the one labelled `finder`. `classes` are those of the
-    source, none for all; with the target's in Task.classes one set may be source and target. All
-    else of the source's task is this task's, its subset as well. `carry`: "mask" alone over
-    weights drawn afresh, the mask and the source's "init", or the mask and the weights of the
-    source's "rewind" point with their BatchNorm statistics; training starts at step 0 with a
-    fresh optimizer. `head` is the layer that makes the logits: "fresh" keeps it dense and draws it
-    anew, "random" gives it a random mask of the source's density as well, "carry" takes it along,
-    which needs as many classes. Costs what `of` costs on the source.
+    Tickets come from `of`, run on the `source`, or from the store at `store`, those of this lab's
+    seed and, where several finders left some there, of the one labelled `finder`. The source is a
+    data set's name, which stands for this task on all classes of that set with its images
+    converted to this task's; or a whole task of any data, classes, optimizer or recipe, whose
+    network has to have the same body. It may be this lab's own task.
 
-    Reference: Morcos et al., One ticket to win them all, https://arxiv.org/abs/1906.02773
+    `carry`: "mask" alone over weights drawn afresh; the mask and the source's "init"; the mask and
+    the weights of the source's "rewind" point with their BatchNorm statistics; "sign", the mask
+    and fresh weights with the signs of that point's; "shuffled", as "rewind" with every carried
+    layer's mask shuffled. What the first, fourth and fifth took away is checked and stored with
+    each ticket. Training starts at step 0 with a fresh optimizer. `head` is the layer that makes
+    the logits: "fresh" keeps it dense and draws it anew, "random" gives it a random mask of the
+    source's density as well, "carry" takes it along, which needs as many classes. Costs what `of`
+    costs on the source.
+
+    Reference: Morcos et al., One ticket to win them all, https://arxiv.org/abs/1906.02773;
+    Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067 (sign);
+    Frankle et al., https://arxiv.org/abs/1912.05671 (shuffled)
     """
 
     of: ltx.Finder | None = None
-    source: str = ""
+    source: str | ltx.Task = ""
     store: str = ""
     finder: str = ""
     carry: str = "rewind"
     head: str = "fresh"
-    classes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         ltx.check_choice("transfer.carry", self.carry, CARRY)
         ltx.check_choice("transfer.head", self.head, HEADS)
-        if not self.source:
+        if not isinstance(self.source, str | ltx.Task) or not self.source:
             raise ltx.UsageError(
-                "transfer.source: expected the data set the tickets come from, got none"
+                "transfer.source: expected the data set or the @Task() that the tickets come from,"
+                f" got {self.source!r}"
             )
-        # What a task refuses is refused by it; here a list from gin becomes what has an identity.
-        classes = self.classes if isinstance(self.classes, list | tuple) else (self.classes,)
-        object.__setattr__(self, "classes", tuple(classes))
         if bool(self.store) == (self.of is not None):
             raise ltx.UsageError(
                 "transfer: give either `of`, a finder, or `store`, a path with tickets"
@@ -70,8 +79,8 @@ class Transfer(ltx.Finder):
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         if self.store:
-            for ticket in self._stored(lab):
-                made = self._carry(lab, ticket, ticket.state)
+            for ticket, task, of in self._stored(lab):
+                made = self._carry(lab, ticket, ticket.state, task, of)
                 yield dataclasses.replace(
                     made, cost=made.cost + ticket.cost, seconds=made.seconds + ticket.seconds
                 )
@@ -79,88 +88,138 @@ class Transfer(ltx.Finder):
         source = self._lab(lab)
         first = source.init()
         for ticket in ltx.inner(self.of, "transfer").find(source):
-            yield self._carry(lab, ticket, first if self.carry == "init" else ticket.state)
+            start = first if self.carry == "init" else ticket.state
+            yield self._carry(lab, ticket, start, source.task.id, self.of)
+
+    @property
+    def _label(self) -> str:
+        return self.source if isinstance(self.source, str) else self.source.label
 
     def _lab(self, lab: ltx.Lab) -> ltx.Lab:
-        source = lab.on(data=self.source, classes=self.classes)
+        if isinstance(self.source, ltx.Task):
+            task = self.source
+            return lab.on(**{f.name: getattr(task, f.name) for f in dataclasses.fields(task)})
+        source = lab.on(data=self.source, classes=())
         # Where nothing needs converting the source task is the one that others train on, too.
         return source if source.image == lab.image else source.on(image=lab.image)
 
-    def _stored(self, lab: ltx.Lab) -> list[ltx.Ticket]:
+    def _stored(self, lab: ltx.Lab) -> list[tuple[ltx.Ticket, str, object]]:
+        """The stored tickets by level, each with its task's id and its finder's settings."""
         store = ltx.Store(self.store, create=False)
-        wanted = {"data": self.source, "seed": lab.seed, "model": lab.task.model}
-        there = [
-            manifest
-            for manifest in store.manifests()
-            if all(manifest[key] == value for key, value in wanted.items())
-            and tuple(manifest["task"].get("classes", ())) == self.classes
-        ]
+        there = [m for m in store.manifests() if m["seed"] == lab.seed and self._is_source(lab, m)]
         if not there:
-            of_these = f", classes {self.classes}," if self.classes else ""
             raise ltx.UsageError(
-                f"transfer.store: {self.store} holds no ticket found on {self.source}{of_these}"
-                f" with seed {lab.seed} and model {lab.task.model}; see"
+                f"transfer.store: {self.store} holds no ticket found on {self._asked(lab)}; see"
                 f" `ltx tickets list --store={self.store}`"
             )
         labels = sorted({manifest["finder"] for manifest in there})
         if self.finder and self.finder not in labels:
             raise ltx.UsageError(
                 f"transfer.finder: {self.finder!r} left no such ticket in {self.store}; those found"
-                f" on {self.source} with seed {lab.seed} are of {', '.join(labels)}"
+                f" on {self._label} with seed {lab.seed} are of {', '.join(labels)}"
             )
         # Several finders may have found one ticket, as the dense one at level 0.
-        found = {m["id"]: m["finder"] for m in there if self.finder in ("", m["finder"])}
-        tickets = [store.ticket(id, finder) for id, finder in found.items()]
-        if len({ticket.level for ticket in tickets}) < len(tickets):
+        found = {m["id"]: m for m in there if self.finder in ("", m["finder"])}
+        tickets = [
+            (store.ticket(id, m["finder"]), str(m["task_id"]), m["finder_settings"])
+            for id, m in found.items()
+        ]
+        if len({ticket.level for ticket, _, _ in tickets}) < len(tickets):
             raise ltx.UsageError(
                 f"transfer.store: {self.store} holds several tickets of one level, of different"
                 f" finders or settings; name one of {', '.join(labels)} in transfer.finder"
             )
-        for ticket in tickets:
+        for ticket, _, _ in tickets:
             self._fit(lab, ticket.mask)
-        return sorted(tickets, key=lambda ticket: ticket.level)
+        return sorted(tickets, key=lambda one: one[0].level)
+
+    def _is_source(self, lab: ltx.Lab, manifest: dict) -> bool:
+        if isinstance(self.source, ltx.Task):
+            return manifest["task_id"] == self.source.id
+        wanted = {"data": self.source, "model": lab.task.model}
+        return all(manifest[key] == value for key, value in wanted.items()) and not manifest[
+            "task"
+        ].get("classes")
+
+    def _asked(self, lab: ltx.Lab) -> str:
+        if isinstance(self.source, ltx.Task):
+            return f"{self._label} (task {self.source.id}) with seed {lab.seed}"
+        return f"{self._label} with seed {lab.seed} and model {lab.task.model}"
 
     def _fit(self, lab: ltx.Lab, mask: ltx.Mask) -> None:
         """Refuse, before any training, masks that this lab's model cannot wear."""
-        body = {
-            w.name: w.shape for w in lab.prunable if self.head == "carry" or w.name not in lab.head
-        }
-        for name, shape in body.items():
+        shapes = {w.name: w.shape for w in lab.prunable}
+        for name in self._body(lab):
             got = mask[name].shape if name in mask else None
-            if got != shape:
+            if got != shapes[name]:
                 remedy = (
                     "head='carry' needs as many classes in source and target; use 'fresh'"
                     if name in lab.head
                     else "source and target need the same model and image; set Task.image alike"
                 )
                 raise ltx.UsageError(
-                    f"transfer from {self.source}: {name} is {shape} here and {got} there: {remedy}"
+                    f"transfer from {self._label}: {name} is {shapes[name]} here and {got} there:"
+                    f" {remedy}"
                 )
 
-    def _carry(self, lab: ltx.Lab, ticket: ltx.Ticket, start: ltx.State) -> ltx.Ticket:
+    def _body(self, lab: ltx.Lab) -> list[str]:
+        """The weights whose masks are carried."""
+        return [w.name for w in lab.prunable if self.head == "carry" or w.name not in lab.head]
+
+    def _carry(
+        self, lab: ltx.Lab, ticket: ltx.Ticket, start: ltx.State, source_task: str, of: object
+    ) -> ltx.Ticket:
         # A stream of its own: lab.init() would draw the source's very weights again.
         fresh = lab.init(stream="transfer")
+        body = self._body(lab)
+        worn = ltx.Mask({name: ticket.mask[name] for name in body})
+        if self.carry == "shuffled":
+            worn = worn.shuffled(lab.rng("transfer", "shuffled", ticket.level))
         mask, weights, statistics = dict(lab.dense()), dict(fresh.weights), dict(fresh.statistics)
-        for name, ones in lab.dense().items():
-            if self.head == "carry" or name not in lab.head:
-                mask[name] = ticket.mask[name]
-            elif self.head == "random":
-                mask[name] = _random_mask(lab, name, ones.shape, _head_density(lab, ticket))
-        if self.carry != "mask":
+        mask.update(worn)
+        if self.head == "random":
+            for name in mask.keys() - set(body):
+                shape, density = mask[name].shape, _head_density(lab, ticket)
+                mask[name] = _random_mask(lab, name, shape, density)
+        if self.carry == "sign":
+            for name in body:
+                weights[name] = np.copysign(np.abs(weights[name]), start.weights[name])
+        elif self.carry != "mask":
             for name, array in start.weights.items():
                 if self.head == "carry" or name not in lab.head:
                     weights[name] = array
-        if self.carry == "rewind":
+        if self.carry in ("rewind", "shuffled"):
             statistics.update(start.statistics)
-        return ltx.Ticket.of(
+        made = ltx.Ticket.of(
             lab,
             ltx.Mask(mask),
             ltx.State(weights, statistics),
             level=ticket.level,
             parent=ticket,
-            source=self.source,
+            source=self._label,
+            source_task=source_task,
             source_density=ticket.density,
+            carry=self.carry,
+            head=self.head,
+            of=of,
         )
+        return self._checked(ticket, made, body)
+
+    def _checked(self, ticket: ltx.Ticket, made: ltx.Ticket, body: list[str]) -> ltx.Ticket:
+        """The ticket, with the check that what its carry takes away is gone from the body."""
+        if self.carry not in _PROMISES or not body:
+            return made
+        mask, weights = _PROMISES[self.carry]
+        old, new = (
+            dataclasses.replace(
+                one,
+                mask=ltx.Mask({name: one.mask[name] for name in body}),
+                state=ltx.State({name: one.state.weights[name] for name in body}),
+            )
+            for one in (ticket, made)
+        )
+        checked = ltx.check_control("transfer", old, new, mask=mask, weights=weights)
+        return dataclasses.replace(made, note=checked.note)
 
 
 def _head_density(lab: ltx.Lab, ticket: ltx.Ticket) -> float:

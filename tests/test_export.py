@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 import studied
 
-from ltx import Store, export, verdict
+from ltx import Store, export, transfers, verdict
 from ltx.record import Record
 from ltx.study import Failure
 from ltx.took import Took
@@ -75,16 +75,22 @@ def test_a_ticket_that_is_gone_has_no_layers(record: Record, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("name", "columns"),
-    [("trials", export.TRIALS), ("levels", export.LEVELS), ("comparisons", export.COMPARISONS)],
+    [
+        ("trials", export.TRIALS),
+        ("levels", export.LEVELS),
+        ("comparisons", export.COMPARISONS),
+        ("transfers", export.TRANSFERS),
+    ],
 )
 def test_csv_and_parquet_say_the_same(
-    record: Record, tmp_path: Path, name: str, columns: dict
+    record: Record, store: Store, tmp_path: Path, name: str, columns: dict
 ) -> None:
     levels = verdict.levels(record.rows)
     lines = {
         "trials": lambda: export.trials(record),
         "levels": lambda: export.levels(levels),
         "comparisons": lambda: export.comparisons(levels),
+        "transfers": lambda: export.transfers(transfers.carried(record, store)),
     }[name]()
     assert all(set(line) <= set(columns) for line in lines)
     csv, parquet = export.write(tmp_path / "new" / "folder", name, lines, columns)
@@ -105,3 +111,19 @@ def test_the_levels_carry_their_verdicts(record: Record) -> None:
         assert line.get("gain") == (level.gain.mean if level.gain else None)
     leads = export.comparisons(found)
     assert {line["control"] for line in leads} == {"reinit"}
+
+
+def test_what_was_carried_has_its_gap_and_what_lacks_native_none(
+    record: Record, store: Store
+) -> None:
+    found = transfers.carried(record, store)
+    for line, one in zip(export.transfers(found), found, strict=True):
+        assert one.gap is not None
+        assert line["gap"] == one.gap.mean
+        assert (line["native"], line["source"], line["word"]) == ("imp", one.source, one.word)
+    rows = tuple(row for row in record.rows if row.finder != "imp")
+    alone = transfers.carried(dataclasses.replace(record, rows=rows), store)
+    for line in export.transfers(alone):
+        assert line["native"] is None
+        assert not line.keys() & {"gap", "gap_low", "native_accuracy", "dense_accuracy"}
+        assert line["missing_seeds"] == 2

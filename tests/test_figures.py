@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from ltx import figures
 from ltx.curve import Curve, Point
-from ltx.figures import Carried
 from ltx.paired import Interval
-from ltx.verdict import Level
+from ltx.transfers import Carried
 
 NAN = float("nan")
 
@@ -124,26 +123,73 @@ def test_layers_are_means_in_their_natural_order() -> None:
     assert "conv_9/kernel 0.00%" in plot.text
 
 
-def level(task: str, density: float, gain: float | None) -> Level:
-    made = {f.name: None for f in dataclasses.fields(Level)}
-    interval = None if gain is None else Interval(gain, NAN, NAN, 1)
-    return Level(**{**made, "task": task, "level": 1, "density": density, "gain": interval})  # type: ignore[arg-type]
+def cell(task: str, source: str, carry: str, level: int, gap: float | None) -> Carried:
+    def interval(mean: float) -> Interval:
+        return Interval(mean, NAN, NAN, 1)
+
+    return Carried(
+        task=task,
+        finder=f"from {source} {carry}",
+        source=source,
+        carry=carry,
+        level=level,
+        density=0.5**level,
+        accuracy=interval(0.9),
+        native="" if gap is None else "imp",
+        native_accuracy=None if gap is None else interval(0.95),
+        dense_accuracy=interval(0.98),
+        gap=None if gap is None else interval(gap),
+        seeds=1,
+        missing=(),
+        word="inconclusive",
+        reason="",
+        more_seeds=NAN,
+        p={},
+        margin=0.003,
+        claims=1,
+    )
 
 
-def test_transfers_compare_at_a_density_that_all_reached() -> None:
-    cells = [
-        Carried("a", "imp", "", (level("a", 0.5, 0.01), level("a", 0.1, 0.02))),
-        Carried("a", "from_b", "b", (level("a", 0.5, -0.03), level("a", 0.2, -0.04))),
-        Carried("c", "from_b", "b", (level("c", 0.22, 0.05),)),
-    ]
-    plot = figures.transfers(cells)
-    assert plot is not None
-    assert "22.0%" in plot.title
+CELLS = [
+    cell("a", "a", "mask", 1, 0.0),
+    cell("a", "a", "mask", 2, 0.1),
+    cell("a", "b", "mask", 1, -0.03),
+    cell("c", "b", "mask", 1, 0.05),
+    cell("a", "b", "sign", 1, -0.01),
+    cell("a", "b", "sign", 2, -0.2),
+]
+
+
+def texts(plot: Any) -> tuple[list[str], list[str], list[str]]:
     axes = plot.figure.axes[0]
-    assert [t.get_text() for t in axes.get_xticklabels()] == ["a", "c"]
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["its own (imp)", "b (from_b)"]
-    # IMP on a has no ticket near 22%, and none on c at all.
-    assert [t.get_text() for t in axes.texts] == ["-", "-", "-4.0", "+5.0"]
-    assert figures.transfers(cells[:2]) is None
-    nothing = [dataclasses.replace(c, levels=(level("a", 0.5, None),)) for c in cells]
-    assert figures.transfers(nothing) is None
+    rows, columns = axes.get_yticklabels(), axes.get_xticklabels()
+    return tuple([t.get_text() for t in some] for some in (rows, columns, axes.texts))  # type: ignore[return-value]
+
+
+def test_maps_compare_at_a_level_that_all_reached() -> None:
+    native, mask, sign = figures.transferred(CELLS)
+    assert {plot.title.rpartition(" ")[2] for plot in (native, mask, sign)} == {"1"}
+    assert texts(native) == (["imp", "dense"], ["a", "c"], ["95.0", "95.0", "98.0", "98.0"])
+    # Nothing was carried from a to c, and no signs to c.
+    assert texts(mask) == (["a", "b"], ["a", "c"], ["+0.0", "-", "-3.0", "+5.0"])
+    assert texts(sign) == (["b"], ["a", "c"], ["-1.0", "-"])
+    assert "b on c: missing" in sign.text
+    assert len({plot.name for plot in (native, mask, sign)}) == 3
+
+
+def test_all_maps_of_gaps_have_one_scale() -> None:
+    _, mask, sign = figures.transferred(CELLS)
+    scales = [plot.figure.axes[0].images[0].norm for plot in (mask, sign)]
+    assert {(norm.vmin, norm.vmax) for norm in scales} == {(-5.0, 5.0)}
+
+
+def test_one_source_and_one_target_make_no_map() -> None:
+    assert figures.transferred([CELLS[2], CELLS[4]]) == []
+    assert figures.transferred([]) == []
+
+
+def test_what_has_no_native_tickets_is_missing_from_its_map() -> None:
+    cells = [cell(task, "b", "mask", 1, None) for task in "ac"]
+    native, mask = figures.transferred(cells)
+    assert texts(native) == (["dense"], ["a", "c"], ["98.0", "98.0"])
+    assert texts(mask) == (["b"], ["a", "c"], ["-", "-"])

@@ -51,6 +51,7 @@ GOLDEN = {
     "supermask()": "e40a2e7b109ab2bd",
     "random_reinit(of=imp())": "bf287dee4f1cf0bd",
     "transfer(of=imp(), source='mnist')": "88c160ea957df202",
+    "transfer(of=imp(), source=Task(), carry='sign')": "faed25202e997e9b",
     "subset(of=imp())": "6e10ba23e5bf8666",
     "corrupted(of=imp())": "60e1b368df7de8e8",
     "random_reinit(of=imp(), mask='uniform')": "bb54f36d013f2f01",

@@ -11,7 +11,7 @@ import studied
 from browser import look
 from ltx_plugins.imp import IMP
 
-from ltx import Store, UsageError, report
+from ltx import Store, UsageError, report, transfers
 from ltx.paired import Interval
 from ltx.record import Record
 from ltx.report import Report
@@ -66,7 +66,7 @@ def test_a_browser_draws_every_plot_and_complains_of_nothing(
         " e.querySelectorAll('path, use, image').length]})"
     )
     plots = Report(Record.read(store), store).plots
-    assert len(sizes) == sum(map(len, plots.values())) == 2 * (3 + 1 + 1 + 4) + 1
+    assert len(sizes) == sum(map(len, plots.values())) == 2 * (3 + 1 + 1 + 4) + 2
     for wide, high, right, marks in sizes:
         assert wide > 250
         assert high > 60
@@ -110,6 +110,17 @@ def test_every_plot_has_a_name_and_words_and_no_id_is_there_twice(
         ".slice(1))).length"
     )
     assert broken == 0
+
+
+def test_all_that_was_carried_is_in_a_table_with_its_gap(page: Path, store: Store) -> None:
+    section = page.read_text().partition('id="transfer"')[2].partition("</section>")[0]
+    found = transfers.carried(Record.read(store), store)
+    assert section.count("<tr><td>") == len(found) == 2 * 2 * 3
+    for one in found:
+        assert one.gap is not None
+        assert f"<td>{report.points(one.gap)}</td>" in section
+    assert section.count(">imp</td>") == 0
+    assert "Carried tickets are" in section
 
 
 @pytest.mark.slow
@@ -247,7 +258,7 @@ def test_one_seed_is_called_what_it_is(tiny: Store, tmp_path: Path) -> None:
     assert "one seed cannot tell luck from merit" in text
     shown = text[text.index('<section id="verdicts">') : text.index('<section id="provenance">')]
     assert re.search(r"\b(nan|inf|None)\b", shown) is None
-    assert "needs tickets that were carried" in text
+    assert "No ticket of this study was carried from one task to another." in text
 
 
 def test_a_study_that_has_only_begun_has_a_page(tmp_path: Path) -> None:

@@ -14,7 +14,19 @@ import numpy as np
 import pytest
 from ltx_plugins.imp import IMP
 
-from ltx import Cost, History, Mask, Metrics, State, Store, Ticket, Trial, UsageError, sealed
+from ltx import (
+    Cost,
+    History,
+    Mask,
+    Metrics,
+    State,
+    Store,
+    Ticket,
+    Trial,
+    UsageError,
+    identity,
+    sealed,
+)
 from ltx.errors import CorruptError
 from ltx.testing import RECIPE, FakeLab
 
@@ -175,6 +187,26 @@ def test_a_store_of_before_labels_were_kept_is_read_and_added_to(tmp_path: Path)
     assert store.tickets(finder="old") == [ticket]
     put(store, ticket, "new")
     assert [m["finder"] for m in store.manifests()] == ["new", "old"]
+
+
+def test_what_a_finder_left_of_a_ticket_is_found_by_label_and_settings(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    finders = [IMP(levels=1), IMP(levels=2), IMP(levels=1)]
+    for finder in finders:
+        ticket = a_ticket(note={"levels": finder.levels})
+        store.put_ticket(ticket, FakeLab().task, finder, "imp")
+    for finder in finders:
+        found = store.found(ticket.id, "imp", identity.describe(finder))
+        assert found is not None
+        assert found["note"] == {"levels": finder.levels}
+    for label, settings in (("imp", None), ("imp", {"is": "other"}), ("other", None)):
+        found = store.found(ticket.id, label, settings)
+        assert (found is not None) == ((label, settings) == ("imp", None))
+    assert store.found("0" * 16, "imp") is None
+    assert [(m["finder"], m["note"]) for m in store.manifests()] == [("imp", {"levels": 1})]
+    shutil.rmtree(tmp_path / "found")  # as in an older store
+    assert store.found(ticket.id, "imp", identity.describe(finders[0])) is not None
+    assert store.found(ticket.id, "imp", identity.describe(finders[1])) is None
 
 
 def test_a_damaged_label_is_noticed_and_made_anew(

@@ -382,6 +382,10 @@ def test_check_refuses_a_batch_larger_than_the_data(store: Store) -> None:
         ({"tasks": ()}, "Study.tasks"),
         ({"tasks": ["digits"]}, "Study.tasks"),
         ({"tasks": None}, "Study.tasks"),
+        ({"tasks": {}}, "Study.tasks"),
+        ({"tasks": {"a": "digits"}}, "Study.tasks"),
+        ({"tasks": (TASK, TASK)}, "Study.tasks: expected different tasks"),
+        ({"tasks": {1: TASK, "1": OTHER}}, "Study.tasks: expected different tasks"),
         ({"seeds": 0}, "Study.seeds"),
         ({"seeds": -1}, "Study.seeds"),
         ({"seeds": (0, -1)}, "Study.seeds"),
@@ -405,12 +409,37 @@ def test_seeds_are_a_count_or_themselves() -> None:
     assert Study({"imp": IMP()}, tasks=TASK).tasks == (TASK,)  # type: ignore[arg-type]
 
 
+def test_tasks_go_by_the_labels_they_are_given(store: Store) -> None:
+    made = Study({"imp": IMP(levels=1)}, tasks={"one": TASK, "two": OTHER}, seeds=1)
+    assert made.labels == ["one", "two"]
+    assert made.named == {"one": TASK, "two": OTHER}
+    rows, _ = run(made, store)
+    assert [(row.task, row.trial.task) for row in rows[::2]] == [
+        ("one", TASK.id),
+        ("two", OTHER.id),
+    ]
+    assert made.id != Study({"imp": IMP(levels=1)}, tasks=(TASK, OTHER), seeds=1).id
+
+
+def test_tasks_without_labels_are_told_apart() -> None:
+    halves = [dataclasses.replace(TASK, classes=c) for c in ((0, 1), (2, 3))]
+    longer = dataclasses.replace(TASK, recipe=dataclasses.replace(RECIPE, length="70it"))
+    assert Study({"imp": IMP()}, tasks=[TASK, *halves, longer]).labels == [
+        f"fake/fake {TASK.id[:6]}",
+        "fake[0,1]/fake",
+        "fake[2,3]/fake",
+        f"fake/fake {longer.id[:6]}",
+    ]
+
+
 def test_a_study_is_known_by_all_of_it() -> None:
     studies = [
         Study({"imp": IMP()}),
         Study({"other": IMP()}),
         Study({"imp": IMP(levels=1)}),
         Study({"imp": IMP()}, tasks=(TASK,)),
+        Study({"imp": IMP()}, tasks={"one": TASK}),
+        Study({"imp": IMP()}, tasks={"two": TASK}),
         Study({"imp": IMP()}, seeds=1),
         Study({"imp": IMP()}, margin=0.01),
     ]

@@ -1,5 +1,6 @@
 """Summary: what a terminal shows of a study, in one place and without losing anything."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import studied
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.supermask import Supermask
+from test_figures import CELLS
 from test_verdict import CONTROL, DENSE, shifted
 from test_verdict import rows as planted
 
@@ -146,3 +148,24 @@ def test_copies_that_could_not_be_compared_are_told_and_the_cell_did_not_stop(
 ) -> None:
     text = shown(rows, [Failure("t", "imp", 0, "stability of level 1 at ticket: no", ended=False)])
     assert "imp on t, seed 0: stability of level 1 at ticket: no" in text
+
+
+def test_what_was_carried_is_one_table(capsys: pytest.CaptureFixture[str]) -> None:
+    worse = dataclasses.replace(CELLS[4], word="worse")
+    summary.show_transfers(table.console(), [*CELLS[:4], worse, CELLS[5]])
+    title, header, *lines, sentence = filter(None, capsys.readouterr().out.splitlines())
+    assert title == "Carried to the target, test accuracy less native, in points"
+    assert header.split() == ["target", "source", "level", "dense", "native", "mask", "sign"]
+    assert [line.split() for line in lines] == [
+        ["a", "a", "1", "98.00%", "95.00%", "+0.00", "-"],
+        ["a", "a", "2", "98.00%", "95.00%", "+10.00", "-"],
+        ["a", "b", "1", "98.00%", "95.00%", "-3.00", "worse", "-1.00"],
+        ["c", "b", "1", "98.00%", "95.00%", "+5.00", "-"],
+        ["a", "b", "2", "98.00%", "95.00%", "-", "-20.00"],
+    ]
+    assert sentence.startswith("Carried tickets are worse in 1 of 6 cells; inconclusive in 5 of 6")
+
+
+def test_a_study_that_carries_nothing_shows_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    summary.show_transfers(table.console(), [])
+    assert capsys.readouterr().out == ""

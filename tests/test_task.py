@@ -29,6 +29,9 @@ def test_every_field_moves_the_id() -> None:
 
 def test_the_label_is_for_people() -> None:
     assert Task(data="mnist", model="my.nets.tiny").label == "mnist/tiny"
+    assert Task(data="mnist", classes=(0, 1, 2, 3, 4)).label == "mnist[0-4]/lenet_300_100"
+    assert Task(classes=(7, 0, 1, 4, 5, 6, 2)).label == "digits[7,0,1,4-6,2]/lenet_300_100"
+    assert Task(classes=(2, 1, 0)).label == "digits[2,1,0]/lenet_300_100"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import CARRY, HEADS, Transfer
 
-from ltx import Pruning, Store, Task, Ticket, UsageError
+from ltx import ControlError, Lab, Mask, Pruning, State, Store, Task, Ticket, UsageError, identity
 from ltx.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
 
@@ -43,10 +44,20 @@ def test_the_body_wears_the_sources_mask(carry: str, head: str, classes: int) ->
         return
     lab = target(classes)
     for ticket, made in carried(classes, carry=carry, head=head):
-        np.testing.assert_array_equal(made.mask[BODY], ticket.mask[BODY])
+        same = (made.mask[BODY] == ticket.mask[BODY]).all()
+        assert same == (carry != "shuffled" or ticket.level == 0)
+        assert made.mask[BODY].sum() == ticket.mask[BODY].sum()
         assert made.mask.check(lab.prunable)
         assert (made.level, made.parent, made.task) == (ticket.level, ticket.id, lab.task.id)
-        assert made.note == {"source": "source", "source_density": ticket.density}
+        note = {key: value for key, value in made.note.items() if key != "control"}
+        assert note == {
+            "source": "source",
+            "source_task": target().on(data="source", image=(4, 4, 1)).task.id,
+            "source_density": ticket.density,
+            "carry": carry,
+            "head": head,
+            "of": INNER,
+        }
         assert (made.state.step, dict(made.state.slots)) == (0, {})
         assert lab.train(made.state, made.mask, "1it")
 
@@ -96,6 +107,67 @@ def test_the_mask_alone_is_carried_over_weights_of_its_own() -> None:
             assert not np.isin(made.state.weights[BODY], weights[BODY]).any()
 
 
+def test_signs_are_carried_over_fresh_sizes() -> None:
+    fresh = target().init("transfer").weights[BODY]
+    for ticket, made in carried(carry="sign"):
+        old, new = ticket.state.weights[BODY], made.state.weights[BODY]
+        np.testing.assert_array_equal(np.abs(new), np.abs(fresh))
+        np.testing.assert_array_equal(np.signbit(new), np.signbit(old))
+        assert (np.signbit(fresh) != np.signbit(old)).any()
+        for name in ("hidden/bias", HEAD, "output/bias"):
+            np.testing.assert_array_equal(
+                made.state.weights[name], target().init("transfer").weights[name]
+            )
+
+
+def test_a_shuffled_mask_is_over_the_weights_of_the_rewind_point() -> None:
+    pairs = zip(carried(carry="shuffled"), carried(carry="rewind"), strict=True)
+    for (ticket, shuffled), (_, rewound) in pairs:
+        assert shuffled.state == rewound.state
+        assert shuffled.mask[HEAD].all()
+        assert ticket.level == 0 or shuffled.mask != rewound.mask
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_what_was_taken_away_is_checked_and_noted(head: str) -> None:
+    for carry in ("mask", "sign", "shuffled"):
+        for ticket, made in carried(carry=carry, head=head):
+            check: Any = made.note["control"]
+            if carry == "shuffled":
+                assert check["could_differ"] == (ticket.level > 0)
+                assert (check["overlap"] < 1) == (ticket.level > 0)
+            else:
+                assert check["weights_differ"] == 1
+                assert (check["signs_kept"] == 1) == (carry == "sign")
+    for carry in ("init", "rewind"):
+        assert not any("control" in made.note for _, made in carried(carry=carry, head=head))
+
+
+class Constant(FakeLab):
+    """Its fresh weights are those that it starts from: nothing there is fresh."""
+
+    def init(self, stream: str = "init") -> State:
+        return super().init("init")
+
+    def _sibling(self, task: Task) -> "Constant":
+        return Constant(task, ledger=self.ledger)
+
+
+@pytest.mark.parametrize("carry", ["mask", "sign"])
+def test_fresh_weights_that_are_the_tickets_are_refused(carry: str) -> None:
+    lab = Constant(target().task)
+    finder = Transfer(of=IMP(levels=1), source=lab.task, carry=carry)
+    with pytest.raises(ControlError, match=r"transfer, level 0.*nothing was drawn anew"):
+        list(finder.find(lab))
+
+
+def test_a_shuffle_that_moves_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Mask, "shuffled", lambda self, rng: self)
+    finder = Transfer(of=INNER, source="source", carry="shuffled")
+    with pytest.raises(ControlError, match="transfer, level 1"):
+        list(finder.find(target()))
+
+
 def test_a_transferred_ticket_costs_what_it_cost_on_the_source() -> None:
     for ticket, made in carried():
         assert made.cost == ticket.cost
@@ -123,6 +195,41 @@ def test_trainings_of_a_study_on_the_source_are_not_done_again(tmp_path: Path) -
     assert steps_trained() == before > 0
 
 
+@pytest.mark.slow
+def test_halves_of_digits_carry_to_one_another_on_keras() -> None:
+    from ltx.keras_lab import KerasLab
+
+    recipe = dataclasses.replace(RECIPE, length="4it", learning_rate=0.05)
+    low, high = (
+        Task(data="digits", model="convnet", recipe=recipe, classes=tuple(range(n, n + 5)))
+        for n in (0, 5)
+    )
+    inner = EarlyRewind(levels=1, rewind="2it")
+    lab, found = KerasLab(high, 0), list(inner.find(KerasLab(low, 0)))
+    for carry in CARRY:
+        finder = Transfer(of=inner, source=low, carry=carry)
+        finder.check(lab)
+        for ticket, made in zip(found, finder.find(lab), strict=True):
+            check_carried(lab, ticket, made, carry)
+
+
+def check_carried(lab: Lab, ticket: Ticket, made: Ticket, carry: str) -> None:
+    moved = carry in ("rewind", "shuffled")
+    assert made.parent == ticket.id
+    for name, keep in made.mask.items():
+        if name in lab.head:
+            assert keep.all()
+            continue
+        old, new = ticket.state.weights[name], made.state.weights[name]
+        assert (keep == ticket.mask[name]).all() == (carry != "shuffled" or not ticket.level)
+        assert (new == old).all() == moved
+        assert (np.signbit(new) == np.signbit(old)).all() == (moved or carry == "sign")
+    for name, array in made.state.statistics.items():
+        assert (array == ticket.state.statistics[name]).all() == moved
+    assert made.state.statistics
+    assert lab.train(made.state, made.mask, "1it").state.step == 1
+
+
 # From a store
 
 
@@ -138,7 +245,7 @@ def fill(
     return store
 
 
-@pytest.mark.parametrize("carry", ["mask", "rewind"])
+@pytest.mark.parametrize("carry", sorted(set(CARRY) - {"init"}))
 def test_stored_tickets_are_carried_like_found_ones(tmp_path: Path, carry: str) -> None:
     fill(tmp_path)
     stored = list(Transfer(store=str(tmp_path), source="source", carry=carry).find(target()))
@@ -224,39 +331,70 @@ def test_no_ticket_for_the_model_names_the_model(tmp_path: Path) -> None:
         Transfer(store=str(tmp_path), source="source").check(target())
 
 
-# Halves of one set
+# Whole tasks as sources
 
 
-def half(classes: tuple[int, ...]) -> FakeLab:
-    return FakeLab(dataclasses.replace(target().task, data="both/8", classes=classes))
+def half(classes: tuple[int, ...], **changes: object) -> FakeLab:
+    task = dataclasses.replace(target().task, data="both/8", classes=classes, **changes)
+    return FakeLab(task)
 
 
 def test_tickets_go_from_one_half_of_the_classes_to_the_other(tmp_path: Path) -> None:
     first, second = (0, 1, 2, 3), (4, 5, 6, 7)
-    finder = Transfer(of=INNER, source="both/8", classes=first)
+    finder = Transfer(of=INNER, source=half(first).task)
     found = list(INNER.find(half(first)))
     finder.check(half(second))
     made = list(finder.find(half(second)))
     assert [t.parent for t in made] == [t.id for t in found]
     assert made[2].mask[BODY].tolist() == found[2].mask[BODY].tolist()
+    assert made[2].note["source"] == "both/8[0-3]/fake"
     store = Store(tmp_path)
     for classes in (first, second):
         for ticket in INNER.find(half(classes)):
             store.put_ticket(ticket, half(classes).task, INNER, "imp")
-    stored = Transfer(store=str(tmp_path), source="both/8", classes=first)
-    assert [t.parent for t in stored.find(half(second))] == [t.id for t in found]
-    with pytest.raises(UsageError, match=r"on both/8, classes \(1, 2\), with seed 0"):
-        Transfer(store=str(tmp_path), source="both/8", classes=(1, 2)).check(half(second))
+    stored = list(Transfer(store=str(tmp_path), source=half(first).task).find(half(second)))
+    assert [t.parent for t in stored] == [t.id for t in found]
+    for one, other in zip(stored, made, strict=True):
+        assert identity.describe(one.note) == identity.describe(other.note)
+    with pytest.raises(UsageError, match=r"on both/8\[1,2\]/fake \(task \w+\) with seed 0"):
+        Transfer(store=str(tmp_path), source=half((1, 2)).task).check(half(second))
 
 
-def test_the_targets_classes_are_not_the_sources() -> None:
+def test_the_source_keeps_all_of_its_own_task() -> None:
+    recipe = dataclasses.replace(RECIPE, optimizer="adam", length="40it", learning_rate=0.01)
+    source = dataclasses.replace(
+        target().task, data="source", recipe=recipe, subset=0.5, split_seed=3
+    )
+    made = list(Transfer(of=INNER, source=source).find(target()))
+    assert [t.parent for t in made] == [t.id for t in INNER.find(FakeLab(source))]
+    assert made[0].note["source_task"] == source.id
+
+
+@pytest.mark.parametrize("carry", CARRY)
+def test_the_lab_may_carry_from_its_own_task(carry: str) -> None:
+    lab = target()
+    finder = Transfer(of=INNER, source=lab.task, carry=carry)
+    finder.check(lab)
+    made = list(finder.find(lab))
+    native = list(INNER.find(target()))
+    assert [t.parent for t in made] == [t.id for t in native]
+    if carry == "rewind":
+        assert [dict(t.mask)[BODY].tolist() for t in made] == [
+            t.mask[BODY].tolist() for t in native
+        ]
+
+
+def test_the_targets_classes_are_not_those_of_a_set_by_name() -> None:
     made = list(Transfer(of=INNER, source="source").find(half((4, 5, 6, 7))))
     assert [t.parent for t in made] == [t.id for t in sources()]
 
 
-def test_classes_that_the_source_lacks_are_refused_before_anything_trains() -> None:
-    with pytest.raises(UsageError, match=r"Task\.classes of 'source': there is no class 4"):
-        Transfer(of=INNER, source="source", classes=(3, 4)).check(target())
+def test_a_source_of_other_images_is_refused_before_anything_trains() -> None:
+    lab = target()
+    source = dataclasses.replace(lab.task, data="source", image=(5, 5, 1))
+    with pytest.raises(UsageError, match=r"transfer from source/fake: .*set Task\.image alike"):
+        Transfer(of=INNER, source=source).check(lab)
+    assert lab.spent.steps == 0
 
 
 # Misfits
@@ -300,6 +438,8 @@ def test_check_checks_what_is_inside() -> None:
     ("settings", "words"),
     [
         ({"of": INNER}, "transfer.source"),
+        ({"of": INNER, "source": Task}, r"transfer\.source: expected the data set or the @Task"),
+        ({"of": INNER, "source": 3}, "transfer.source"),
         ({"source": "s"}, "either `of`"),
         ({"source": "s", "of": INNER, "store": "x"}, "either `of`"),
         ({"source": "s", "of": INNER, "carry": "weights"}, "transfer.carry"),
