@@ -5,8 +5,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ltx import identity
+from ltx import effective, identity
 from ltx.checks import check_count, check_number
+from ltx.effective import Effective
 from ltx.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.finder import Finder
 from ltx.lab import Lab
@@ -122,6 +123,7 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
     a training the first trains it and the other finds it there, so that their order changes no
     total: a control may stand before what it controls. Where each cell is goes to the store's log.
     """
+    untold: set[str] = set()
     for name, task in zip(study.labels, study.tasks, strict=True):
         for seed in study.seeds:
             for label, finder in study.finders.items():
@@ -129,15 +131,16 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
                 store.record({**where, "is": "begun"})
                 try:
                     for ticket in finder.find(open_lab(task, seed, True)):
-                        store.put_ticket(ticket, task, finder, label)
-                        if lost := ticket.mask.empty():
-                            _log.warning(
-                                "%s, level %d: %s lost every weight; no signal passes there",
-                                label,
-                                ticket.level,
-                                ", ".join(lost),
-                            )
-                        trial = _trial(open_lab(task, seed, False), ticket, store)
+                        bench = open_lab(task, seed, False)
+                        found = _effective(bench, ticket, store)
+                        known = found if isinstance(found, Effective) else None
+                        store.put_ticket(ticket, task, finder, label, known)
+                        if isinstance(found, str) and name not in untold:
+                            untold.add(name)
+                            _log.warning("%s", found)
+                        if text := _alarm(ticket, known):
+                            _log.warning("%s, level %d: %s", label, ticket.level, text)
+                        trial = _trial(bench, ticket, store)
                         store.record(
                             {**where, "is": "measured", "level": trial.level, "trial": trial.id}
                         )
@@ -157,6 +160,20 @@ def run(study: Study, open_lab: OpenLab, store: Store) -> Iterator[Row | Failure
 def _several(values: object) -> tuple:
     """A tuple of what may be one value or many."""
     return tuple(values) if isinstance(values, list | tuple | range) else (values,)
+
+
+def _effective(lab: Lab, ticket: Ticket, store: Store) -> Effective | str | None:
+    """What is effective of the ticket, as the store knows or as measured now, or why nobody can."""
+    known = store.header(ticket.id)
+    return effective.measured(lab, ticket.mask) if known is None else Effective.read(known)
+
+
+def _alarm(ticket: Ticket, found: Effective | None) -> str:
+    """What is wrong with a ticket's network before it is trained; "" where nothing is."""
+    if found and (text := found.alarm()):
+        return text
+    lost = ", ".join(ticket.mask.empty())
+    return lost and f"{lost} lost every weight; no signal passes there"
 
 
 def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
