@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from ltx import curve, export, figures, plot, verdict
+from ltx import curve, export, figures, likeness, mask_figures, plot, verdict
 from ltx.errors import UsageError
 from ltx.figures import Carried
 from ltx.paired import MOST, Interval
@@ -47,8 +47,9 @@ class Report:
         )
         self.curves = curve.curves(record.rows, list(record.finders))
         self.manifests = export.manifests(record, store)
-        self.trials = export.trials(record)
+        self.trials = export.trials(record, self.manifests)
         self.layers = export.layers(record, self.manifests)
+        self.likenesses = list(likeness.likenesses(record, store))
         self.plots = dict(self._plots())
 
     def page(self) -> str:
@@ -65,6 +66,7 @@ class Report:
             more=more,
             chance=chance,
             number=number,
+            share=share,
             svg=_svg,
         )
         template = environment.from_string(folder.joinpath("report.html").read_text())
@@ -76,6 +78,7 @@ class Report:
             plots=self.plots,
             key=self._key(),
             trials=self.trials,
+            likenesses=self.likenesses,
             missing=sum("missing" in line for line in self.trials),
             style=Markup(style),
             script=Markup(script),
@@ -89,6 +92,7 @@ class Report:
             "levels": (export.levels(self.levels), export.LEVELS),
             "comparisons": (export.comparisons(self.levels), export.COMPARISONS),
             "layers": (self.layers, export.LAYERS),
+            "overlaps": (export.overlaps(self.likenesses), export.OVERLAPS),
         }
         return [p for name, table in tables.items() for p in export.write(folder, name, *table)]
 
@@ -135,16 +139,21 @@ class Report:
         yield "accuracy", [figures.accuracies(task, own) for task, own in by_task.items()]
         stops = [figures.early_stops(task, own) for task, own in by_task.items()]
         yield "early stop", [p for p in stops if p]
-        yield "layers", self._layer_plots()
+        yield "layers", self._layer_plots(figures.layers)
+        shares = [mask_figures.effective(t, own, self.trials) for t, own in by_task.items()]
+        yield "effective", [p for p in shares if p]
+        yield "dead units", self._layer_plots(mask_figures.dead_units)
+        shared = [mask_figures.overlaps(task, self.likenesses) for task in by_task]
+        yield "overlaps", [p for p in shared if p]
         carried = figures.transfers(self._carried())
         yield "sources and targets", [carried] if carried else []
 
-    def _layer_plots(self) -> list[Plot]:
+    def _layer_plots(self, draw: Callable[..., Plot | None]) -> list[Plot]:
         cells: dict[tuple[str, str], list] = {}
         for line in self.layers:
             if not line["control"]:
                 cells.setdefault((str(line["task"]), str(line["finder"])), []).append(line)
-        return [figures.layers(*place, lines) for place, lines in cells.items()]
+        return [p for place, lines in cells.items() if (p := draw(*place, lines))]
 
     def _carried(self) -> list[Carried]:
         sources: dict[tuple[str, str], str] = {}
@@ -224,6 +233,11 @@ def chance(p: float) -> str:
 def number(value: object, form: str = "") -> str:
     """A value of a table's cell; a missing one is a dash, never zero."""
     return "-" if value is None else format(value, form)
+
+
+def share(value: float | None) -> str:
+    """A share in percent; a missing one is a dash."""
+    return number(None if value is None else 100 * value, ".2f")
 
 
 def _svg(one: Plot, place: str) -> Markup:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import os
 import platform
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import filelock
+import numpy as np
 
 from ltx import identity, manifest, sealed
 from ltx.effective import Effective
@@ -129,6 +131,17 @@ class Store:
         bits, header = sealed.read_arrays(self._find("tickets", id))
         finders, densities = sorted(self._every_manifest(header)), manifest.densities(header, bits)
         return {**header, "finders": finders, "densities": densities}
+
+    def packed(self, id: str) -> tuple[dict[str, np.ndarray], dict[str, int]] | None:
+        """The masks of the ticket of exactly this id, one bit a weight, and how many weights.
+
+        None where it is not there, or damaged.
+        """
+        try:
+            bits, header = sealed.read_arrays(self._file("tickets", id))
+        except (FileNotFoundError, CorruptError):
+            return None
+        return bits, {name: math.prod(shape) for name, shape in header["shapes"].items()}
 
     def manifests(self) -> list[dict]:
         """Those of all sound tickets, one for each finder's label that found it, in a fixed order.

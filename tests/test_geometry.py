@@ -34,6 +34,8 @@ def test_output_units_lie_where_each_kind_of_layer_has_them():
         (layers.SeparableConv2D(5, 3), (1, 1, 8, 5), "pointwise_kernel", (-1,)),
         (layers.EinsumDense("abc,cde->abde", (6, 2, 3)), (4, 2, 3), "kernel", (-2, -1)),
     ):
+        made.build((None, 6, 6, 4) if len(shape) == 4 else (None, 6, 4))
+        assert shape in [tuple(variable.shape) for variable in made.variables]
         assert geometry.weight(f"x/{kind}", made, shape, 1, False).made == expected
 
 
