@@ -84,7 +84,7 @@ def overlaps(task: str, found: Sequence[Likeness]) -> Plot | None:
     """
     found = [one for one in found if one.task == task]
     finders = list(dict.fromkeys(name for one in found for name in (one.finder, one.other)))
-    if len({(one.finder, one.other) for one in found if not one.is_between_seeds}) < 1:
+    if all(one.is_between_seeds for one in found):
         return None
     least: dict[str, float] = {}
     for one in found:
@@ -101,7 +101,9 @@ def overlaps(task: str, found: Sequence[Likeness]) -> Plot | None:
             values[row, column] = values[column, row] = beyond
     if not np.isfinite(values).any():
         return None
-    figure, axes = plot.grid(len(finders), finders, finders)
+    numbers = [str(number) for number, _ in enumerate(finders, 1)]
+    names = [f"{name} {number}" for name, number in zip(finders, numbers, strict=True)]
+    figure, axes = plot.grid(len(finders), names, numbers)
     plot.title(axes, plot.cut(f"{task}, near density {wanted:.1%}", 48))
     reach = max([1.0, *np.abs(values[np.isfinite(values)])])
     norm = TwoSlopeNorm(0, -reach, reach)

@@ -29,9 +29,14 @@ def test_output_units_lie_where_each_kind_of_layer_has_them():
         (layers.Dense(5), (4, 5), "kernel", (-1,)),
         (layers.Conv2D(5, 3), (3, 3, 4, 5), "kernel", (-1,)),
         (layers.Conv2DTranspose(5, 3), (3, 3, 5, 4), "kernel", (-2,)),
-        (layers.DepthwiseConv2D(3), (3, 3, 4, 2), "depthwise_kernel", (-2, -1)),
-        (layers.SeparableConv2D(5, 3), (3, 3, 4, 2), "depthwise_kernel", (-2, -1)),
-        (layers.SeparableConv2D(5, 3), (1, 1, 8, 5), "pointwise_kernel", (-1,)),
+        (layers.DepthwiseConv2D(3, depth_multiplier=2), (3, 3, 4, 2), "depthwise_kernel", (-2, -1)),
+        (
+            layers.SeparableConv2D(5, 3, depth_multiplier=2),
+            (3, 3, 4, 2),
+            "depthwise_kernel",
+            (-2, -1),
+        ),
+        (layers.SeparableConv2D(5, 3, depth_multiplier=2), (1, 1, 8, 5), "pointwise_kernel", (-1,)),
         (layers.EinsumDense("abc,cde->abde", (6, 2, 3)), (4, 2, 3), "kernel", (-2, -1)),
     ):
         made.build((None, 6, 6, 4) if len(shape) == 4 else (None, 6, 4))
