@@ -84,7 +84,9 @@ class Paths:
             # What is not pruned passes all, and what is added to all depends on nothing.
             keep = mask.get(name, np.full(variable.shape, len(variable.shape) > 1))
             variable.assign(tf.cast(keep, variable.dtype))
-        weights = [self._masked.weights[name] for name in self._masked.masks]
+        # Of several replicas' variables the first, which is the one that is read here.
+        held = [self._masked.weights[name] for name in self._masked.masks]
+        weights = [getattr(variable, "values", (variable,))[0] for variable in held]
         with _simplified(self._masked.model), tf.GradientTape() as tape:
             outputs = self._masked.model(tf.fill((1, *self._image), pixel), training=False)
             total = tf.reduce_sum(tf.cast(outputs, tf.float32))
