@@ -63,6 +63,9 @@ class Around(Lab):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self.inner._synaptic_flow(state, mask)
 
+    def _effective(self, mask: Mask) -> Mask:
+        return self.inner._effective(mask)
+
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         return self.inner._recalibrated(state, mask, batches, stream)
 

@@ -255,12 +255,17 @@ def _tickets(options: argparse.Namespace) -> int:
             str(m["seed"]),
             str(m["level"]),
             f"{m['density']:.2%}",
+            _share(m.get("effective_density")),
         ]
         for m in store.manifests()
     ]
-    columns = ["ticket", "data", "model", "finder", "seed", "level", "density"]
-    table.console().print(table.plain(columns, rows, right=(4, 5, 6)))
+    columns = ["ticket", "data", "model", "finder", "seed", "level", "density", "effective"]
+    table.console().print(table.plain(columns, rows, right=(4, 5, 6, 7)))
     return 0
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
 
 
 def _plugins(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from ltx import overlap
 from ltx.checks import check_choice
 from ltx.errors import ControlError, UsageError
 from ltx.lab import Lab
@@ -112,10 +113,8 @@ def _check_units(
         size, had, has = _tallies(cell, before, new[name])
         if promise == "shuffled" and (had != has).any():
             raise ControlError(f"{who}: {unit} of {name} went where they may not go")
-        mean = had * has / size
+        mean, variance = overlap.chance(size, had, has)
         means.append(float(mean.sum()))
-        # The denominator is 0 only where nothing can vary.
-        variance = mean * (size - had) * (size - has) / np.maximum(size * (size - 1), 1)
         variances.append(float(variance.sum()))
         shared.append(int((before & new[name]).sum()))
         free |= bool(((has > 0) & (has < size)).any())

@@ -1,8 +1,9 @@
-"""Export: a study as plain tables of trials, levels and layers, for CSV and Parquet."""
+"""Export: a study as plain tables of trials, levels, layers and masks, for CSV and Parquet."""
 
 import dataclasses
 import math
 import os
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow.parquet
 
 from ltx import curve
 from ltx.errors import CorruptError, UsageError
+from ltx.likeness import Likeness
 from ltx.paired import Interval
 from ltx.record import Record
 from ltx.store import Store
@@ -28,7 +30,7 @@ _WHERE = {"task": _TEXT, "finder": _TEXT, "control": pyarrow.bool_()}
 # finding and training together; an empty cell is a value that is missing or has no meaning.
 TRIALS = {
     **_WHERE,
-    **{"seed": _COUNT, "level": _COUNT, "density": _NUMBER},
+    **{"seed": _COUNT, "level": _COUNT, "density": _NUMBER, "effective_density": _NUMBER},
     **{"test_accuracy": _NUMBER, "test_loss": _NUMBER},
     **{"validation_accuracy": _NUMBER, "validation_loss": _NUMBER},
     **{"early_stop": _COUNT, "steps": _COUNT, "dense_equivalent_steps": _NUMBER},
@@ -36,11 +38,17 @@ TRIALS = {
     **{"seconds": _NUMBER, "found_seconds": _NUMBER},
     **{"trial": _TEXT, "ticket": _TEXT, "missing": _TEXT},
 }
-LAYERS = {**_WHERE, "seed": _COUNT, "level": _COUNT, "layer": _TEXT, "density": _NUMBER}
+LAYERS = {
+    **{**_WHERE, "seed": _COUNT, "level": _COUNT, "layer": _TEXT, "density": _NUMBER},
+    **{"units": _COUNT, "dead_units": _COUNT},
+}
 
 
-def trials(record: Record) -> Lines:
-    """A line for each trial, and one for each that is missing, with the reason and no numbers."""
+def trials(record: Record, manifests: Mapping[str, Mapping] = types.MappingProxyType({})) -> Lines:
+    """A line for each trial, and one for each that is missing, with the reason and no numbers.
+
+    Effective densities are those of the tickets' manifests.
+    """
     lines: Lines = []
     for row in record.rows:
         trial, spent = row.trial, curve.spent(row.trial)
@@ -53,6 +61,7 @@ def trials(record: Record) -> Lines:
                 "seed": row.seed,
                 "level": trial.level,
                 "density": trial.density,
+                "effective_density": manifests.get(trial.ticket, {}).get("effective_density"),
                 "test_accuracy": trial.test.accuracy,
                 "test_loss": trial.test.loss,
                 "validation_accuracy": trial.validation.accuracy,
@@ -75,7 +84,7 @@ def trials(record: Record) -> Lines:
 
 
 def layers(record: Record, manifests: Mapping[str, Mapping]) -> Lines:
-    """A line for each weight tensor of each ticket that is there, with its density."""
+    """A line for each weight tensor of each ticket that is there: its density, its dead units."""
     return [
         {
             "task": row.task,
@@ -85,6 +94,8 @@ def layers(record: Record, manifests: Mapping[str, Mapping]) -> Lines:
             "level": row.trial.level,
             "layer": layer,
             "density": density,
+            "units": manifests[row.trial.ticket].get("units", {}).get(layer),
+            "dead_units": manifests[row.trial.ticket].get("dead_units", {}).get(layer),
         }
         for row in record.rows
         if row.trial.ticket in manifests
@@ -247,6 +258,36 @@ def transfers(found: Iterable[Carried]) -> Lines:
             "margin": one.margin,
         }
         for one in found
+    ]
+
+
+OVERLAPS = {
+    **{"task": _TEXT, "finder": _TEXT, "other": _TEXT, "level": _COUNT, "other_level": _COUNT},
+    **{"density": _NUMBER, "other_density": _NUMBER, "layer": _TEXT, "pairs": _COUNT},
+    **{"shared": _NUMBER, "chance_shared": _NUMBER, "chance_spread": _NUMBER},
+    **{"jaccard": _NUMBER, "chance_jaccard": _NUMBER},
+}
+
+
+def overlaps(found: Iterable[Likeness]) -> Lines:
+    """A line for each layer of each overlap, and one without a layer for the whole mask.
+
+    Where `other` is the finder itself it is between its tickets of different seeds.
+    """
+    return [
+        {
+            "task": one.task,
+            "finder": one.finder,
+            "other": one.other,
+            "level": one.level,
+            "other_level": one.other_level,
+            "density": one.density,
+            "other_density": one.other_density,
+            "layer": layer,
+            **vars(overlap),
+        }
+        for one in found
+        for layer, overlap in [(None, one.whole), *one.layers.items()]
     ]
 
 

@@ -196,6 +196,9 @@ class FakeLab(Lab):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return fake_network.synaptic_flow(mask.apply(state.weights))
 
+    def _effective(self, mask: Mask) -> Mask:
+        return Mask(fake_network.effective(mask))
+
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         return state
 

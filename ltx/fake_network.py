@@ -3,6 +3,8 @@
 Its weights are those of a FakeLab by name; without "hidden/kernel" it is a softmax regression.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ltx.history import Metrics
@@ -71,6 +73,16 @@ def synaptic_flow(weights: dict) -> dict[str, np.ndarray]:
         "hidden/kernel": np.broadcast_to(onward, weights["hidden/kernel"].shape).copy(),
         "output/kernel": np.repeat(hidden[:, None], classes, axis=1),
     }
+
+
+def effective(mask: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The survivors on a path of survivors from the images to the logits."""
+    kept = mask["output/kernel"]
+    if "hidden/kernel" not in mask:
+        return {"output/kernel": kept}
+    made = mask["hidden/kernel"].any(axis=0, keepdims=True)
+    taken = kept.any(axis=1, keepdims=True)
+    return {"hidden/kernel": mask["hidden/kernel"] & taken.T, "output/kernel": kept & made.T}
 
 
 def measured(weights: dict, images: np.ndarray, labels: np.ndarray) -> Metrics:

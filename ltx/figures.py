@@ -78,10 +78,10 @@ def layers(task: str, finder: str, lines: Sequence[Mapping]) -> Plot:
     found: dict[tuple[str, int], list[float]] = {}
     for line in lines:
         found.setdefault((line["layer"], line["level"]), []).append(line["density"])
-    names = sorted({name for name, _ in found}, key=_natural)
+    names = sorted({name for name, _ in found}, key=natural)
     levels = sorted({level for _, level in found})
     values = np.array([[np.mean(found.get((n, v), [math.nan])) for v in levels] for n in names])
-    figure, axes = plot.grid(len(names), [_layer(name) for name in names], list(map(str, levels)))
+    figure, axes = plot.grid(len(names), list(map(layer_name, names)), list(map(str, levels)))
     plot.title(axes, plot.cut(f"{finder} on {task}", 40))
     axes.set_xlabel("level")
     least = min((v for v in values.flat if v > 0), default=0.1)
@@ -175,13 +175,13 @@ def _ends(curve: Curve, say: Callable[[Point], str]) -> str:
     )
 
 
-def _layer(name: str) -> str:
+def layer_name(name: str) -> str:
     """The end of a weight's name, which tells layers apart, without what all names end in."""
     name = name.removesuffix("/kernel")
     return name if len(name) <= 23 else f"…{name[-22:]}"
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
+def natural(name: str) -> list[tuple[int, int, str]]:
     """A key that puts layer 10 after layer 9."""
     parts = re.findall(r"\d+|\D+", name)
     return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts]

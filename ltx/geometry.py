@@ -35,7 +35,7 @@ def weight(
     """What a finder may know of this weight, of a layer called `times` times for one example."""
     kind = _kind(layer, shape)
     uses = max(1, times * _positions(layer, shape, kind))
-    return Weight(name, shape, kind, uses, is_output)
+    return Weight(name, shape, kind, uses, is_output, _made(name, layer, shape))
 
 
 def has_convolution(
@@ -73,6 +73,20 @@ def _positions(layer: tf_keras.layers.Layer, shape: tuple[int, ...], kind: str) 
     if len(shape) == 2 and inputs[-1:] == shape[:1]:
         return math.prod(inputs[1:-1])
     return 1
+
+
+def _made(name: str, layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of the kernel along which the layer's output units lie."""
+    if isinstance(layer, TRANSPOSED):
+        return (-2,)
+    if name.endswith("depthwise_kernel"):
+        return (-2, -1)
+    if isinstance(layer, layers.EinsumDense):
+        taken, rest = layer.equation.split(",")
+        kernel = rest.split("->")[0]
+        axes = [axis - len(shape) for axis, label in enumerate(kernel) if label not in taken]
+        return tuple(axes) or (-1,)
+    return (-1,)
 
 
 def _input(layer: tf_keras.layers.Layer) -> tuple[int, ...]:

@@ -198,6 +198,9 @@ class KerasLab(Lab):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self._program.synaptic_flow(state, mask)
 
+    def _effective(self, mask: Mask) -> Mask:
+        return self._program.effective(mask)
+
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         self._program.show(state, mask)
         taken = self._program.calibration(self._table(batches, stream), self._noise(stream))

@@ -99,6 +99,9 @@ class Lab(abc.ABC):
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
 
     @abc.abstractmethod
+    def _effective(self, mask: Mask) -> Mask: ...
+
+    @abc.abstractmethod
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State: ...
 
     @abc.abstractmethod
@@ -261,6 +264,21 @@ class Lab(abc.ABC):
                 f"{self.task.label}: expected a model that ends in logits, got one that ends in"
                 " softmax, whose outputs always sum to one; leave its softmax away"
             )
+
+    def effective(self, mask: Mask) -> Mask:
+        """The survivors that lie on a path of survivors from the image to the outputs.
+
+        The others change no output by what the image holds, whatever their values. Where padding
+        is all that a weight ever sees, it lies on no path even if none is pruned. Raises
+        UsageError for a model whose layers do not tell.
+
+        Reference: Vysogorets & Kempe, Connectivity Matters: Neural Network Pruning Through the
+        Lens of Effective Sparsity, https://arxiv.org/abs/2107.02306
+        """
+        found = self._effective(mask.check(self.prunable))
+        cost = flops.forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
+        self.ledger.add(dataclasses.replace(cost, examples=0))
+        return found
 
     def recalibrated(
         self, state: State, mask: Mask, batches: int = 50, stream: str = "recalibrated"

@@ -1,11 +1,13 @@
 """Manifest: all that a store keeps of a ticket beside its masks and its state."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
 from ltx import identity
 from ltx.cost import Cost
+from ltx.effective import Effective
 from ltx.mask import Mask
 from ltx.recipe import Recipe
 from ltx.state import State
@@ -14,13 +16,19 @@ from ltx.ticket import Ticket
 from ltx.versions import versions
 
 
-def of(ticket: Ticket, task: Task, finder: object, label: str) -> dict[str, object]:
-    """The manifest of a ticket that the finder of that label found, as plain JSON data."""
+def of(
+    ticket: Ticket, task: Task, finder: object, label: str, effective: Effective | None = None
+) -> dict[str, object]:
+    """The manifest of a ticket that the finder of that label found, as plain JSON data.
+
+    What is `effective` of it goes in as it is; where that was not measured it is left out.
+    """
     return {
         "kind": "ticket",
         "id": ticket.id,
         "level": ticket.level,
         "density": ticket.density,
+        **(dataclasses.asdict(effective) if effective else {}),
         "data": task.data,
         "model": task.model,
         "task": identity.describe(task),

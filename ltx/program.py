@@ -24,6 +24,7 @@ from ltx.mask import Mask
 from ltx.masking import MaskedModel
 from ltx.meter import Meter
 from ltx.objective import Objective
+from ltx.paths import Paths
 from ltx.state import State
 from ltx.task import Task
 
@@ -287,6 +288,15 @@ class Program:
         weights = {name: np.abs(array) for name, array in mask.apply(state.weights).items()}
         self._put(mask, weights, statistics)
         return self.meter.synaptic_flow()
+
+    @functools.cached_property
+    def _paths(self) -> Paths:
+        return Paths(self.masked, self.data.image, self.task.label)
+
+    def effective(self, mask: Mask) -> Mask:
+        """The survivors on a path of survivors from the image to the outputs."""
+        with self.scope():
+            return self._paths.effective(mask)
 
     def scope(self):  # type: ignore[no-untyped-def]
         """Where variables of this program are made."""

@@ -14,7 +14,18 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from ltx import connectivity, curve, export, figures, plot, transfers, valleys, verdict
+from ltx import (
+    connectivity,
+    curve,
+    export,
+    figures,
+    likeness,
+    mask_figures,
+    plot,
+    transfers,
+    valleys,
+    verdict,
+)
 from ltx.errors import UsageError
 from ltx.paired import MOST, Interval
 from ltx.plot import Plot
@@ -46,11 +57,12 @@ class Report:
         )
         self.curves = curve.curves(record.rows, list(record.finders), record.took)
         self.manifests = export.manifests(record, store)
-        self.trials = export.trials(record)
+        self.trials = export.trials(record, self.manifests)
         self.layers = export.layers(record, self.manifests)
         self.strands = connectivity.strands(record.compared, list(record.finders))
         self.stability = export.stability(record)
         self.carried = transfers.carried(record, store)
+        self.likenesses = list(likeness.likenesses(record, store))
         self.plots = dict(self._plots())
 
     def page(self) -> str:
@@ -68,6 +80,7 @@ class Report:
             chance=chance,
             number=number,
             mean=mean,
+            share=share,
             svg=_svg,
         )
         template = environment.from_string(folder.joinpath("report.html").read_text())
@@ -83,6 +96,7 @@ class Report:
             trials=self.trials,
             strands=self.strands,
             uncompared=[line for line in self.stability if "missing" in line],
+            likenesses=self.likenesses,
             missing=sum("missing" in line for line in self.trials),
             untimed=sum(line.get("seconds", 0) is None for line in self.trials),
             style=Markup(style),
@@ -99,6 +113,7 @@ class Report:
             "layers": (self.layers, export.LAYERS),
             "stability": (self.stability, export.STABILITY),
             "transfers": (export.transfers(self.carried), export.TRANSFERS),
+            "overlaps": (export.overlaps(self.likenesses), export.OVERLAPS),
         }
         return [p for name, table in tables.items() for p in export.write(folder, name, *table)]
 
@@ -145,16 +160,21 @@ class Report:
         yield "accuracy", [figures.accuracies(task, own) for task, own in by_task.items()]
         stops = [figures.early_stops(task, own) for task, own in by_task.items()]
         yield "early stop", [p for p in stops if p]
-        yield "layers", self._layer_plots()
+        yield "layers", self._layer_plots(figures.layers)
+        shares = [mask_figures.effective(t, own, self.trials) for t, own in by_task.items()]
+        yield "effective", [p for p in shares if p]
+        yield "dead units", self._layer_plots(mask_figures.dead_units)
+        shared = [mask_figures.overlaps(task, self.likenesses) for task in by_task]
+        yield "overlaps", [p for p in shared if p]
         yield "sources and targets", figures.transferred(self.carried)
         yield from self._stability_plots()
 
-    def _layer_plots(self) -> list[Plot]:
+    def _layer_plots(self, draw: Callable[..., Plot | None]) -> list[Plot]:
         cells: dict[tuple[str, str], list] = {}
         for line in self.layers:
             if not line["control"]:
                 cells.setdefault((str(line["task"]), str(line["finder"])), []).append(line)
-        return [figures.layers(*place, lines) for place, lines in cells.items()]
+        return [p for place, lines in cells.items() if (p := draw(*place, lines))]
 
     def _stability_plots(self) -> Iterable[tuple[str, list[Plot]]]:
         tasks = dict.fromkeys(one.task for one in self.strands)
@@ -251,6 +271,11 @@ def mean(interval: Interval, form: str = "") -> str:
 def number(value: object, form: str = "") -> str:
     """A value of a table's cell; a missing one is a dash, never zero."""
     return "-" if value is None else format(value, form)
+
+
+def share(value: float | None) -> str:
+    """A share in percent; a missing one is a dash."""
+    return number(None if value is None else 100 * value, ".2f")
 
 
 def _svg(one: Plot, place: str) -> Markup:

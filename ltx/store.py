@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import os
 import platform
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import filelock
+import numpy as np
 
 from ltx import identity, manifest, sealed
+from ltx.effective import Effective
 from ltx.errors import CorruptError, UsageError
 from ltx.state import State
 from ltx.task import Task
@@ -75,14 +78,21 @@ class Store:
 
     # Tickets
 
-    def put_ticket(self, ticket: Ticket, task: Task, finder: object, finder_name: str) -> str:
+    def put_ticket(
+        self,
+        ticket: Ticket,
+        task: Task,
+        finder: object,
+        finder_name: str,
+        effective: Effective | None = None,
+    ) -> str:
         """Store a ticket, its state and who found it; what is there and sound is left alone.
 
         A ticket that finders of several labels find is stored once, with a manifest of each.
         """
         path = self._file("tickets", ticket.id)
         self._put_state(ticket.state)
-        header = manifest.of(ticket, task, finder, finder_name)
+        header = manifest.of(ticket, task, finder, finder_name, effective)
         if self._sound(path, sealed.read_header) is None:
             sealed.write_arrays(path, manifest.packed(ticket.mask), header)
         # Also of the first finder: at this moment another process may write the ticket as its own.
@@ -138,6 +148,10 @@ class Store:
             header = every[finder]
         return manifest.ticket(header, bits, self._state(header["state"]))
 
+    def header(self, id: str) -> dict | None:
+        """The first finder's manifest of the ticket of exactly this id, if that is sound."""
+        return self._sound(self._file("tickets", id), sealed.read_header)
+
     def manifest(self, id: str) -> dict:
         """All that is known of a ticket but its arrays.
 
@@ -147,6 +161,17 @@ class Store:
         bits, header = sealed.read_arrays(self._find("tickets", id))
         finders, densities = sorted(self._every_manifest(header)), manifest.densities(header, bits)
         return {**header, "finders": finders, "densities": densities}
+
+    def packed(self, id: str) -> tuple[dict[str, np.ndarray], dict[str, int]] | None:
+        """The masks of the ticket of exactly this id, one bit a weight, and how many weights.
+
+        None where it is not there, or damaged.
+        """
+        try:
+            bits, header = sealed.read_arrays(self._file("tickets", id))
+        except (FileNotFoundError, CorruptError):
+            return None
+        return bits, {name: math.prod(shape) for name, shape in header["shapes"].items()}
 
     def manifests(self) -> list[dict]:
         """Those of all sound tickets, one for each finder's label that found it, in a fixed order.

@@ -5,18 +5,18 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ltx import identity, took
+from ltx import identity, measure
 from ltx.checks import check_count, check_number, check_type
+from ltx.effective import Effective
 from ltx.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.finder import Finder
 from ltx.grid import Grid
-from ltx.instability import Instability, places
+from ltx.instability import Instability
 from ltx.lab import Lab
 from ltx.stability import Stability
 from ltx.store import Store
 from ltx.task import Task
 from ltx.ticket import Ticket
-from ltx.took import Took
 from ltx.trial import Trial
 
 _log = logging.getLogger("ltx")
@@ -194,49 +194,86 @@ def run(
     total: a control may stand before what it controls. Where each cell is goes to the store's log;
     `at` is told each place before anything is trained there.
     """
+    told: set[str] = set()
     for name, task in study.named.items():
         for seed in study.seeds:
             for label, finder in study.finders.items():
-                where = {"study": study.id, "cell": [name, label, seed]}
                 place = Place(name, label, seed, task, finder)
-                store.record({**where, "is": "begun"})
-                troubles: list[str] = []
-                at(place)
-                try:
-                    for ticket in _found(finder, open_lab(task, seed, True)):
-                        store.put_ticket(ticket, task, finder, label)
-                        if lost := ticket.mask.empty():
-                            _log.warning(
-                                "%s, level %d: %s lost every weight; no signal passes there",
-                                label,
-                                ticket.level,
-                                ", ".join(lost),
-                            )
-                        at(dataclasses.replace(place, ticket=ticket))
-                        lab = open_lab(task, seed, False)
-                        trial = _trial(lab, ticket, store)
-                        store.record(
-                            {**where, "is": "measured", "level": trial.level, "trial": trial.id}
-                        )
-                        row = Row(name, label, finder.control, seed, trial)
-                        yield row
-                        at(place)
-                        for found in _compared(lab, ticket, study.stability, store, row, where):
-                            if isinstance(found, Failure):
-                                troubles.append(found.error)
-                            yield found
-                    error = "; ".join(troubles)
-                    ended = {"is": "failed", "error": error} if troubles else {"is": "done"}
-                    store.record({**where, **ended})
-                except (StoreFullError, BudgetError):
-                    raise
-                except Exception as error:  # a plugin's own mistake is its cell's alone
-                    text = str(error)
-                    if not isinstance(error, LtxError):
-                        _log.debug("%s failed", label, exc_info=True)
-                        text = f"{type(error).__name__}: {error}"
-                    store.record({**where, "is": "failed", "error": "; ".join([*troubles, text])})
-                    yield Failure(name, label, seed, text)
+                yield from _run_cell(study, place, open_lab, store, at, told)
+
+
+def _run_cell(
+    study: Study,
+    place: Place,
+    open_lab: OpenLab,
+    store: Store,
+    at: Callable[[Place], None],
+    told: set[str],
+) -> Iterator[Row | Compared | Failure]:
+    """All tickets of one finder with one seed on one task; what stops them is the cell's alone."""
+    troubles: list[str] = []
+
+    def tell(what: str, **more: object) -> None:
+        store.record({"study": study.id, "cell": list(place.cell), "is": what, **more})
+
+    tell("begun")
+    at(place)
+    try:
+        for ticket in _found(place.finder, open_lab(place.task, place.seed, True)):
+            lab = open_lab(place.task, place.seed, False)
+            _keep(ticket, lab, store, place, told)
+            at(dataclasses.replace(place, ticket=ticket))
+            trial = measure.trial(lab, ticket, store)
+            tell("measured", level=trial.level, trial=trial.id)
+            where = place.name, place.label, place.finder.control, place.seed
+            yield Row(*where, trial)
+            at(place)
+            for start, found in measure.copies(lab, ticket, study.stability, store):
+                if isinstance(found, str):
+                    troubles.append(found)
+                    yield Failure(*place.cell, found, ended=False)
+                else:
+                    tell("compared", level=found.level, at=start, stability=found.id)
+                    yield Compared(*where, found)
+        if troubles:
+            tell("failed", error="; ".join(troubles))
+        else:
+            tell("done")
+    except (StoreFullError, BudgetError):
+        raise
+    except Exception as error:  # a plugin's own mistake is its cell's alone
+        text = str(error)
+        if not isinstance(error, LtxError):
+            _log.debug("%s failed", place.label, exc_info=True)
+            text = f"{type(error).__name__}: {error}"
+        tell("failed", error="; ".join([*troubles, text]))
+        yield Failure(*place.cell, text)
+
+
+def _found(finder: Finder, lab: Lab) -> Iterator[Ticket]:
+    """The finder's tickets; all of its work between them counts among the lab's seconds."""
+    tickets = iter(finder.find(lab))
+    while True:
+        with lab.ledger.working():
+            ticket = next(tickets, None)
+        if ticket is None:
+            return
+        yield ticket
+
+
+def _keep(ticket: Ticket, lab: Lab, store: Store, place: Place, told: set[str]) -> None:
+    """Store the ticket and warn, before it is trained, of what its network cannot do.
+
+    Why that cannot be told is told once for each task, those `told` of before.
+    """
+    found = measure.paths(lab, ticket, store)
+    known = found if isinstance(found, Effective) else None
+    store.put_ticket(ticket, place.task, place.finder, place.label, known)
+    if isinstance(found, str) and place.name not in told:
+        told.add(place.name)
+        _log.warning("%s", found)
+    if text := measure.alarm(ticket, known):
+        _log.warning("%s, level %d: %s", place.label, ticket.level, text)
 
 
 def _expanded(finders: Mapping[str, Any]) -> dict[str, Finder]:
@@ -256,57 +293,3 @@ def _expanded(finders: Mapping[str, Any]) -> dict[str, Finder]:
 def _several(values: object) -> tuple:
     """A tuple of what may be one value or many."""
     return tuple(values) if isinstance(values, list | tuple | range) else (values,)
-
-
-def _found(finder: Finder, lab: Lab) -> Iterator[Ticket]:
-    """The finder's tickets; all of its work between them counts among the lab's seconds."""
-    tickets = iter(finder.find(lab))
-    while True:
-        with lab.ledger.working():
-            ticket = next(tickets, None)
-        if ticket is None:
-            return
-        yield ticket
-
-
-def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
-    key = Trial.key(lab, ticket)
-    known = store.trial(key)
-    if known is None:
-        before = lab.seconds
-        known = Trial.of(lab, ticket)
-        # First the seconds: a trial that is there is not measured again.
-        took.tell(store, key, Took(ticket.seconds, lab.seconds - before))
-        store.put_trial(known)
-    return known
-
-
-def _compared(
-    lab: Lab,
-    ticket: Ticket,
-    asked: Stability | None,
-    store: Store,
-    row: Row,
-    where: Mapping[str, object],
-) -> Iterator[Compared | Failure]:
-    """The copies of the row's ticket from each place, or why they cannot be compared.
-
-    One that diverges takes neither the other places nor the other tickets of its cell with it.
-    """
-    if asked is None:
-        return
-    for at in places(lab, ticket, asked):
-        found = Instability.stored(store, Instability.key(lab, ticket, asked, at))
-        if found is None:
-            try:
-                found = Instability.of(lab, ticket, asked, at)
-            except (StoreFullError, BudgetError):
-                raise
-            except LtxError as error:
-                text = f"stability of level {ticket.level} at {at}: {error}"
-                yield Failure(row.task, row.finder, row.seed, text, ended=False)
-                continue
-            found.put(store)
-        event = {"level": found.level, "at": at, "stability": found.id}
-        store.record({**where, "is": "compared", **event})
-        yield Compared(row.task, row.finder, row.control, row.seed, found)

@@ -10,7 +10,8 @@ class Weight:
 
     `kind` is "conv" (any convolution) or "dense" (everything else). `uses` counts the
     multiplications that one entry takes part in for one example: 1 in a dense layer, the number
-    of output positions in a convolution. `is_output` marks the layer that makes the logits.
+    of output positions in a convolution. `is_output` marks the layer that makes the logits. `made`
+    are the axes along which its output units lie: neurons, or feature maps.
     """
 
     name: str
@@ -18,6 +19,7 @@ class Weight:
     kind: str = "dense"
     uses: int = 1
     is_output: bool = False
+    made: tuple[int, ...] = (-1,)
 
     @property
     def size(self) -> int:

@@ -47,6 +47,7 @@ def test_every_measurement_is_the_inner_labs_and_on_its_books() -> None:
             lab.synaptic_flow(state, mask),
         ]
         lab.said = [lab.evaluate(state, mask), lab.recalibrated(state, mask).id]  # type: ignore
+        lab.said.append(lab.effective(mask))  # type: ignore[attr-defined]
     for one, other in zip(inner.told, twin.told, strict=True):  # type: ignore[attr-defined]
         assert one.keys() == other.keys()
         assert all(np.array_equal(one[name], other[name]) for name in one)

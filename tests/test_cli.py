@@ -12,6 +12,7 @@ from ltx_plugins.imp import IMP
 
 from ltx import Store, Task, conformance, sealed
 from ltx.cli import main
+from ltx.effective import Effective
 from ltx.testing import FakeLab
 
 STUDY = "--gin_file=studies/first_ticket.gin"
@@ -206,6 +207,20 @@ def test_tickets_are_listed_and_shown_by_the_beginning_of_their_id(capsys):
     assert run(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
     assert json.loads(capsys.readouterr().out)["finders"] == ["hers", "mine"]
     assert run(["tickets", "show", "zzz", "--store=store"]) == 2
+
+
+def test_tickets_are_listed_with_their_effective_density_where_it_is_known(capsys, tmp_path):
+    store, (dense, sparse) = Store(tmp_path / "store"), IMP(levels=1).find(FakeLab())
+    store.put_ticket(dense, Task(), IMP(levels=1), "imp")
+    found = Effective(0.1234, 0.0, {}, {})
+    store.put_ticket(sparse, Task(), IMP(levels=1), "imp", found)
+    assert run(["tickets", "--store=store"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[-2:] == ["density", "effective"]
+    ends = {line.split()[0]: line.split()[-1] for line in lines[1:] if line}
+    assert (ends[dense.id], ends[sparse.id]) == ("-", "12.34%")
+    assert run(["tickets", "show", sparse.id, "--store=store"]) == 0
+    assert json.loads(capsys.readouterr().out)["effective_density"] == 0.1234
 
 
 def test_a_report_is_written_and_its_files_are_named(capsys, tmp_path):

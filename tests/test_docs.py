@@ -12,7 +12,7 @@ import studied
 from ltx_plugins.imp import IMP
 
 import ltx
-from ltx import Pruning, Recipe, Store, Task, config, registry
+from ltx import Pruning, Random, Recipe, Store, Task, config, registry
 from ltx.cli import main
 from ltx.pruning import SCOPES
 from ltx.testing import FakeLab
@@ -131,6 +131,15 @@ def test_the_code_that_reads_a_ticket_reads_it(tmp_path):
     assert names["manifest"]["density"] == ticket.density
     for name, keep in ticket.mask.items():
         assert (names["masks"][name] == keep).all()
+
+
+def test_the_code_that_asks_for_useful_weights_gets_them():
+    lab = FakeLab()
+    mask = Pruning(0.95)(lab, lab.dense(), Random()(lab, lab.init(), lab.dense()))
+    names = {"lab": lab, "mask": mask}
+    exec(blocks(ROOT / "docs" / "masks.md", "python")[0], names)
+    assert names["useful"] <= mask
+    assert 0 < names["useful"].kept < mask.kept
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 import studied
 
-from ltx import Store, export, transfers, verdict
+from ltx import Store, export, likeness, transfers, verdict
 from ltx.record import Record
 from ltx.study import Failure
 from ltx.took import Took
@@ -62,6 +62,20 @@ def test_layers_add_up_to_the_tickets_density(record: Record, store: Store) -> N
         assert own.keys() == names
 
 
+def test_what_is_effective_is_the_manifests(record: Record, store: Store) -> None:
+    manifests = export.manifests(record, store)
+    lines = export.trials(record, manifests)
+    for row, line in zip(record.rows, lines, strict=True):
+        known = manifests[row.trial.ticket].get("effective_density")
+        assert line["effective_density"] == known
+        assert (known is None) == (row.trial.density == 1)  # of dense ones it is not measured
+    layers = [line for line in export.layers(record, manifests) if line["finder"] == "snip"]
+    dead = [line["dead_units"] for line in layers if line["layer"] == "hidden/kernel"]
+    assert None in dead
+    assert max(n for n in dead if n is not None) > 0
+    assert {line["units"] for line in layers} == {None, 12, 4}
+
+
 def test_a_ticket_that_is_gone_has_no_layers(record: Record, tmp_path: Path) -> None:
     store = studied.tiny(tmp_path / "store")
     tiny = Record.read(store)
@@ -76,18 +90,20 @@ def test_a_ticket_that_is_gone_has_no_layers(record: Record, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("trials", export.TRIALS),
-        ("levels", export.LEVELS),
-        ("comparisons", export.COMPARISONS),
-        ("transfers", export.TRANSFERS),
+        *(("trials", export.TRIALS), ("levels", export.LEVELS)),
+        *(("comparisons", export.COMPARISONS), ("layers", export.LAYERS)),
+        *(("overlaps", export.OVERLAPS), ("transfers", export.TRANSFERS)),
     ],
 )
 def test_csv_and_parquet_say_the_same(
     record: Record, store: Store, tmp_path: Path, name: str, columns: dict
 ) -> None:
     levels = verdict.levels(record.rows)
+    manifests = export.manifests(record, store)
     lines = {
-        "trials": lambda: export.trials(record),
+        "trials": lambda: export.trials(record, manifests),
+        "layers": lambda: export.layers(record, manifests),
+        "overlaps": lambda: export.overlaps(likeness.likenesses(record, store)),
         "levels": lambda: export.levels(levels),
         "comparisons": lambda: export.comparisons(levels),
         "transfers": lambda: export.transfers(transfers.carried(record, store)),

@@ -23,6 +23,27 @@ def test_every_kind_of_layer_counts_its_multiplications(kind):
     assert geometry.has_convolution(model, owners) is (category == "conv")
 
 
+def test_output_units_lie_where_each_kind_of_layer_has_them():
+    layers = tf_keras.layers
+    for made, shape, kind, expected in (
+        (layers.Dense(5), (4, 5), "kernel", (-1,)),
+        (layers.Conv2D(5, 3), (3, 3, 4, 5), "kernel", (-1,)),
+        (layers.Conv2DTranspose(5, 3), (3, 3, 5, 4), "kernel", (-2,)),
+        (layers.DepthwiseConv2D(3, depth_multiplier=2), (3, 3, 4, 2), "depthwise_kernel", (-2, -1)),
+        (
+            layers.SeparableConv2D(5, 3, depth_multiplier=2),
+            (3, 3, 4, 2),
+            "depthwise_kernel",
+            (-2, -1),
+        ),
+        (layers.SeparableConv2D(5, 3, depth_multiplier=2), (1, 1, 8, 5), "pointwise_kernel", (-1,)),
+        (layers.EinsumDense("abc,cde->abde", (6, 2, 3)), (4, 2, 3), "kernel", (-2, -1)),
+    ):
+        made.build((None, 6, 6, 4) if len(shape) == 4 else (None, 6, 4))
+        assert shape in [tuple(variable.shape) for variable in made.variables]
+        assert geometry.weight(f"x/{kind}", made, shape, 1, False).made == expected
+
+
 def test_uses_of_a_residual_network_count_its_multiplications():
     masked = MaskedModel(models.build("resnet_20", (32, 32, 3), 10))
     # He et al. 2015: 41 million multiply-adds at 32x32, projections included.

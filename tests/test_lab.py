@@ -151,6 +151,7 @@ def test_evaluating_changes_nothing(make_lab: MakeLab) -> None:
     lab.gradients(lab.init("other"), mask, 2)
     lab.hessian_gradient(lab.init("other"), mask, 2)
     lab.synaptic_flow(lab.init("other"), mask)
+    lab.effective(mask)
     assert lab.train(state, mask, "40it") == once
     assert lab.evaluate(state, lab.dense()) == metrics
 
@@ -165,6 +166,7 @@ def test_inputs_are_not_changed(make_lab: MakeLab) -> None:
     lab.gradients(state, mask)
     lab.hessian_gradient(state, mask)
     lab.synaptic_flow(state, mask)
+    lab.effective(mask)
     lab.evaluate(state, mask)
     for name, array in state.arrays().items():
         np.testing.assert_array_equal(array, copies[name])
@@ -455,6 +457,33 @@ def test_synaptic_flow_sees_neither_data_nor_signs_nor_pruned_weights(make_lab: 
         again = lab.synaptic_flow(other, mask)
         for name in mask:
             np.testing.assert_array_equal(again[name], flow[name])
+
+
+def test_what_is_effective_lies_on_a_path_from_image_to_logits(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    assert lab.effective(lab.dense()) == lab.dense()
+    rng = np.random.default_rng(0)
+    mask = Mask({w.name: rng.random(w.shape) < 0.05 for w in lab.prunable})
+    found = lab.effective(mask)
+    assert 0 < found.kept < mask.kept
+    assert found <= mask
+    assert lab.effective(found) == found  # what lies on no path carries none
+    # A flow without biases reaches these and no others.
+    ones = {n: np.full_like(a, a.ndim > 1) for n, a in lab.init().weights.items()}
+    flow = lab.synaptic_flow(lab.init().replace(weights=ones), mask)
+    for name, keep in found.items():
+        np.testing.assert_array_equal(keep, (flow[name] > 0) & mask[name])
+    with pytest.raises(UsageError, match="no weight survives"):
+        lab.effective(Mask({name: keep & False for name, keep in mask.items()}))
+
+
+def test_looking_for_paths_is_on_the_books_as_one_example(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    lab.effective(lab.dense())
+    assert vars(lab.spent) == {
+        **{"steps": 0, "examples": 0},
+        **{"dense_flops": 6 * lab.dense().size, "flops": 6 * lab.dense().size},
+    }
 
 
 def test_synaptic_flow_that_overflows_is_refused(make_lab: MakeLab) -> None:

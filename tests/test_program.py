@@ -370,6 +370,8 @@ def test_two_mirrored_replicas_train_like_one_device():
             c, d = (lab.recalibrated(a.state, mask, 3).statistics for lab in (one, two))
             for name in c:
                 assert np.allclose(c[name], d[name], rtol=1e-4, atol=1e-5), name
+            thin = ltx.Mask({n: two.rng(n, 2).random(k.shape) < .05 for n, k in mask.items()})
+            assert one.effective(thin) == two.effective(thin) != thin
             middle = two.train(two.init(), mask, until="11it").state
             assert two.train(middle, mask).state == b.state
         try:

@@ -17,9 +17,8 @@ from ltx.record import Record
 from ltx.report import Report
 from ltx.study import Failure, Study
 
-SECTIONS = (
-    *("verdicts", "cost", "accuracy", "early-stop", "layers", "transfer", "stability", "trials"),
-)
+SECTIONS = ("verdicts", "cost", "accuracy", "early-stop", "layers", "effective", "overlap")
+SECTIONS += ("transfer", "stability", "trials")
 HOSTILE = '<img src=x onerror="alert(1)">&$x_1$'
 
 
@@ -66,7 +65,11 @@ def test_a_browser_draws_every_plot_and_complains_of_nothing(
         " e.querySelectorAll('path, use, image').length]})"
     )
     plots = Report(Record.read(store), store).plots
-    assert len(sizes) == sum(map(len, plots.values())) == 2 * (3 + 1 + 1 + 4) + 2
+    assert len(sizes) == sum(map(len, plots.values()))
+    masks = [len(plots[name]) for name in ("effective", "overlaps", "dead units")]
+    assert masks[:2] == [2, 2]
+    assert masks[2] >= 2  # SNIP kills units on both tasks
+    assert len(sizes) - sum(masks) == 2 * (3 + 1 + 1 + 4) + 2
     for wide, high, right, marks in sizes:
         assert wide > 250
         assert high > 60
@@ -195,8 +198,8 @@ def test_what_is_missing_is_shown_as_missing_and_never_as_zero(
     assert sum("missing or damaged" in text for text in gone) == 1
     buttons = chromium.find_elements("css selector", "#all-trials th button")
     for _ in range(2):  # up and down
-        chromium.execute_script("arguments[0].click()", buttons[5])
-        assert column(chromium, 5)[-9:] == column(chromium, 10)[-9:] == ["-"] * 9
+        chromium.execute_script("arguments[0].click()", buttons[6])
+        assert column(chromium, 6)[-9:] == column(chromium, 11)[-9:] == ["-"] * 9
     assert "stopped early" in " ".join(texts(chromium, "#verdicts")).lower()
     assert chromium.get_log("browser") == []
 
@@ -219,7 +222,7 @@ def test_seconds_whose_log_is_gone_are_missing(tmp_path: Path) -> None:
         assert words in text
         assert ("accuracy against cost in seconds" in text) == bool(known)
         rows = re.findall(r"<tr>(<td>fake/fake.*?)</tr>", text)
-        cells = [re.findall(r"<td>(.*?)</td>", row)[10] for row in rows]
+        cells = [re.findall(r"<td>(.*?)</td>", row)[11] for row in rows]
         assert sum(cell == "-" for cell in cells) == 2 - len(known)
 
 
@@ -259,6 +262,14 @@ def test_one_seed_is_called_what_it_is(tiny: Store, tmp_path: Path) -> None:
     shown = text[text.index('<section id="verdicts">') : text.index('<section id="provenance">')]
     assert re.search(r"\b(nan|inf|None)\b", shown) is None
     assert "No ticket of this study was carried from one task to another." in text
+    assert "there are no two sparse tickets" in text
+
+
+def test_tickets_of_an_older_store_have_no_effective_weights_to_show(tmp_path: Path) -> None:
+    store = studied.large(tmp_path / "store", tasks=1, labels=2, seeds=2, levels=2)
+    text = report.write(store, tmp_path / "page.html")[0].read_text()
+    assert "of no ticket is it known which of its weights are effective" in text
+    assert text.count("</td><td>-</td><td>") == 2 * 2 * 2
 
 
 def test_a_study_that_has_only_begun_has_a_page(tmp_path: Path) -> None:

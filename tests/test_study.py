@@ -357,13 +357,79 @@ def test_a_layer_that_lost_everything_is_told_once_and_still_measured(
         assert not caplog.messages
         rows = [row for row in results if isinstance(row, Row)]
     assert caplog.messages == [
-        "broken, level 1: hidden/kernel lost every weight; no signal passes there"
+        "broken, level 1: disconnected, so that it cannot learn: no path of surviving weights leads"
+        " from the image to the outputs; it ends at hidden/kernel"
     ]
     assert [(row.finder, row.trial.level) for row in rows] == [
         ("broken", 1),
         ("imp", 0),
         ("imp", 1),
     ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Strays(Finder):
+    """Keeps five hidden units, and makes seven more that nothing takes."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        dense = Ticket.of(lab, lab.dense(), lab.init())
+        yield dense
+        taken = dense.mask["output/kernel"].copy()
+        taken[5:] = False
+        yield dense.child(lab, Mask({**dense.mask, "output/kernel": taken}))
+
+
+class Asked(FakeLab):
+    """Counts how often it is asked for paths."""
+
+    times = 0
+
+    def _effective(self, mask: Mask) -> Mask:
+        Asked.times += 1
+        return super()._effective(mask)
+
+
+def test_useless_weights_are_told_before_training_and_measured_once(
+    store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Asked, "times", 0)
+    made = Study({"strays": Strays()}, tasks=(TASK,), seeds=1)
+    told = (
+        "strays, level 1: 53% of its weights are useless, on no path of surviving weights from the"
+        " image to the outputs: its effective density is 41.67%; dead units: 7 of 12 in"
+        " hidden/kernel"
+    )
+    for _ in range(2):
+        results = study.run(made, lambda t, s, sealed: Asked(t, s, sealed=sealed), store)
+        first, second = results
+        assert isinstance(second, Row)
+        assert caplog.messages == [told]
+        assert Asked.times == 2  # the ticket's mask and the dense one, to compare with
+        caplog.clear()
+    assert second.trial.trained_for == FakeLab(TASK).cost(
+        60, store.ticket(second.trial.ticket).mask
+    )
+    dense, sparse = (store.manifest(row.trial.ticket) for row in (first, second))
+    assert "effective_density" not in dense
+    assert sparse["effective_density"] == pytest.approx(5 / 12)
+    assert sparse["dead_units"] == {"hidden/kernel": 7, "output/kernel": 0}
+
+
+class Untold(FakeLab):
+    """Has a model that does not tell its paths."""
+
+    def _effective(self, mask: Mask) -> Mask:
+        raise UsageError("nobody knows")
+
+
+def test_what_cannot_be_measured_is_told_once_and_stops_nothing(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Study({"imp": IMP(levels=2)}, tasks=(TASK,), seeds=2)
+    rows = list(study.run(made, lambda t, s, sealed: Untold(t, s, sealed=sealed), store))
+    assert len(rows) == 6
+    assert caplog.messages == ["nobody knows"]
+    assert all("effective_density" not in one for one in store.manifests())
 
 
 def test_check_refuses_a_batch_larger_than_the_data(store: Store) -> None:

@@ -111,6 +111,9 @@ def collapse(rounds: int) -> Iterator[str]:
             what = f"{method}, {model} at {COMPRESSION}x: empty layers of {len(ticket.mask)}"
             bound = "0" if name == "synflow" else ""
             yield f"| {what} | {len(ticket.mask.empty())} | | | {bound} |"
+            share = lab.effective(ticket.mask).density
+            what = f"{method}, {model} at {COMPRESSION}x: weights on a path, %"
+            yield f"| {what} | {100 * share:.4f} | | | |"
 
 
 def _row(what: str, values: Sequence[float], bound: float) -> str:
