@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ltx import curve
-from ltx.errors import CorruptError, UsageError
+from ltx.errors import UsageError
 from ltx.paired import Interval
 from ltx.record import Record
 from ltx.store import Store
@@ -87,13 +87,7 @@ def layers(record: Record, manifests: Mapping[str, Mapping]) -> Lines:
 
 def manifests(record: Record, store: Store) -> dict[str, dict]:
     """The manifests of the study's tickets by id, of those that are there and sound."""
-    found = {}
-    for id in {row.trial.ticket: None for row in record.rows}:
-        try:
-            found[id] = store.manifest(id)
-        except (CorruptError, UsageError):
-            continue  # shown as missing
-    return found
+    return store.manifests_of(row.trial.ticket for row in record.rows)
 
 
 LEVELS = {

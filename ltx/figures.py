@@ -27,7 +27,7 @@ def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
         figure, axes = plot.axes(task, axis, plot.ACCURACY)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(plot.short))
-        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
         if max(many) / max(1.0, min(many)) < 30:
             axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         plot.lines(axes, curves, cost, lambda point: point.accuracy, bars=True)
