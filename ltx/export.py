@@ -168,5 +168,7 @@ def write(
         pyarrow.csv.write_csv(made, csv)
         pyarrow.parquet.write_table(made, parquet)
     except OSError as error:
-        raise UsageError(f"cannot write {csv}: {error.strerror or error}") from error
+        raise UsageError(
+            f"cannot write {csv}: {error.strerror or error}; choose another --data"
+        ) from error
     return [csv, parquet]

@@ -87,7 +87,9 @@ class Plot:
                 paths[0].write_text(self.svg())
                 self.figure.savefig(paths[1], metadata={"CreationDate": None})
         except OSError as error:
-            raise UsageError(f"cannot write {paths[0]}: {error.strerror or error}") from error
+            raise UsageError(
+                f"cannot write {paths[0]}: {error.strerror or error}; choose another --figures"
+            ) from error
         return paths
 
 

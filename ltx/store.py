@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import os
 import platform
 import time
@@ -64,9 +65,9 @@ class Store:
         started = ("locks", "ltx-store.json")
         return all(p.name in started or p.suffix == ".tmp" for p in self.path.iterdir())
 
-    def _format(self, mark: Path) -> int:
+    def _format(self, mark: Path) -> object:
         try:
-            return int(sealed.read_json(mark)["format"])
+            return sealed.read_json(mark).get("format")
         except CorruptError:
             # It says nothing that is not known: all files of this format carry their own digests.
             self.discard(mark, "writing it anew")
@@ -210,8 +211,7 @@ class Store:
 
     def trial(self, id: str) -> Trial | None:
         """The trial of exactly this id, if it is there and sound."""
-        document = self._sound(self._file("trials", id, "json"), sealed.read_json)
-        return None if document is None else Trial.from_document(document)
+        return self._sound(self._file("trials", id, "json"), _trial)
 
     def trials(self, ids: Iterable[str] | None = None) -> list[Trial]:
         """All sound trials, or those of these ids; damaged ones are named in the log."""
@@ -224,7 +224,7 @@ class Store:
         found = []
         for path in paths:
             try:
-                found.append(Trial.from_document(sealed.read_json(path)))
+                found.append(_trial(path))
             except CorruptError as error:
                 _log.error("%s", error)
             except FileNotFoundError:
@@ -246,7 +246,7 @@ class Store:
                 " with --gin_file runs one"
             )
         if not id:
-            return sealed.read_json(max(paths, key=lambda path: path.stat().st_mtime_ns))
+            return self._record(max(paths, key=lambda path: path.stat().st_mtime_ns))
         matches = [path for path in paths if path.stem.startswith(id)]
         if len(matches) != 1:
             what = "no study begins" if not matches else f"{len(matches)} studies begin"
@@ -254,7 +254,14 @@ class Store:
                 f"study {id!r}: {what} so in {self.path};"
                 f" there are {', '.join(path.stem for path in paths)}"
             )
-        return sealed.read_json(matches[0])
+        return self._record(matches[0])
+
+    def _record(self, path: Path) -> dict:
+        try:
+            return sealed.read_json(path)
+        except CorruptError as error:
+            text = f"{error}; the study's command writes it anew and trains nothing again"
+            raise CorruptError(text) from error
 
     def studies(self) -> list[dict]:
         """The sound records of studies, the newest first; damaged ones are named in the log."""
@@ -332,3 +339,15 @@ class Store:
         except CorruptError:
             self.discard(path, "making it anew")
             return None
+
+
+def _trial(path: Path) -> Trial:
+    """The trial of a file; one without an accuracy is damaged, whatever its digest says."""
+    document = sealed.read_json(path)
+    try:
+        trial = Trial.from_document(document)
+    except (KeyError, TypeError) as error:
+        raise CorruptError(f"{path}: holds no whole trial ({error!r})") from error
+    if not math.isfinite(trial.test.accuracy):
+        raise CorruptError(f"{path}: its test accuracy is {trial.test.accuracy}, which is none")
+    return trial

@@ -167,6 +167,23 @@ def test_no_label_of_several_that_found_one_ticket_is_lost(tmp_path: Path) -> No
         store.ticket(ticket.id, "c")
 
 
+def test_a_trial_without_an_accuracy_is_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, trial = Store(tmp_path), a_trial()
+    store.put_trial(dataclasses.replace(trial, test=Metrics(0.5, float("nan"))))
+    with caplog.at_level(logging.ERROR):
+        assert store.trials() == []
+    assert "its test accuracy is nan" in caplog.text
+    assert store.trial(trial.id) is None
+    store.put_trial(trial)
+    assert store.trial(trial.id) == trial
+    document = trial.document()
+    del document["history"]
+    sealed.write_json(tmp_path / "trials" / f"{trial.id}.json", document)
+    assert store.trial(trial.id) is None
+
+
 def test_manifests_of_many_tickets_take_one_look_at_the_folder(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
