@@ -54,12 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     3 says that the budget ended before the study did.
     """
     arguments = list(sys.argv if argv is None else ["ltx", *argv])
+    # First of all: where nothing is set up, absl's first message sets it up its own way.
+    logging.basicConfig(format="ltx: %(message)s", stream=sys.stderr)
     FLAGS.unparse_flags()
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where a user's own model is; last, so that it hides nothing
     try:
         options = _parser().parse_args(arguments[1:])
-        logging.basicConfig(level=logging.INFO, format="ltx: %(message)s", stream=sys.stderr)
         for name in _CHATTER:
             logging.getLogger(name).setLevel(logging.ERROR)
         return options.command(options)

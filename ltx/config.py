@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import difflib
 import importlib
 import importlib.util
 import re
@@ -128,7 +129,12 @@ def _check_all_used() -> None:
 
 
 def _apply_file(path: Path, allow_imports: bool) -> None:
-    _apply(path.read_text(), str(path), path.parent, allow_imports)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "its bytes are no text"
+        raise UsageError(f"gin file {str(path)!r}: cannot be read: {reason}") from error
+    _apply(text, str(path), path.parent, allow_imports)
 
 
 def _apply(text: str, where: str, folder: Path, allow_imports: bool) -> None:
@@ -213,7 +219,13 @@ def _resolve(file: str, beside: Path = Path()) -> Path:
         if path.is_file():
             return path
     folders = dict.fromkeys(str(path.parent) for path in places)
-    raise UsageError(f"gin file {file!r}: not found in {', '.join(folders)}")
+    text = f"gin file {file!r}: not found in {', '.join(folders)}"
+    known = [p.relative_to(root) for root in _shipped() for p in sorted(root.rglob("*.gin"))]
+    near = {path.stem: path for path in (*known, *Path(file).parent.glob("*.gin"))}
+    if close := difflib.get_close_matches(Path(file).stem, near):
+        raise UsageError(f"{text}; did you mean {' or '.join(str(near[n]) for n in close)}?")
+    studies = ", ".join(str(path) for path in known if path.parent.name == "studies")
+    raise UsageError(f"{text}; ltx comes with {studies}")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ltx import curve
-from ltx.errors import CorruptError, UsageError
+from ltx.errors import UsageError
 from ltx.likeness import Likeness
 from ltx.paired import Interval
 from ltx.record import Record
@@ -105,13 +105,7 @@ def layers(record: Record, manifests: Mapping[str, Mapping]) -> Lines:
 
 def manifests(record: Record, store: Store) -> dict[str, dict]:
     """The manifests of the study's tickets by id, of those that are there and sound."""
-    found = {}
-    for id in {row.trial.ticket: None for row in record.rows}:
-        try:
-            found[id] = store.manifest(id)
-        except (CorruptError, UsageError):
-            continue  # shown as missing
-    return found
+    return store.manifests_of(row.trial.ticket for row in record.rows)
 
 
 STABILITY = {
@@ -313,5 +307,7 @@ def write(
         pyarrow.csv.write_csv(made, csv)
         pyarrow.parquet.write_table(made, parquet)
     except OSError as error:
-        raise UsageError(f"cannot write {csv}: {error.strerror or error}") from error
+        raise UsageError(
+            f"cannot write {csv}: {error.strerror or error}; choose another --data"
+        ) from error
     return [csv, parquet]

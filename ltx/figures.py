@@ -38,7 +38,7 @@ def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:
     else:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(plot.short))
-        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
         if max(known) / max(1.0, min(known)) < 30:
             axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     plot.lines(axes, curves, cost, lambda point: point.accuracy, bars=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ltx import geometry
+from ltx import absent, geometry
 from ltx.errors import UsageError
 from ltx.schedule import PolynomialDecay
 from ltx.structures import Blocks, NofM, Structure
@@ -17,18 +17,22 @@ from ltx.weight import Weight
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import tensorflow as tf
-import tensorflow_model_optimization as tfmot
 import tf_keras
-from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import PruneRegistry
-from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
-    PruneLowMagnitude,
-)
+
+# TF-MOT looks for a module that Keras 2 had. Python would load all of Keras 3 and scikit-learn to
+# find that it is gone, a third of the time that `ltx run` takes to start.
+with absent.module("keras.engine"):
+    import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.sparsity.keras import prune_registry
+    from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
+        PruneLowMagnitude,
+    )
 
 layers = tf_keras.layers
 
 # TF-MOT prunes no depthwise kernels and refuses EinsumDense. Its registry is private, but only an
 # entry there survives saving and loading: an attribute of the layer object does not.
-PruneRegistry._LAYERS_WEIGHTS_MAP.update(
+prune_registry.PruneRegistry._LAYERS_WEIGHTS_MAP.update(
     {
         layers.DepthwiseConv1D: ["depthwise_kernel"],
         layers.DepthwiseConv2D: ["depthwise_kernel"],
@@ -286,7 +290,7 @@ def _graph_layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Laye
 
 def _candidates(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
     if not hasattr(layer, "get_prunable_weights"):
-        if not PruneRegistry.supports(layer):
+        if not prune_registry.PruneRegistry.supports(layer):
             return []
-        PruneRegistry.make_prunable(layer)
+        prune_registry.PruneRegistry.make_prunable(layer)
     return [weight for weight in layer.get_prunable_weights() if hasattr(weight, "assign")]

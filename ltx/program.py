@@ -72,6 +72,8 @@ class Program:
         if engine.deterministic:
             tf.config.experimental.enable_op_determinism()
         self._segment = self.loop(self._step, self._report)
+        # All finders of one seed start from the same state, and their controls from one other.
+        self.fresh = functools.lru_cache(maxsize=2)(self._draw)
 
     def loop(self, step: Callable[..., None], report: Callable[[], Report]) -> Loop:
         """A compiled loop of such steps over this program's data."""
@@ -84,7 +86,7 @@ class Program:
             task.model, data.image, data.classes, task.model_args, seed, self.engine.precision
         )
 
-    def fresh(self, seed: int) -> State:
+    def _draw(self, seed: int) -> State:
         """The initial state of this seed, from a model that is built and thrown away."""
         drawn = MaskedModel(self.build(seed))
         return State(arrays(drawn.weights), arrays(drawn.statistics))

@@ -270,7 +270,8 @@ def mean(interval: Interval, form: str = "") -> str:
 
 def number(value: object, form: str = "") -> str:
     """A value of a table's cell; a missing one is a dash, never zero."""
-    return "-" if value is None else format(value, form)
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return "-" if missing else format(value, form)
 
 
 def share(value: float | None) -> str:

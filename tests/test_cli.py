@@ -19,7 +19,11 @@ STUDY = "--gin_file=studies/first_ticket.gin"
 
 BAD = [
     (["run"], ["--gin_file"]),
-    (["run", "--gin_file=nope.gin"], ["nope.gin", "not found"]),
+    (["run", "--gin_file=nope.gin"], ["nope.gin", "not found", "studies/first_ticket.gin"]),
+    (["run", "--gin_file=first_tickt.gin"], ["did you mean studies/first_ticket.gin?"]),
+    (["run", "--gin_file=binary.gin"], ["'binary.gin'", "its bytes are no text"]),
+    (["explain", "--gin_file=studies"], ["'studies'", "not found"]),
+    (["run", STUDY, "--gin_param=Study.finders={'a': 3}"], ["Study.finders['a']", "@imp()", "3"]),
     (["run", "--gin_param=Study.finders={'a':@impp()}"], ["'impp'", "did you mean imp"]),
     (["run", STUDY, "--gin_param=imp.levls=3"], ["'levls'", "did you mean levels"]),
     (["run", STUDY, "--gin_param=imp.levels=-3"], ["imp.levels", "at least 1", "-3"]),
@@ -149,6 +153,7 @@ def run(words):
     ids=[" ".join(words) for words, _ in BAD + NO_FIT],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(words, said, capfd, tmp_path):
+    (tmp_path / "binary.gin").write_bytes(b"\xff\xfe\x00 = 1")
     if "--gin_param=transfer.store='s'" in words:
         Store("s")
     assert run(words) == 2
@@ -243,11 +248,48 @@ def test_a_report_of_nothing_or_of_an_unknown_study_is_refused(capfd, tmp_path):
     assert not Path("report.html").exists()
 
 
-def test_a_report_of_a_newer_store_is_refused(capfd):
+@pytest.mark.parametrize("mark", [{"format": 2}, {"format": "2.0"}, {"layout": 2}])
+@pytest.mark.parametrize("words", [["run", STUDY], ["report"], ["tickets"], ["status"]])
+def test_a_newer_store_is_refused_by_every_command_and_left_alone(words, mark, capfd):
     Store("store")
-    sealed.write_json(Path("store/ltx-store.json"), {"format": 99})
-    assert run(["report", "--store=store"]) == 2
-    assert "has format 99" in capfd.readouterr().err
+    path = Path("store/ltx-store.json")
+    sealed.write_json(path, mark)
+    before = path.read_bytes()
+    assert run([*words, "--store=store"]) == 2
+    said = capfd.readouterr().err
+    assert f"has format {mark.get('format')}, this ltx reads 1; upgrade ltx" in said
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_trial_is_named_in_one_line_and_missing_in_the_report(tmp_path):
+    studied.tiny(tmp_path / "store")
+    path = sorted((tmp_path / "store" / "trials").iterdir())[0]
+    path.write_bytes(path.read_bytes()[:300])
+    command = [sys.executable, "-m", "ltx", "report", "--store=store"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.startswith("ltx: store/trials/")
+    assert done.stderr.count("\n") == 1
+    text = Path("report.html").read_text()
+    assert text.count("missing: its file is missing or damaged; run the study again") == 1
+    assert "1 trials" in text
+
+
+def test_a_damaged_record_says_how_to_have_it_anew(tmp_path, capfd):
+    studied.tiny(tmp_path / "store")
+    [path] = (tmp_path / "store" / "studies").iterdir()
+    path.write_bytes(path.read_bytes()[:300])
+    assert run(["report", "--store=store"]) == 1
+    assert "the study's command writes it anew" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--out", "--figures", "--data"])
+def test_a_place_that_cannot_be_written_is_named_with_its_flag(flag, tmp_path, capfd):
+    studied.tiny(tmp_path / "store")
+    (tmp_path / "file").write_text("mine")
+    assert run(["report", "--store=store", f"{flag}=file/page.html"]) == 2
+    assert f"choose another {flag}" in capfd.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("library", ["jinja2", "matplotlib", "pyarrow"])

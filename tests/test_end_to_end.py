@@ -1,7 +1,9 @@
 """Real processes: a study killed, doubled, starved of disk or damaged ends as if undisturbed."""
 
+import itertools
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -220,6 +222,78 @@ def test_divergence_stops_that_cell_alone_and_keeps_what_was_found(tmp_path):
     assert "is not finite; lower Recipe.learning_rate" in done.stdout
     assert "Traceback" not in done.stderr
     assert len(Store(store).manifests()) == 4  # the dense ticket and its control, of each seed
+
+
+FRAIL = """
+import dataclasses, gin, ltx
+from ltx_plugins.imp import IMP
+
+@gin.register
+@dataclasses.dataclass(frozen=True)
+class Frail(ltx.Finder):
+    def find(self, lab):
+        for ticket in IMP(levels=1).find(lab):
+            if (lab.seed, ticket.level) == BREAKS_AT:
+                raise RuntimeError("out of luck")
+            yield ticket
+"""
+
+
+def test_one_cell_that_fails_loses_none_of_the_others(tmp_path, capsys):
+    module, store, page = tmp_path / "frail.py", tmp_path / "store", tmp_path / "page.html"
+    module.write_text(FRAIL.replace("BREAKS_AT", "(0, 1)"))
+    finders = "Study.finders={'frail': @Frail(), 'imp': @imp(), 'reinit': @random_reinit()}"
+    extra = ["--allow_gin_imports", *(f"--gin_param={p}" for p in ("import frail", finders))]
+    extra += ["--gin_param=imp.levels=1", "--gin_param=Recipe.length='60it'"]
+    done = run(store, *extra, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "frail on digits/lenet_300_100, seed 0 stopped early: RuntimeError: out" in done.stdout
+    assert "Traceback" not in done.stderr
+    found = [(m["finder"], m["seed"], m["level"]) for m in Store(store).manifests()]
+    every = set(itertools.product(("frail", "imp", "reinit"), (0, 1), (0, 1)))
+    assert sorted(found) == sorted(every - {("frail", 0, 1)})
+    assert main(["report", f"--store={store}", f"--out={page}"]) == 0
+    assert missing(page) == ["stopped early: RuntimeError: out of luck"]
+    assert main(["status", f"--store={store}"]) == 0
+    assert "frail on digits/lenet_300_100, seed 0 stopped early" in capsys.readouterr().out
+    before = trained(store)
+    module.write_text(FRAIL.replace("BREAKS_AT", "None"))
+    assert run(store, *extra, cwd=tmp_path).returncode == 0
+    assert steps_of(trained(store)) == steps_of(before) + 60  # what was missing and no more
+    assert main(["report", f"--store={store}", f"--out={page}"]) == 0
+    assert missing(page) == []
+
+
+def missing(page):
+    """The reasons that a page gives for trials that are missing."""
+    return re.findall(r"<td>missing: ([^<]*)</td>", page.read_text())
+
+
+def test_a_report_and_the_status_may_be_asked_for_while_a_study_runs(tmp_path, capsys):
+    store, page, trials = tmp_path / "store", tmp_path / "page.html", []
+    process = subprocess.Popen(
+        command(store, "--gin_param=Recipe.length='600it'", "--checkpoint_seconds=0.2"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None:
+        if (store / "studies").is_dir():
+            assert main(["status", f"--store={store}"]) == 0
+            said = capsys.readouterr().out
+            assert main(["report", f"--store={store}", f"--out={page}"]) == 0
+            text = page.read_text()
+            if "not finished" in text:
+                assert missing(page)
+                assert set(missing(page)) <= {"not run yet"}
+                trials.append(int(re.search(r"(\d+) trials", text)[1]))
+                assert re.search(r"running, \d of 4 cells done", said) or process.poll() == 0
+        time.sleep(0.3)
+    assert process.returncode == 0
+    assert trials == sorted(trials)
+    assert len(set(trials)) > 1
+    assert main(["report", f"--store={store}", f"--out={page}"]) == 0
+    assert missing(page) == []
+    assert "not finished" not in page.read_text()
 
 
 def test_interrupted_from_the_keyboard_it_says_how_to_go_on(tmp_path):

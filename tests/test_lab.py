@@ -656,6 +656,8 @@ def test_global_generators_are_left_alone(make_lab: MakeLab) -> None:
     assert drawn == (random.random(), np.random.random())
     again = lab.init("fresh")
     random.seed(8)
+    for other in ("one", "two", "three"):
+        lab.init(other)  # a lab may remember the last ones
     assert lab.init("fresh") == again
 
 

@@ -409,3 +409,16 @@ def test_sizes_agree_with_the_variables():
     masked = small()
     for weight in masked.prunable:
         assert weight.size == math.prod(masked.weights[weight.name].shape)
+
+
+def test_tf_mot_is_loaded_without_keras_3_and_finds_what_it_would_have_found():
+    code = (
+        "import sys, ltx.masking\n"
+        "from tensorflow_model_optimization.python.core.sparsity.keras import prune_registry\n"
+        "assert not {'keras', 'keras.engine', 'sklearn'} & sys.modules.keys()\n"
+        "import keras, ltx.masking\n"
+        "assert keras.__version__ >= '3'\n"
+        "assert prune_registry.base_layer is None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -386,3 +386,16 @@ def test_two_mirrored_replicas_train_like_one_device():
     command = [sys.executable, "-c", textwrap.dedent(script)]
     done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_an_initial_state_that_several_finders_ask_for_is_drawn_once(monkeypatch):
+    made, built, build = lab(), [], Program.build
+    monkeypatch.setattr(Program, "build", lambda s, seed: built.append(seed) or build(s, seed))
+    first, control = made.init("first"), made.init("control")
+    assert first != control
+    assert made.init("first") == first
+    assert made.init("control") == control
+    assert len(built) == 2
+    made.init("third")
+    assert made.init("first") == first
+    assert len(built) == 4  # few are kept: a state is as large as its network

@@ -331,7 +331,7 @@ def test_numbers_that_are_not_there_are_said_to_be_missing() -> None:
     assert report.points(Interval(-0.5, -1, 0.25, 2)) == "-50.00 [-100.00, +25.00]"
     assert report.more(float("inf")) == "more than 100"
     assert [report.more(n) for n in (0.0, nan, 3.0)] == ["", "?", "3"]
-    assert report.number(None) == "-"
+    assert report.number(None) == report.number(nan, ".2f") == "-"
     assert report.number(0) == "0"
     assert report.chance(0.0004) == "<.001"
 

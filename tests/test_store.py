@@ -179,6 +179,42 @@ def test_no_label_of_several_that_found_one_ticket_is_lost(tmp_path: Path) -> No
         store.ticket(ticket.id, "c")
 
 
+def test_a_trial_without_an_accuracy_is_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, trial = Store(tmp_path), a_trial()
+    store.put_trial(dataclasses.replace(trial, test=Metrics(0.5, float("nan"))))
+    with caplog.at_level(logging.ERROR):
+        assert store.trials() == []
+    assert "its test accuracy is nan" in caplog.text
+    assert store.trial(trial.id) is None
+    store.put_trial(trial)
+    assert store.trial(trial.id) == trial
+    document = trial.document()
+    del document["history"]
+    sealed.write_json(tmp_path / "trials" / f"{trial.id}.json", document)
+    assert store.trial(trial.id) is None
+
+
+def test_manifests_of_many_tickets_take_one_look_at_the_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    ids = [put(store, a_ticket(level=n), label) for n in range(4) for label in ("b", "a")]
+    wanted = {id: store.manifest(id) for id in ids[:6]}
+    asked = [*wanted, *wanted, ids[6], "not-there"]
+    path = tmp_path / "tickets" / f"{ids[6]}.safetensors"
+    damage(path)
+    looks, listdir = [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: looks.append(folder) or listdir(folder))
+    with caplog.at_level(logging.ERROR):
+        found = store.manifests_of(asked)
+    assert found == wanted
+    assert all(one["finders"] == ["a", "b"] for one in found.values())
+    assert looks == [tmp_path / "found"]
+    assert str(path) in caplog.text
+
+
 def test_a_store_of_before_labels_were_kept_is_read_and_added_to(tmp_path: Path) -> None:
     store, ticket = Store(tmp_path), a_ticket()
     put(store, ticket, "old")

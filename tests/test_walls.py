@@ -17,6 +17,7 @@ ORDER = [
     "errors",
     "checks",
     "quiet",
+    "absent",
     "duration",
     "identity",
     "weight",
