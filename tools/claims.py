@@ -180,17 +180,15 @@ def judge(asked: Sequence[tuple[Claim, Arms | None]]) -> list[Judged]:
     opened = [_open(claim, arms) for claim, arms in asked]
     tested = [one for one in opened if one.word == OPEN and one.parts]
     sized = [one for one in tested if any(part.claimed is not None for part in one.parts)]
-    shown = _corrected(tested, _shown)
-    found = {
-        REPRODUCED: shown,
-        DIRECTION: _corrected(sized, _direction),
-        NOT_REPRODUCED: _corrected(tested, _refuted),
-    }
-    level = holm([_shown(one) for one in tested])[1]
-    return [
-        _word(one, {w: p[id(one)] for w, p in found.items() if id(one) in p}, level)
-        for one in opened
-    ]
+    tests = {REPRODUCED: _shown, DIRECTION: _direction, NOT_REPRODUCED: _refuted}
+    p: dict[int, dict[str, float]] = {id(one): {} for one in tested}
+    levels = {}
+    for word, test in tests.items():
+        many = sized if word == DIRECTION else tested
+        corrected, levels[word] = holm([test(one) for one in many])
+        for one, value in zip(many, corrected, strict=True):
+            p[id(one)][word] = value
+    return [_word(one, p.get(id(one), {}), levels) for one in opened]
 
 
 def _open(claim: Claim, arms: Arms | None) -> Judged:
@@ -209,7 +207,7 @@ def _open(claim: Claim, arms: Arms | None) -> Judged:
     return Judged(claim, OPEN, parts, facts)
 
 
-def _word(one: Judged, p: Mapping[str, float], level: float) -> Judged:
+def _word(one: Judged, p: Mapping[str, float], levels: Mapping[str, float]) -> Judged:
     if one.word != OPEN:
         return one
     if not all(fact.holds for fact in one.facts):
@@ -219,7 +217,7 @@ def _word(one: Judged, p: Mapping[str, float], level: float) -> Judged:
     for word in (REPRODUCED, DIRECTION, NOT_REPRODUCED):
         if p.get(word, 1.0) <= ALPHA:
             return dataclasses.replace(one, word=word, p=p[word])
-    return dataclasses.replace(one, p=min(p.values()), more=_more(one, level))
+    return dataclasses.replace(one, p=min(p.values()), more=_more(one, levels))
 
 
 def _shown(one: Judged) -> float:
@@ -234,23 +232,14 @@ def _refuted(one: Judged) -> float:
     return min(1.0, len(one.parts) * min(part.refuted for part in one.parts))
 
 
-def _corrected(many: Sequence[Judged], p: Callable[[Judged], float]) -> dict[int, float]:
-    corrected, _ = holm([p(one) for one in many])
-    return {id(one): value for one, value in zip(many, corrected, strict=True)}
-
-
-def _more(one: Judged, level: float) -> float:
+def _more(one: Judged, levels: Mapping[str, float]) -> float:
     """To show it if all parts point that way, else to refute the part that points away most."""
     away = [part for part in one.parts if part.values.mean < part.size]
     if away:
-        needs = min(
-            part.values.seeds_below(part.size, level / len(one.parts)) - part.values.count
-            for part in away
-        )
+        level = levels[NOT_REPRODUCED] / len(one.parts)
+        needs = min(p.values.seeds_below(p.size, level) - p.values.count for p in away)
     else:
-        needs = max(
-            part.values.seeds_above(part.size, level) - part.values.count
-            for part in one.parts
-            if part.shown > level
-        )
+        level = levels[REPRODUCED]
+        unsure = [part for part in one.parts if part.shown > level]
+        needs = max(p.values.seeds_above(p.size, level) - p.values.count for p in unsure)
     return needs if math.isnan(needs) or needs > MOST else max(needs, 1.0)

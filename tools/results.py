@@ -13,7 +13,7 @@ import dataclasses
 import math
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from claims import (
@@ -79,6 +79,7 @@ what the file's seeds show had been seen by then.
 Processor time is what a run took on all cores together, user and system; the machine was shared
 with other work, so that no time by the clock is given.
 """
+ELSEWHERE_TITLE = "Not testable here"
 NOTE = "Search: what finding took, in dense trainings. Verdict: that of `ltx run`."
 
 
@@ -132,21 +133,23 @@ def page(ran: Sequence[Ran]) -> str:
         by_study.setdefault(one.name, []).append(answer)
     elsewhere = judge([(claim, None) for claim in ELSEWHERE])
     lines = [INTRO, "## In short", ""]
-    lines += _table(["study", *WORDS], list(_counts(by_study, elsewhere)))
+    counted = {**by_study, ELSEWHERE_TITLE: elsewhere}
+    lines += _table(["study", *WORDS], list(_counts(counted)))
     for one in ran:
         lines += ["", f"## {one.name}", "", *_section(one, by_study.get(one.name, []))]
-    lines += ["", "## Not testable here", ""]
+    lines += ["", f"## {ELSEWHERE_TITLE}", ""]
     rows = [[f"{j.claim.text} ({j.claim.source})", j.claim.here, j.word] for j in elsewhere]
     lines += _table(["what the paper says", "why not", "verdict"], rows)
     return "\n".join(lines) + "\n"
 
 
-def _counts(by_study: dict[str, list[Judged]], elsewhere: Sequence[Judged]) -> Iterator[list[str]]:
-    for name, answers in [*by_study.items(), ("other", list(elsewhere))]:
+def _counts(by_study: Mapping[str, Sequence[Judged]]) -> Iterator[list[str]]:
+    everything = [one for answers in by_study.values() for one in answers]
+    for name, answers in [*by_study.items(), ("all", everything)]:
         words = [answer.word for answer in answers]
-        yield [f"[{name}](#{name})" if name != "other" else "[the rest](#not-testable-here)"] + [
-            str(words.count(word) or "") for word in WORDS
-        ]
+        anchor = name.lower().replace(" ", "-")
+        shown = name if name == "all" else f"[{name}](#{anchor})"
+        yield [shown, *(str(words.count(word) or "") for word in WORDS)]
 
 
 def _section(one: Ran, judged: Sequence[Judged]) -> list[str]:
