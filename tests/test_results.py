@@ -266,7 +266,7 @@ def test_carried_tickets_are_held_against_native_ones() -> None:
     (mean,) = readings.of_other_sources(carried(("digits", "low", "high"), 0.004))
     assert mean.values.mean == pytest.approx(-0.004)
     assert mean.what == "mean of 6 pairs"
-    found = readings.of_the_larger(carried(("digits", "low", "high"), 0), "digits", ["low", "high"])
+    found = readings.of_the_larger(carried(("digits", "low", "high"), 0), "digits")
     assert [one.what for one in found] == ["high over digits on low", "low over digits on high"]
 
 

@@ -149,8 +149,9 @@ def of_other_sources(arms: Arms) -> list[Part]:
     return [Part(f"mean of {len(leads)} pairs", values, bound=-arms.record.margin)]
 
 
-def of_the_larger(arms: Arms, small: str, large: Sequence[str]) -> list[Part]:
+def of_the_larger(arms: Arms, small: str) -> list[Part]:
     """On each large data set, tickets of the others that are large over those of the small one."""
+    large = [task for task in arms.record.tasks if task != small]
     return [
         Part(
             f"{other} over {small} on {target}",
