@@ -291,7 +291,7 @@ def section(text: str, name: str) -> str:
 def test_the_page_shows_what_was_run(stores: Path) -> None:
     text = results.page([results.read([stores], name) for name in results.studies()])
     shown = section(text, "first_ticket")
-    assert "Seeds 0, 1, 2. Processor time: 1.6 minutes. ltx 0.1.0" in shown
+    assert "Seeds 0 to 2. Processor time: 1.6 minutes. ltx 0.1.0" in shown
     assert shown.count("| reinit |") == 4  # levels that LEVELS names and that are there
     assert "| dense | 100.00 |" in shown
     claimed = [line for line in shown.splitlines() if "Frankle & Carbin (2019)](" in line]

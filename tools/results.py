@@ -45,8 +45,8 @@ The studies of `gin_configs/studies/` as they were run, beside what the papers s
 by hand after the runs.
 
 None of these studies is on the data of its paper: Fashion-MNIST and scikit-learn's 1797 digits
-stand in for MNIST and CIFAR, with fewer steps and fewer seeds. A word here is one about a statement
-on these data, not about a paper.
+stand in for MNIST and CIFAR, with fewer steps. A word here is one about a statement on these data,
+not about a paper.
 
 | word | what was shown |
 |---|---|
@@ -182,12 +182,14 @@ def _command(one: Ran) -> str:
 
 def _provenance(one: Ran, record: Record) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    seeds = f"Seeds {', '.join(map(str, record.seeds))}"
+    first, last = min(record.seeds), max(record.seeds)
+    run = len(record.seeds) > 2 and set(record.seeds) == set(range(first, last + 1))
+    seeds = f"{first} to {last}" if run else ", ".join(map(str, record.seeds))
     took = "not noted" if one.seconds is None else f"{one.seconds / 60:.1f} minutes"
     gaps = list(record.gaps())
     lacking = f" {len(gaps)} trials are missing." if gaps else ""
     state = "" if record.finished else " **Not finished.**"
-    return f"{seeds}. Processor time: {took}. {versions}.{state}{lacking}"
+    return f"Seeds {seeds}. Processor time: {took}. {versions}.{state}{lacking}"
 
 
 def _levels(name: str, record: Record) -> list[str]:
