@@ -18,8 +18,9 @@ from ltx.pruning import SCOPES
 from ltx.testing import FakeLab
 
 ROOT = Path(__file__).parents[1]
-# The page on writing a finder is one long session, which has a test of its own.
-OWN = {ROOT / "docs" / "writing-a-finder.md"}
+# The page on writing a finder is one long session, that of results all studies in full length; both
+# have tests of their own.
+OWN = {ROOT / "docs" / "writing-a-finder.md", ROOT / "docs" / "results.md"}
 PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - OWN)]
 TINY = ("--gin_param=Recipe.length='4it'", "--gin_param=Recipe.eval_every='2it'", "--seeds=1")
 
