@@ -39,7 +39,10 @@ def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(plot.short))
         axes.xaxis.set_minor_locator(ticker.NullLocator())
-        if max(known) / max(1.0, min(known)) < 30:
+        span = max(known) / max(1.0, min(known))
+        if span < 4:  # where a decade's ticks are too few
+            axes.xaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+        elif span < 30:
             axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     plot.lines(axes, curves, cost, lambda point: point.accuracy, bars=True)
     text = "; ".join(_cheapest(curve, cost, say) for curve in curves if not curve.control)
