@@ -231,10 +231,10 @@ def points(interval: Interval | None) -> str:
     """A difference in percentage points with both ends: corrected ones need not be even."""
     if interval is None or math.isnan(interval.mean):
         return "missing"
-    text = f"{100 * interval.mean:+.2f}"
-    if math.isnan(interval.low):
-        return text
-    return f"{text} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
+    mean, low, high = (
+        f"{round(100 * v, 2) + 0:+.2f}" for v in (interval.mean, interval.low, interval.high)
+    )  # never -0.00
+    return mean if math.isnan(interval.low) else f"{mean} [{low}, {high}]"
 
 
 def steps(interval: Interval | None) -> str:
