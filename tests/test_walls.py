@@ -68,6 +68,7 @@ ORDER = [
     "study",
     "record",
     "paired",
+    "words",
     "cell",
     "plan_lab",
     "plan",
