@@ -139,6 +139,7 @@ ORDER = [
     "doctor",
     "runner",
     "__init__",
+    "commands",
     "cli",
     "__main__",
 ]
