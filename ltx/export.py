@@ -55,12 +55,8 @@ def trials(record: Record, manifests: Mapping[str, Mapping] = types.MappingProxy
         took = record.took.get(trial.id, Took())
         lines.append(
             {
-                "task": row.task,
-                "finder": row.finder,
-                "control": row.control,
-                "seed": row.seed,
-                "level": trial.level,
-                "density": trial.density,
+                **_of(row, "task", "finder", "control", "seed"),
+                **_of(trial, "level", "density"),
                 "effective_density": manifests.get(trial.ticket, {}).get("effective_density"),
                 "test_accuracy": trial.test.accuracy,
                 "test_loss": trial.test.loss,
@@ -78,7 +74,7 @@ def trials(record: Record, manifests: Mapping[str, Mapping] = types.MappingProxy
             }
         )
     for gap in record.gaps():
-        where = {key: getattr(gap, key) for key in ("task", "finder", "control", "seed", "level")}
+        where = _of(gap, "task", "finder", "control", "seed", "level")
         lines.append({**where, "missing": gap.reason})
     return lines
 
@@ -87,10 +83,7 @@ def layers(record: Record, manifests: Mapping[str, Mapping]) -> Lines:
     """A line for each weight tensor of each ticket that is there: its density, its dead units."""
     return [
         {
-            "task": row.task,
-            "finder": row.finder,
-            "control": row.control,
-            "seed": row.seed,
+            **_of(row, "task", "finder", "control", "seed"),
             "level": row.trial.level,
             "layer": layer,
             "density": density,
@@ -130,8 +123,8 @@ def stability(record: Record) -> Lines:
         pruned = dataclasses.asdict(one.to_pruning) if one.to_pruning else {}
         lines.append(
             {
-                **{key: getattr(row, key) for key in ("task", "finder", "control", "seed")},
-                **{key: getattr(one, key) for key in ("level", "density", "at", "start", "split")},
+                **_of(row, "task", "finder", "control", "seed"),
+                **_of(one, "level", "density", "at", "start", "split"),
                 "barrier": one.barrier.height,
                 "stable": one.barrier.stable(),
                 "first_error": one.errors[0],
@@ -144,8 +137,8 @@ def stability(record: Record) -> Lines:
             }
         )
     for gap in record.uncompared():
-        where = ("task", "finder", "control", "seed", "level", "at")
-        lines.append({**{key: getattr(gap, key) for key in where}, "missing": gap.reason})
+        where = _of(gap, "task", "finder", "control", "seed", "level", "at")
+        lines.append({**where, "missing": gap.reason})
     return lines
 
 
@@ -173,11 +166,7 @@ def levels(found: Iterable[Level]) -> Lines:
     """
     return [
         {
-            "task": level.task,
-            "finder": level.finder,
-            "level": level.level,
-            "density": level.density,
-            "seeds": level.seeds,
+            **_of(level, "task", "finder", "level", "density", "seeds"),
             **_ends("accuracy", level.accuracy),
             **_ends("early_stop", level.early_stop),
             **_ends("gain", level.gain),
@@ -197,9 +186,7 @@ def comparisons(found: Iterable[Level]) -> Lines:
     """A line for each level and control; `lead` is the finder's over it, paired by seed."""
     return [
         {
-            "task": level.task,
-            "finder": level.finder,
-            "level": level.level,
+            **_of(level, "task", "finder", "level"),
             "control": control,
             **_ends("accuracy", accuracy),
             **_ends("lead", level.leads.get(control)),
@@ -232,13 +219,7 @@ def transfers(found: Iterable[Carried]) -> Lines:
     """
     return [
         {
-            "task": one.task,
-            "finder": one.finder,
-            "source": one.source,
-            "carry": one.carry,
-            "level": one.level,
-            "density": one.density,
-            "seeds": one.seeds,
+            **_of(one, "task", "finder", "source", "carry", "level", "density", "seeds"),
             **_ends("accuracy", one.accuracy),
             "native": one.native or None,
             **_ends("native_accuracy", one.native_accuracy),
@@ -270,19 +251,19 @@ def overlaps(found: Iterable[Likeness]) -> Lines:
     """
     return [
         {
-            "task": one.task,
-            "finder": one.finder,
-            "other": one.other,
-            "level": one.level,
-            "other_level": one.other_level,
-            "density": one.density,
-            "other_density": one.other_density,
+            **_of(one, "task", "finder", "other", "level", "other_level"),
+            **_of(one, "density", "other_density"),
             "layer": layer,
             **vars(overlap),
         }
         for one in found
         for layer, overlap in [(None, one.whole), *one.layers.items()]
     ]
+
+
+def _of(one: object, *names: str) -> dict[str, object]:
+    """The columns that are fields of the same names."""
+    return {name: getattr(one, name) for name in names}
 
 
 def _ends(name: str, interval: Interval | None) -> dict[str, object]:

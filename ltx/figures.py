@@ -1,15 +1,15 @@
 """Figures: what a study found, one small plot each, for page and paper."""
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib import ticker
 from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
 
-from ltx import plot, time_axis, transfers
+from ltx import heat_map, plot, time_axis, transfers
 from ltx.curve import Curve, Point
+from ltx.layer_map import LayerMap
 from ltx.plot import Plot
 from ltx.transfers import Carried
 
@@ -52,7 +52,7 @@ def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:
 
 def accuracies(task: str, curves: Sequence[Curve]) -> Plot:
     """Test accuracy by density, with the 95% intervals over seeds as bands."""
-    figure, axes = plot.axes(task, "density (weights that survive)", plot.ACCURACY)
+    figure, axes = plot.axes(task, plot.DENSITY, plot.ACCURACY)
     plot.by_density(axes, curves)
     plot.lines(axes, curves, lambda point: point.density, lambda point: point.accuracy)
     dense = [curve.points[0] for curve in curves if curve.points[0].density == 1]
@@ -66,7 +66,7 @@ def early_stops(task: str, curves: Sequence[Curve]) -> Plot | None:
     """The step with the least validation loss by density; None where no trial has one."""
     if not any(point.early_stop.count for curve in curves for point in curve.points):
         return None
-    figure, axes = plot.axes(task, "density (weights that survive)", "early-stopping step")
+    figure, axes = plot.axes(task, plot.DENSITY, "early-stopping step")
     plot.by_density(axes, curves)
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(plot.short))
     plot.lines(axes, curves, lambda point: point.density, lambda point: point.early_stop)
@@ -81,18 +81,10 @@ def layers(task: str, finder: str, lines: Sequence[Mapping]) -> Plot:
     found: dict[tuple[str, int], list[float]] = {}
     for line in lines:
         found.setdefault((line["layer"], line["level"]), []).append(line["density"])
-    names = sorted({name for name, _ in found}, key=natural)
-    levels = sorted({level for _, level in found})
-    values = np.array([[np.mean(found.get((n, v), [math.nan])) for v in levels] for n in names])
-    figure, axes = plot.grid(len(names), list(map(layer_name, names)), list(map(str, levels)))
-    plot.title(axes, plot.cut(f"{finder} on {task}", 40))
-    axes.set_xlabel("level")
-    least = min((v for v in values.flat if v > 0), default=0.1)
+    layers = LayerMap.of(found)
+    least = min((v for v in layers.values.flat if v > 0), default=0.1)
     norm = LogNorm(min(0.1, 10 ** math.floor(math.log10(least))), 1)
-    plot.cells(figure, axes, values, norm, "cividis", "density", lambda v: f"{100 * v:.3g}")
-    last = ", ".join(f"{n} {v:.2%}" for n, v in zip(names, values[:, -1], strict=True))
-    text = f"At level {levels[-1]}: {last}."
-    return Plot(plot.file_name("layers", task, finder), f"{finder} on {task}: layers", text, figure)
+    return layers.plot("layers", task, finder, "density", norm, ".2%")
 
 
 def transferred(found: Sequence[Carried]) -> list[Plot]:
@@ -149,10 +141,10 @@ def _map(
 ) -> Plot:
     """A heat map of what these rows are worth in these columns."""
     grid = np.array([[values.get((row, column), math.nan) for column in columns] for row in rows])
-    figure, axes = plot.grid(len(rows), rows, columns)
-    plot.title(axes, plot.cut(heading, 48))
+    figure, axes = heat_map.grid(len(rows), rows, columns)
+    heat_map.title(axes, plot.cut(heading, 48))
     axes.set_xlabel("target")
-    plot.cells(figure, axes, grid, *look, form.format)
+    heat_map.cells(figure, axes, grid, *look, form.format)
     text = "; ".join(
         f"{row} on {column}: "
         + (form.format(values[row, column]) if (row, column) in values else "missing")
@@ -176,15 +168,3 @@ def _ends(curve: Curve, say: Callable[[Point], str]) -> str:
         f"{curve.finder}: {say(first)} at density {first.density:.1%},"
         f" {say(last)} at {last.density:.1%}"
     )
-
-
-def layer_name(name: str) -> str:
-    """The end of a weight's name, which tells layers apart, without what all names end in."""
-    name = name.removesuffix("/kernel")
-    return name if len(name) <= 23 else f"…{name[-22:]}"
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that puts layer 10 after layer 9."""
-    parts = re.findall(r"\d+|\D+", name)
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts]

@@ -5,12 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import ticker
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
-from ltx import plot
+from ltx import heat_map, plot
 from ltx.curve import Curve
-from ltx.figures import layer_name, natural
+from ltx.layer_map import LayerMap
 from ltx.likeness import ALIKE, Likeness
 from ltx.paired import Interval
 from ltx.plot import Plot
@@ -38,9 +37,9 @@ def effective(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> 
             shown.append(dataclasses.replace(curve, points=points))
     if not shown:
         return None
-    figure, axes = plot.axes(task, "density (weights that survive)", "effective share of these")
+    figure, axes = plot.axes(task, plot.DENSITY, "effective share of these")
     plot.by_density(axes, shown)
-    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
+    plot.percent(axes.yaxis)
     plot.lines(axes, shown, lambda point: point.density, lambda point: point.accuracy)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0), min(max(high, low + 0.02), 1.02))
@@ -64,17 +63,7 @@ def dead_units(task: str, finder: str, lines: Sequence[Mapping]) -> Plot | None:
             found.setdefault(place, []).append(line["dead_units"] / line["units"])
     if not any(any(shares) for shares in found.values()):
         return None
-    names = sorted({name for name, _ in found}, key=natural)
-    levels = sorted({level for _, level in found})
-    values = np.array([[np.mean(found.get((n, v), [math.nan])) for v in levels] for n in names])
-    figure, axes = plot.grid(len(names), list(map(layer_name, names)), list(map(str, levels)))
-    plot.title(axes, plot.cut(f"{finder} on {task}", 40))
-    axes.set_xlabel("level")
-    plot.cells(figure, axes, values, Normalize(0, 1), "cividis", "dead", lambda v: f"{100 * v:.3g}")
-    last = ", ".join(f"{n} {v:.1%}" for n, v in zip(names, values[:, -1], strict=True))
-    text = f"At level {levels[-1]}: {last}."
-    name = plot.file_name("dead-units", task, finder)
-    return Plot(name, f"{finder} on {task}: dead units", text, figure)
+    return LayerMap.of(found).plot("dead units", task, finder, "dead", Normalize(0, 1), ".1%")
 
 
 def overlaps(task: str, found: Sequence[Likeness]) -> Plot | None:
@@ -103,11 +92,11 @@ def overlaps(task: str, found: Sequence[Likeness]) -> Plot | None:
         return None
     numbers = [str(number) for number, _ in enumerate(finders, 1)]
     names = [f"{name} {number}" for name, number in zip(finders, numbers, strict=True)]
-    figure, axes = plot.grid(len(finders), names, numbers)
-    plot.title(axes, plot.cut(f"{task}, near density {wanted:.1%}", 48))
+    figure, axes = heat_map.grid(len(finders), names, numbers)
+    heat_map.title(axes, plot.cut(f"{task}, near density {wanted:.1%}", 48))
     reach = max([1.0, *np.abs(values[np.isfinite(values)])])
     norm = TwoSlopeNorm(0, -reach, reach)
-    plot.cells(figure, axes, values, norm, "PuOr", "points", lambda v: f"{v:+.1f}")
+    heat_map.cells(figure, axes, values, norm, "PuOr", "points", lambda v: f"{v:+.1f}")
     text = "; ".join(
         f"{one} and {other}: " + ("missing" if math.isnan(v) else f"{v:+.1f} points")
         for (row, one) in enumerate(finders)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ltx import clock, identity, sealed
 from ltx.around import Around
@@ -27,6 +27,7 @@ Advance = Callable[[State, int], Run]
 Tell = Callable[["Training", Run], None]
 CHECKPOINT_SECONDS = 10.0
 MEMO_BYTES = 8 << 30
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,18 +164,9 @@ class MemoLab(Around):
 
     def recalled(self, key: Sequence[object], peek: bool = False) -> list[float] | None:
         """What `once` remembers of the key, charged as if it were computed again."""
-        path = self._numbers(key)
-        try:
-            known = sealed.read_json(path)
-        except FileNotFoundError:
+        known = self._kept(self._numbers(key), sealed.read_json, "computing it again", peek)
+        if known is None:
             return None
-        except CorruptError:
-            if not peek:
-                self.store.discard(path, "computing it again")
-            return None
-        if not peek:
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(path)
         self.ledger.add(Cost(**known["cost"]))
         self.ledger.seconds += known["seconds"]
         return known["numbers"]
@@ -187,6 +179,23 @@ class MemoLab(Around):
     def _folder(self, key: str) -> Path:
         return self.store.path / "memo" / key
 
+    def _kept(
+        self, path: Path, read: Callable[[Path], _T], consequence: str, peek: bool
+    ) -> _T | None:
+        """What an entry holds, now the one used last; None where there is none or it is damaged."""
+        try:
+            content = read(path)
+        except FileNotFoundError:
+            return None
+        except CorruptError:
+            if not peek:
+                self.store.discard(path, consequence)
+            return None
+        if not peek:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)
+        return content
+
     def peek(self, key: str, stop: int) -> Run | None:
         """The longest training known up to `stop`; looked at, and neither used nor put aside."""
         return self._longest(key, stop, peek=True)
@@ -194,18 +203,10 @@ class MemoLab(Around):
     def _longest(self, key: str, stop: int, peek: bool = False) -> Run | None:
         steps = {int(p.name.split(".")[0]): p for p in self._folder(key).glob("[0-9]*.safetensors")}
         for step in sorted((s for s in steps if s <= stop), reverse=True):
-            path = steps[step]
-            try:
-                arrays, header = sealed.read_arrays(path)
-            except FileNotFoundError:
+            found = self._kept(steps[step], sealed.read_arrays, "training that part again", peek)
+            if found is None:
                 continue
-            except CorruptError:
-                if not peek:
-                    self.store.discard(path, "training that part again")
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                if not peek:
-                    os.utime(path)
+            arrays, header = found
             curve = {name: tuple(points) for name, points in header["history"].items()}
             took = header.get("seconds")  # entries of old do not tell
             seconds = math.nan if took is None else took

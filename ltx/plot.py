@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from ltx.errors import UsageError
@@ -29,9 +29,10 @@ INK, FAINT, PAPER = "#1c2024", "#c9ced6", "#ffffff"
 WIDTH, HEIGHT, FONT = 4.0, 3.0, 8.5  # inches, inches, points: readable where a phone shows it
 _LETTER = 0.56 * FONT  # the mean width of a letter, in points
 ACCURACY = "test accuracy"
+DENSITY = "density (weights that survive)"
 _LONGEST = 18  # letters of a label
 _NAMED = 6  # lines at most that have room for their names where they end
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": FONT,
     "font.family": "sans-serif",
     "text.color": INK,
@@ -70,7 +71,7 @@ class Plot:
 
     def svg(self) -> str:
         """The figure as an SVG document."""
-        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
             # Letters that matplotlib's font lacks stay text, for which the reader's font is used.
             warnings.filterwarnings("ignore", "Glyph .* missing")
             out = io.StringIO()
@@ -82,7 +83,7 @@ class Plot:
         paths = [Path(folder) / f"{self.name}.{suffix}" for suffix in ("svg", "pdf")]
         try:
             paths[0].parent.mkdir(parents=True, exist_ok=True)
-            with matplotlib.rc_context(_STYLE):
+            with matplotlib.rc_context(STYLE):
                 paths[0].write_text(self.svg())
                 self.figure.savefig(paths[1], metadata={"CreationDate": None})
         except OSError as error:
@@ -100,7 +101,7 @@ def look(place: int) -> tuple[str, str]:
 
 def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:
     """An empty plot with room at its right for the names of lines."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure((WIDTH, HEIGHT), dpi=72)
         axes = figure.add_axes((0.165, 0.15, 0.635, 0.755))
         axes.set(xlabel=x, ylabel=y)
@@ -108,7 +109,7 @@ def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:
         # than all the drawing.
         axes.set_title(cut(heading, 40), fontsize=FONT, loc="left", fontweight="bold", y=1.0)
         if y == ACCURACY:
-            axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
+            percent(axes.yaxis)
     return figure, axes
 
 
@@ -131,7 +132,7 @@ def by_density(axes: Axes, curves: Sequence[Line]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(1.1, min(least / 1.1, 0.9))
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1,) if least < 0.02 else (1, 2, 5)))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
+    percent(axes.xaxis)
     axes.xaxis.set_minor_locator(ticker.NullLocator())
 
 
@@ -179,7 +180,7 @@ def _legend(axes: Axes) -> None:
     height = HEIGHT + room
     figure.set_size_inches(WIDTH, height)
     axes.set_position((0.165, (0.15 * HEIGHT + room) / height, 0.8, 0.755 * HEIGHT / height))
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         looks: Any = {"frameon": False, "fontsize": FONT - 1.5, "columnspacing": 1.0}
         figure.legend(loc="lower left", ncols=3, borderaxespad=0.2, labelspacing=0.3, **looks)
 
@@ -228,74 +229,9 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     )
 
 
-def title(axes: Axes, text: str) -> None:
-    """Head a heat map from the figure's left edge on, where there is room."""
-    height = axes.get_position().y1 + 0.1 / (axes.bbox.height / axes.get_position().height / 72)
-    with matplotlib.rc_context(_STYLE):
-        figure = axes.get_figure(root=True)
-        assert figure is not None
-        figure.text(0.03, height, text, fontsize=FONT, fontweight="bold")
-
-
-def grid(
-    count: int, rows: Sequence[str], columns: Sequence[str], left: float = 1.32
-) -> tuple[Figure, Axes]:
-    """An empty heat map with names for `count` rows and for its columns."""
-    with matplotlib.rc_context({**_STYLE, "axes.grid": False}):
-        height = 0.19 * count + 0.95
-        figure = Figure((WIDTH, height), dpi=72)
-        axes = figure.add_axes(
-            (left / WIDTH, 0.55 / height, 1 - (left + 0.75) / WIDTH, 0.19 * count / height)
-        )
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
-        axes.set_yticks(range(count), [cut(row, 24) for row in rows], fontsize=FONT - 1.5)
-        every = max(1, math.ceil(len(columns) / 8))
-        axes.set_xticks(
-            range(0, len(columns), every),
-            [cut(c, 14) for c in columns[::every]],
-            fontsize=FONT - 1,
-        )
-    return figure, axes
-
-
-def cells(
-    figure: Figure,
-    axes: Axes,
-    values: np.ndarray,
-    norm: Normalize,
-    colours: str,
-    unit: str,
-    write: Callable[[float], str],
-) -> None:
-    """Coloured cells, with their numbers where these fit; a missing one is a dash, zero an x."""
-    logs = isinstance(norm, LogNorm)
-    shown = np.ma.masked_invalid(values)
-    if logs:
-        shown = np.ma.masked_less_equal(shown, 0)
-    with matplotlib.rc_context(_STYLE):
-        image = axes.imshow(shown, norm=norm, cmap=colours, aspect="auto", interpolation="none")
-        frame = axes.get_position()
-        bar = figure.colorbar(
-            image, cax=figure.add_axes((frame.x1 + 0.025, frame.y0, 0.025, frame.height))
-        )
-        bar.outline.set_visible(False)
-        bar.ax.tick_params(length=0, labelsize=FONT - 1.5)
-        bar.ax.set_title(unit, fontsize=FONT - 1.5, loc="left", pad=7, y=1.0)
-        if logs:
-            bar.ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
-    for (row, column), value in np.ndenumerate(values):
-        text, colour = "", INK
-        if math.isnan(value):
-            text = "-"
-        elif logs and value == 0:
-            text, colour = "x", TEXTS[1]
-        elif values.shape[1] <= 7:
-            red, green, blue, _ = image.cmap(norm(value))
-            bright = 0.3 * red + 0.6 * green + 0.1 * blue
-            text, colour = write(value), "#000000" if bright > 0.5 else "#fefefe"
-        if text:
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=FONT - 2)
+def percent(axis: Axis) -> None:
+    """Write the shares that the axis marks in percent."""
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
 
 
 def short(value: float, _: object = None) -> str:

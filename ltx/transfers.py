@@ -20,11 +20,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from ltx.cell import ALIKE, Trials, accuracies, density
-from ltx.paired import ALPHA, Interval, Paired, holm
+from ltx.paired import Interval, Paired
 from ltx.record import Record
 from ltx.store import Store
 from ltx.study import Row
 from ltx.trial import Trial
+from ltx.words import Words, said, span
 
 BETTER, AS_GOOD, WORSE, INCONCLUSIVE = "better", "as good", "worse", "inconclusive"
 WORDS = (BETTER, AS_GOOD, WORSE, INCONCLUSIVE)
@@ -97,19 +98,14 @@ def carried(record: Record, store: Store) -> list[Carried]:
     rows = _Rows(record, store)
     cells = [cell for arm in rows.arms() for cell in rows.cells(arm)]
     margin = record.margin
-    plain = {
-        BETTER: [cell.gap.above(margin) for cell in cells],
-        AS_GOOD: [cell.gap.above(-margin) for cell in cells],
-        WORSE: [cell.gap.below(-margin) for cell in cells],
-    }
-    corrected = {word: holm(p) for word, p in plain.items()}
-    cutoffs = {word: cutoff for word, (_, cutoff) in corrected.items()}
-    return [
-        _carried(
-            cell, record, {w: p[place] for w, (p, _) in corrected.items()}, cutoffs, len(cells)
-        )
-        for place, cell in enumerate(cells)
-    ]
+    words = Words.of(
+        {
+            BETTER: [cell.gap.above(margin) for cell in cells],
+            AS_GOOD: [cell.gap.above(-margin) for cell in cells],
+            WORSE: [cell.gap.below(-margin) for cell in cells],
+        }
+    )
+    return [_carried(cell, record, words.at(place), words) for place, cell in enumerate(cells)]
 
 
 class _Rows:
@@ -196,11 +192,10 @@ def _told_apart(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str
     }
 
 
-def _carried(
-    cell: _Cell, record: Record, p: dict[str, float], cutoffs: Mapping[str, float], claims: int
-) -> Carried:
-    arm, gap = cell.arm, cell.gap
-    word = next((word for word in WORDS if p.get(word, 1.0) <= ALPHA), INCONCLUSIVE)
+def _carried(cell: _Cell, record: Record, p: dict[str, float], words: Words) -> Carried:
+    arm, gap, margin = cell.arm, cell.gap, record.margin
+    word = said(p, WORDS)
+    open_seeds = words.more_seeds(gap, -margin, above=AS_GOOD, below=WORSE)
     return Carried(
         task=arm.task,
         finder=arm.finder,
@@ -212,15 +207,15 @@ def _carried(
         native=arm.native,
         native_accuracy=_mean(cell.native),
         dense_accuracy=_mean(arm.dense),
-        gap=gap.interval(cutoffs[AS_GOOD], cutoffs[WORSE]) if gap.count else None,
+        gap=words.interval(gap, AS_GOOD, WORSE),
         seeds=len(cell.trials),
         missing=tuple(s for s in record.seeds if s not in cell.trials or s not in cell.native),
         word=word,
-        reason=_reason(cell, word, record.margin),
-        more_seeds=_more_seeds(cell, word, record.margin, cutoffs),
+        reason=_reason(cell, word, margin),
+        more_seeds=open_seeds if word == INCONCLUSIVE else 0.0,
         p=p,
-        margin=record.margin,
-        claims=claims,
+        margin=margin,
+        claims=words.cells,
     )
 
 
@@ -244,16 +239,6 @@ def _reason(cell: _Cell, word: str, margin: float) -> str:
     if cell.gap.count < 2:
         return f"{('no seed', 'one seed')[cell.gap.count]} in common with {cell.arm.native}"
     return "shown neither to keep the native accuracy nor to lose it"
-
-
-def _more_seeds(cell: _Cell, word: str, margin: float, cutoffs: Mapping[str, float]) -> float:
-    if word != INCONCLUSIVE:
-        return 0.0
-    gap, bound = cell.gap, -margin
-    lost = gap.mean < bound
-    level = cutoffs[WORSE if lost else AS_GOOD]
-    needs = gap.seeds_below(bound, level) if lost else gap.seeds_above(bound, level)
-    return max(needs - gap.count, 1.0)
 
 
 def sparsest(found: Iterable[Carried]) -> dict[tuple[str, str], Carried]:
@@ -284,13 +269,12 @@ def sentence(found: Sequence[Carried]) -> str:
             name = {AS_GOOD: "as good as native", BETTER: "better than native"}.get(word, word)
             parts.append(f"{name} in {count} of {len(found)} cells")
     text = f"Carried tickets are {'; '.join(parts)}."
-    pairs = sorted({one.gap.count if one.gap else 0 for one in found})
-    if pairs[-1] < 2:
+    pairs = {one.gap.count if one.gap else 0 for one in found}
+    if max(pairs) < 2:
         return f"{text} One seed cannot tell luck from merit; use --seeds=3 or more."
-    seeds = " to ".join(map(str, dict.fromkeys((pairs[0], pairs[-1]))))
     lacking = sum(bool(one.missing) for one in found)
     return (
-        f"{text} Gaps are paired over {seeds} seeds, margin {100 * found[0].margin:g}%; p,"
+        f"{text} Gaps are paired over {span(pairs)} seeds, margin {100 * found[0].margin:g}%; p,"
         f" corrected over {found[0].claims} cells (Holm), decides."
         + (f" Seeds are missing in {lacking} of {len(found)} cells." if lacking else "")
     )

@@ -14,14 +14,14 @@ from ltx.paired import Interval
 from ltx.plot import Plot
 from ltx.stability import TICKET, TOLERANCE
 
-_DENSITY = "density (weights that survive)"
-
 
 def heights(task: str, found: Sequence[Strand]) -> Plot:
     """The barrier's height by density, from one place, with the line below which it is stable."""
     where = origin(found[0].at)
     figure, axes = plot.axes(
-        f"{plot.cut(task, 24)}, from {found[0].at}", _DENSITY, f"barrier, {found[0].split} error"
+        f"{plot.cut(task, 24)}, from {found[0].at}",
+        plot.DENSITY,
+        f"barrier, {found[0].split} error",
     )
     plot.by_density(axes, found)
     _line_of_stability(axes)
@@ -57,7 +57,7 @@ def errors(strand: Strand) -> Plot:
         "share of the way between the copies",
         f"{strand.split} error",
     )
-    _percent(axes)
+    plot.percent(axes.yaxis)
     count = len(strand.points)
     chosen = [strand.points[n] for n in sorted({0, count // 2, count - 1})]
     for place, spot in enumerate(chosen):
@@ -99,7 +99,7 @@ def gaps(task: str, found: Sequence[Strand]) -> list[Plot]:
         ]
         if not known:
             continue
-        figure, axes = plot.axes(f"{plot.cut(task, 24)}, {against}", _DENSITY, axis)
+        figure, axes = plot.axes(f"{plot.cut(task, 24)}, {against}", plot.DENSITY, axis)
         plot.by_density(axes, found)
         _from_zero(axes)
         plot.lines(axes, known, lambda spot: spot.density, value)
@@ -119,7 +119,7 @@ def stable(spot: Spot) -> str:
 
 
 def _line_of_stability(axes: Axes) -> None:
-    _percent(axes)
+    plot.percent(axes.yaxis)
     _from_zero(axes)
     axes.axhline(TOLERANCE, color=plot.INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
 
@@ -127,10 +127,6 @@ def _line_of_stability(axes: Axes) -> None:
 def _from_zero(axes: Axes) -> None:
     """Have the axis begin at zero wherever its data do."""
     axes.axhline(0, linewidth=0)
-
-
-def _percent(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
 
 
 def _ends(strand: Strand, say: Callable[[Spot], str]) -> str:

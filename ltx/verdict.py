@@ -20,12 +20,14 @@ and it decides: at most 5% is shown.
 """
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from ltx.cell import Cell, accuracies, cells_of, density, early_stops
-from ltx.paired import ALPHA, MOST, Interval, Paired, holm
+from ltx.paired import MOST, Interval
 from ltx.study import Row, Study
+from ltx.words import Words, said, span
 
 MARGIN = Study.margin
 WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE = "winning", "matching", "not winning", "inconclusive"
@@ -85,35 +87,25 @@ def levels(
     planned = tuple(seeds) or tuple(sorted({row.seed for row in rows}))
     cells = cells_of(rows, margin, controls)
     sparse = [cell for cell in cells if cell.level > 0]
-    plain = {
-        WINNING: [cell.winning for cell in sparse],
-        MATCHING: [cell.matching for cell in sparse],
-        NOT_WINNING: [cell.not_winning for cell in sparse],
-    }
-    corrected, cutoffs = {}, {}
-    for word, p in plain.items():
-        corrected[word], cutoffs[word] = holm(p)
-    found, tested = [], 0
-    for cell in cells:
-        p_of_cell = {}
-        if cell.level > 0:
-            p_of_cell = {word: p[tested] for word, p in corrected.items()}
-            tested += 1
-        found.append(_level(cell, planned, p_of_cell, cutoffs, len(sparse)))
-    return found
+    words = Words.of(
+        {
+            WINNING: [cell.winning for cell in sparse],
+            MATCHING: [cell.matching for cell in sparse],
+            NOT_WINNING: [cell.not_winning for cell in sparse],
+        }
+    )
+    places = itertools.count()
+    return [
+        _level(cell, planned, words.at(next(places)) if cell.level > 0 else {}, words)
+        for cell in cells
+    ]
 
 
-def _level(
-    cell: Cell,
-    planned: Sequence[int],
-    p: dict[str, float],
-    cutoffs: Mapping[str, float],
-    claims: int,
-) -> Level:
-    word = next((w for w in VERDICTS if p.get(w, 1.0) <= ALPHA), INCONCLUSIVE)
+def _level(cell: Cell, planned: Sequence[int], p: dict[str, float], words: Words) -> Level:
+    word = said(p, VERDICTS)
     against = cell.level > 0
     beside = {name: them for name, them in cell.panel.items() if them}
-    win = cutoffs[WINNING]
+    leads = {name: words.interval(lead, WINNING, WINNING) for name, lead in cell.leads.items()}
     return Level(
         task=cell.task,
         finder=cell.finder,
@@ -122,9 +114,9 @@ def _level(
         accuracy=Interval.of(list(accuracies(cell.trials).values())),
         early_stop=Interval.of(list(early_stops(cell.trials).values())),
         dense_early_stop=Interval.of(list(early_stops(cell.dense).values())).mean,
-        gain=_shown(cell.gain, cutoffs[MATCHING], cutoffs[NOT_WINNING]) if against else None,
-        delay=_shown(cell.delay, win, win) if against else None,
-        leads={name: i for name, lead in cell.leads.items() if (i := _shown(lead, win, win))},
+        gain=words.interval(cell.gain, MATCHING, NOT_WINNING) if against else None,
+        delay=words.interval(cell.delay, WINNING, WINNING) if against else None,
+        leads={name: lead for name, lead in leads.items() if lead},
         controls={n: Interval.of(list(accuracies(them).values())) for n, them in beside.items()},
         control_stops={
             n: Interval.of(list(early_stops(them).values())) for n, them in beside.items()
@@ -132,11 +124,11 @@ def _level(
         seeds=len(cell.trials),
         missing=tuple(seed for seed in planned if seed not in cell.trials),
         verdict=word if against else "",
-        reason=_reason(cell, word, win) if against else "",
-        more_seeds=_more_seeds(cell, word, cutoffs) if against else 0.0,
+        reason=_reason(cell, word, words.levels[WINNING]) if against else "",
+        more_seeds=_more_seeds(cell, word, words) if against else 0.0,
         p=p,
         margin=cell.margin,
-        claims=claims,
+        claims=words.cells,
     )
 
 
@@ -165,19 +157,16 @@ def _doubt(cell: Cell) -> str:
     return "shown neither to keep dense's accuracy nor to lose it"
 
 
-def _more_seeds(cell: Cell, word: str, cutoffs: Mapping[str, float]) -> float:
+def _more_seeds(cell: Cell, word: str, words: Words) -> float:
     """How many more seeds would settle it, each open part at the level that it was held to."""
     gain, bound = cell.gain, -cell.margin
     if word == INCONCLUSIVE:
-        lost = gain.mean < bound
-        level = cutoffs[NOT_WINNING if lost else MATCHING]
-        needs = gain.seeds_below(bound, level) if lost else gain.seeds_above(bound, level)
-        return max(needs - gain.count, 1.0)
+        return words.more_seeds(gain, bound, above=MATCHING, below=NOT_WINNING)
     if word != MATCHING:
         return 0.0
     if not cell.panel:
         return math.inf
-    level = cutoffs[WINNING]
+    level = words.levels[WINNING]
     open_parts = [(gain.seeds_above(bound, level), gain)] * (cell.matching > level)
     if cell.delay.at_most(0) > level:
         open_parts.append((cell.delay.seeds_below(0, level), cell.delay))
@@ -186,10 +175,6 @@ def _more_seeds(cell: Cell, word: str, cutoffs: Mapping[str, float]) -> float:
             open_parts.append((lead.seeds_above(0, level), lead))
     more = [max(needs - paired.count, 1.0) for needs, paired in open_parts]
     return math.nan if any(map(math.isnan, more)) else max(more)
-
-
-def _shown(paired: Paired, lower: float, upper: float) -> Interval | None:
-    return paired.interval(lower, upper) if paired.count else None
 
 
 def sentence(found: Sequence[Level]) -> str:
@@ -206,12 +191,11 @@ def sentence(found: Sequence[Level]) -> str:
             parts.append(f"{verdict} at {len(such)} of {len(sparse)} levels ({_densities(such)})")
     controls = sorted({control for level in sparse for control in level.leads})
     against = f"against {', '.join(controls)}" if controls else "with no control, so none can win"
-    pairs = sorted({level.gain.count for level in sparse if level.gain} or {0})
+    pairs = {level.gain.count for level in sparse if level.gain} or {0}
     return (
-        f"{name}: {'; '.join(parts)}.{_open(sparse)} Paired over"
-        f" {' to '.join(map(str, dict.fromkeys((pairs[0], pairs[-1]))))} seeds, {against}, margin"
-        f" {100 * sparse[0].margin:g}%; p, corrected over {sparse[0].claims} levels of the study"
-        f" (Holm), decides; ± is each mean's own 95% interval."
+        f"{name}: {'; '.join(parts)}.{_open(sparse)} Paired over {span(pairs)} seeds, {against},"
+        f" margin {100 * sparse[0].margin:g}%; p, corrected over {sparse[0].claims} levels of the"
+        f" study (Holm), decides; ± is each mean's own 95% interval."
         f"{_missing(sparse)}"
     )
 
@@ -219,11 +203,10 @@ def sentence(found: Sequence[Level]) -> str:
 def _open(found: Sequence[Level]) -> str:
     """How many more seeds the inconclusive levels ask for."""
     asked = [level.more_seeds for level in found if level.verdict == INCONCLUSIVE]
-    few = sorted(int(n) for n in asked if n <= MOST)
+    few = [int(n) for n in asked if n <= MOST]
     parts = []
     if few:
-        count = str(few[0]) if few[0] == few[-1] else f"{few[0]} to {few[-1]}"
-        parts.append(f"{count} more seeds may settle {len(few)} of {len(asked)} inconclusive")
+        parts.append(f"{span(few)} more seeds may settle {len(few)} of {len(asked)} inconclusive")
     if beyond := sum(math.isinf(n) for n in asked):
         parts.append(f"more than {MOST} would be needed at {beyond}: no effect to find")
     if unknown := sum(math.isnan(n) for n in asked):

@@ -4,10 +4,8 @@ import dataclasses
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ import pytest
 from ltx_plugins.imp import IMP
 
 from ltx import (
-    Cost,
     History,
     Mask,
     Metrics,
@@ -24,7 +21,6 @@ from ltx import (
     Ticket,
     Trial,
     UsageError,
-    identity,
     sealed,
 )
 from ltx.errors import CorruptError
@@ -158,27 +154,6 @@ def test_a_damaged_ticket_is_noticed_and_made_anew(
     assert len(os.listdir(tmp_path / "damaged")) == 1
 
 
-def test_no_label_of_several_that_found_one_ticket_is_lost(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    for label, steps in (("b", 5), ("a", 7), ("b", 5)):
-        ticket = a_ticket(cost=Cost(steps=steps), note={"by": label})
-        put(store, ticket, label)
-    assert [(m["id"], m["finder"]) for m in store.manifests()] == [
-        (ticket.id, "a"),
-        (ticket.id, "b"),
-    ]
-    assert len(os.listdir(tmp_path / "tickets")) == 1
-    assert store.manifest(ticket.id)["finder"] == "b"
-    assert store.manifest(ticket.id)["finders"] == ["a", "b"]
-    for label, steps in (("a", 7), ("b", 5)):
-        [found] = store.tickets(finder=label)
-        assert (found.id, found.cost.steps, found.note) == (ticket.id, steps, {"by": label})
-    assert [found.id for found in store.tickets(seed=0)] == [ticket.id]
-    assert store.tickets(finder="c") == []
-    with pytest.raises(UsageError, match="'c' did not find it; it is of a, b"):
-        store.ticket(ticket.id, "c")
-
-
 def test_a_trial_without_an_accuracy_is_damaged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -213,63 +188,6 @@ def test_manifests_of_many_tickets_take_one_look_at_the_folder(
     assert all(one["finders"] == ["a", "b"] for one in found.values())
     assert looks == [tmp_path / "found"]
     assert str(path) in caplog.text
-
-
-def test_a_store_of_before_labels_were_kept_is_read_and_added_to(tmp_path: Path) -> None:
-    store, ticket = Store(tmp_path), a_ticket()
-    put(store, ticket, "old")
-    shutil.rmtree(tmp_path / "found")
-    assert [m["finder"] for m in store.manifests()] == ["old"]
-    assert store.tickets(finder="old") == [ticket]
-    put(store, ticket, "new")
-    assert [m["finder"] for m in store.manifests()] == ["new", "old"]
-
-
-def test_what_a_finder_left_of_a_ticket_is_found_by_label_and_settings(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    finders = [IMP(levels=1), IMP(levels=2), IMP(levels=1)]
-    for finder in finders:
-        ticket = a_ticket(note={"levels": finder.levels})
-        store.put_ticket(ticket, FakeLab().task, finder, "imp")
-    for finder in finders:
-        found = store.found(ticket.id, "imp", identity.describe(finder))
-        assert found is not None
-        assert found["note"] == {"levels": finder.levels}
-    for label, settings in (("imp", None), ("imp", {"is": "other"}), ("other", None)):
-        found = store.found(ticket.id, label, settings)
-        assert (found is not None) == ((label, settings) == ("imp", None))
-    assert store.found("0" * 16, "imp") is None
-    assert [(m["finder"], m["note"]) for m in store.manifests()] == [("imp", {"levels": 1})]
-    shutil.rmtree(tmp_path / "found")  # as in an older store
-    assert store.found(ticket.id, "imp", identity.describe(finders[0])) is not None
-    assert store.found(ticket.id, "imp", identity.describe(finders[1])) is None
-
-
-def test_a_damaged_label_is_noticed_and_made_anew(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store, ticket = Store(tmp_path), a_ticket()
-    put(store, ticket, "one")
-    before = set((tmp_path / "found").iterdir())
-    put(store, ticket, "two")
-    [path] = set((tmp_path / "found").iterdir()) - before
-    damage(path)
-    with caplog.at_level(logging.ERROR):
-        assert [m["finder"] for m in store.manifests()] == ["one"]
-    assert str(path) in caplog.text
-    put(store, ticket, "two")
-    assert [m["finder"] for m in store.manifests()] == ["one", "two"]
-
-
-def test_a_label_alone_is_no_ticket(tmp_path: Path) -> None:
-    store, ticket = Store(tmp_path), a_ticket()
-    put(store, ticket)
-    (tmp_path / "tickets" / f"{ticket.id}.safetensors").unlink()
-    assert store.manifests() == []
-    with pytest.raises(UsageError, match="no tickets"):
-        store.ticket(ticket.id)
-    put(store, ticket, "other")
-    assert [m["finder"] for m in store.manifests()] == ["imp", "other"]
 
 
 def test_a_damaged_state_is_noticed_and_made_anew(tmp_path: Path) -> None:
@@ -316,68 +234,6 @@ def test_a_study_record_replaces_the_older(tmp_path: Path) -> None:
     assert sealed.read_json(path) == {"done": True}
 
 
-def test_a_file_is_no_store(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(UsageError, match="--store"):
-            Store(path)
-
-
-def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(UsageError, match="other things"):
-        Store(tmp_path)
-    assert os.listdir(tmp_path) == ["thesis.tex"]
-
-
-def test_without_create_a_store_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no store there"):
-        Store(tmp_path / "none", create=False)
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_newer_format_is_refused(tmp_path: Path) -> None:
-    Store(tmp_path)
-    sealed.write_json(tmp_path / "ltx-store.json", {"format": 2})
-    with pytest.raises(UsageError, match="upgrade ltx"):
-        Store(tmp_path)
-
-
-def test_a_damaged_mark_is_written_anew(tmp_path: Path) -> None:
-    put(Store(tmp_path), a_ticket())
-    damage(tmp_path / "ltx-store.json")
-    assert Store(tmp_path).ticket(a_ticket().id) == a_ticket()
-    assert sealed.read_json(tmp_path / "ltx-store.json") == {"format": 1}
-
-
-def test_a_store_whose_maker_was_killed_at_once_can_be_made(tmp_path: Path) -> None:
-    (tmp_path / "locks").mkdir()
-    (tmp_path / ".ltx-store.json.0a1b2c3d4e5f.tmp").write_text('{"form')
-    assert Store(tmp_path).manifests() == []
-
-
-def test_many_may_make_one_store_at_once(tmp_path: Path) -> None:
-    errors: list[Exception] = []
-
-    def make(path: Path, gate: threading.Barrier) -> None:
-        gate.wait()
-        try:
-            Store(path)
-        except Exception as error:  # a thread's error would otherwise only be printed
-            errors.append(error)
-
-    for number in range(30):
-        gate = threading.Barrier(4)
-        makers = [
-            threading.Thread(target=make, args=(tmp_path / str(number), gate)) for _ in range(4)
-        ]
-        for maker in makers:
-            maker.start()
-        for maker in makers:
-            maker.join()
-    assert errors == []
-
-
 WRITER = """
 import sys
 from ltx import Store
@@ -404,15 +260,6 @@ def test_several_processes_may_write_the_same_tickets(tmp_path: Path) -> None:
     assert len(store.manifests()) == 14
     assert not (store.path / "damaged").exists()
     assert not list(store.path.rglob("*.tmp"))
-
-
-def test_events_pass_over_lines_that_a_crash_cut_short(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    store.record({"n": 1})
-    with open(tmp_path / "log.jsonl", "a") as file:
-        file.write('{"n": \n')
-    store.record({"n": 2})
-    assert [event["n"] for event in store.events()] == [1, 2]
 
 
 def test_a_manifest_tells_the_density_of_each_layer(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltx import Cost, History, Metrics, Trial, verdict
+from ltx.paired import ALPHA
 from ltx.study import Row
-from ltx.verdict import ALPHA, Interval, Level
+from ltx.verdict import Interval, Level
 
 pytestmark = pytest.mark.usefixtures("little_garbage")
 
