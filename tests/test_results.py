@@ -243,7 +243,7 @@ def test_copies_are_read_by_place_and_by_the_last_level() -> None:
         for level in (0, 1)
         for at in ("ticket", "100it")
     ]
-    arms = Arms(SimpleNamespace(**vars(made), compared=there))  # type: ignore[arg-type]
+    arms = Arms(dataclasses.replace(made, compared=tuple(there)))  # type: ignore[arg-type]
     (below,), (nearer,) = readings.stable(arms, "imp"), readings.closer(arms, "imp", "100it")
     assert below.values.mean == pytest.approx(0.015)
     assert nearer.values.mean == pytest.approx(0.5)

@@ -127,7 +127,7 @@ class Arms:
         last = max(self.levels(finder), default=0)
         found = {
             one.seed: one.instability
-            for one in getattr(self.record, "compared", ())
+            for one in self.record.compared
             if (one.finder, one.instability.level, one.instability.at) == (finder, last, at)
         }
         if lacking := set(self.record.seeds) - found.keys():
