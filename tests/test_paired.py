@@ -94,7 +94,8 @@ def test_the_seeds_needed_are_those_of_the_textbook() -> None:
     assert scaled(-0.5).seeds_below(0, 0.05) == 27
     assert scaled(0.2).seeds_above(0, 0.05) == math.inf
     assert scaled(-0.5).seeds_above(0, 0.05) == math.inf
-    assert scaled(40.0).seeds_above(0, 0.05) <= 3
+    for effect in (40.0, 1e4, 1e6):
+        assert scaled(effect).seeds_above(0, 0.05) <= 3
 
 
 @given(st.floats(0.5, 3), st.floats(0.001, 0.05))
