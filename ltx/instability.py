@@ -168,7 +168,7 @@ def trained(
 
 def _bench(lab: Lab, ticket: Ticket, at: str) -> Lab:
     """The lab that trains the ticket; rewound ones are trained as their task says."""
-    return lab if ticket.recipe is None or at != TICKET else lab.on(recipe=ticket.recipe)
+    return ticket.bench(lab) if at == TICKET else lab
 
 
 def _survivors(state: State, mask: Mask) -> np.ndarray:

@@ -34,7 +34,7 @@ class Trial:
     @classmethod
     def of(cls, lab: Lab, ticket: Ticket) -> "Trial":
         """Train the ticket on the lab's task, or by the recipe it asks for, to the end."""
-        bench, before = _bench(lab, ticket), lab.spent
+        bench, before = ticket.bench(lab), lab.spent
         run = bench.train(ticket.state, ticket.mask)
         return cls(
             id=cls.key(lab, ticket),
@@ -54,7 +54,7 @@ class Trial:
     @staticmethod
     def key(lab: Lab, ticket: Ticket) -> str:
         """The id of the trial that `of` makes, known before it is made."""
-        bench = _bench(lab, ticket).fingerprint
+        bench = ticket.bench(lab).fingerprint
         return identity.identity(
             {"ticket": ticket.id, "lab": bench, "seed": lab.seed, "found_for": ticket.cost}
         )
@@ -85,7 +85,3 @@ class Trial:
                 "trained_for": Cost(**values["trained_for"]),
             }
         )
-
-
-def _bench(lab: Lab, ticket: Ticket) -> Lab:
-    return lab if ticket.recipe is None else lab.on(recipe=ticket.recipe)
