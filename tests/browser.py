@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from needs import CHROMIUM
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
-
-REMEDY = "these tests look at pages: apt-get install chromium chromium-driver"
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[webdriver.Chrome]:
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert binary, REMEDY
-    assert driver, REMEDY
+    assert binary, CHROMIUM.reason
+    assert driver, CHROMIUM.reason
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     # As root, as CI runs, Chromium's own sandbox does not start; nor has /dev/shm room there.

@@ -1,7 +1,11 @@
 """The labs that several tests share: the same contract on numpy and on tf_keras."""
 
+import user_folders  # first: it sets what the others read
+
+# isort: split
 import dataclasses
 import gc
+import os
 from collections.abc import Callable, Iterator
 
 import hypothesis
@@ -9,6 +13,7 @@ import pytest
 from browser import chromium  # noqa: F401
 from data_sets import debian, fashion_mnist, no_network, own, shared  # noqa: F401
 from hands import Hands, SlowLab
+from needs import NEEDS
 
 from ltx import Lab, Task, clock
 from ltx.paired import holm
@@ -17,6 +22,40 @@ from ltx.testing import RECIPE, FakeLab
 # A busy machine must not fail a test, and fifty examples find what these tests look for.
 hypothesis.settings.register_profile("ltx", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("ltx")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for need in NEEDS:
+        config.addinivalue_line("markers", f"{need.marker}: {need.what}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ask for what a machine may lack; skip them there, but not in CI."""
+    for item in items:
+        for need in NEEDS:
+            if need.fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(need.marker)
+                if not need.is_met() and not os.environ.get("CI"):
+                    item.add_marker(pytest.mark.skip(reason=need.reason))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not user_folders.IS_WORKER and (user_folders.entries() - user_folders.BEFORE):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    for need in NEEDS:
+        if count := sum(need.reason in text for text in skipped):
+            terminalreporter.write_line(f"{count} tests were skipped: {need.reason}", yellow=True)
+    if new := user_folders.entries() - user_folders.BEFORE:
+        terminalreporter.write_line(
+            f"FAILED: the home folder {user_folders.REAL_HOME} was written to by a test, or by"
+            f" another program meanwhile: {', '.join(sorted(new))}",
+            red=True,
+        )
+
 
 DIGITS = Task(data="digits", recipe=dataclasses.replace(RECIPE, learning_rate=0.05))
 

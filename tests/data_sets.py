@@ -2,13 +2,13 @@
 
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from needs import FASHION_MNIST, fashion_mnist_files
 
 from ltx import data, image_cache
 
@@ -105,15 +105,10 @@ def own(shared: str, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def debian() -> Path:
-    remedy = "these tests read Debian's Fashion-MNIST: apt-get install dataset-fashion-mnist"
-    listed = subprocess.run(
-        ["dpkg", "-L", "dataset-fashion-mnist"], capture_output=True, text=True, check=False
-    )
-    found = [
-        line for line in listed.stdout.splitlines() if line.endswith("train-images-idx3-ubyte.gz")
-    ]
-    assert found, remedy
-    return Path(found[0]).parent
+    """The folder with the four files of Fashion-MNIST, as Debian installs them."""
+    found = fashion_mnist_files()
+    assert found, FASHION_MNIST.reason
+    return found
 
 
 @pytest.fixture(scope="session")

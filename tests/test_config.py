@@ -41,14 +41,25 @@ def test_every_shipped_study_builds(path: Path) -> None:
     assert f"# Command: ltx run --gin_file=gin_configs/studies/{path.name}" in head
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in STUDIES if "tasks/digits" in p.read_text() and "fashion" not in p.name],
-    ids=lambda path: path.stem,
-)
-def test_every_shipped_study_of_digits_fits_its_network(path: Path) -> None:
+OF_FASHION = [p for p in STUDIES if "fashion" in p.read_text()]
+OF_DIGITS = [p for p in STUDIES if "tasks/digits" in p.read_text() and p not in OF_FASHION]
+
+
+def fits(path: Path, data_dir: str | None = None) -> None:
     asked = config.load([str(path)]).study
-    study.check(asked, lambda task, seed, sealed: KerasLab(task, seed, sealed=sealed))
+    study.check(asked, lambda *cell: KerasLab(*cell[:2], sealed=cell[2], data_dir=data_dir))
+
+
+@pytest.mark.parametrize("path", OF_DIGITS, ids=lambda path: path.stem)
+def test_every_shipped_study_of_digits_fits_its_network(path: Path) -> None:
+    fits(path)
+
+
+@pytest.mark.parametrize("path", OF_FASHION, ids=lambda path: path.stem)
+def test_every_shipped_study_of_fashion_mnist_fits_its_network(
+    path: Path, fashion_mnist: str
+) -> None:
+    fits(path, fashion_mnist)
 
 
 def test_every_shipped_part_is_used_by_a_study() -> None:
