@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 from ltx_plugins.early_bird import EarlyBird
@@ -20,7 +21,6 @@ from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import Transfer
 from tensorboard_reader import Curve, Reader
-from test_event_file import full_disk
 
 from ltx import Run, Store, UsageError, board, memo, study
 from ltx.board import Board

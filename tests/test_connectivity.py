@@ -1,47 +1,15 @@
 """Connectivity: means over seeds of what was measured, by level and by place, and nothing else."""
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
+from compared_copies import compared
 
 from ltx import connectivity
 from ltx.connectivity import Strand
-from ltx.instability import Apart, Instability
+from ltx.instability import Apart
 from ltx.study import Compared
-
-ALPHAS = (0.0, 0.5, 1.0)
-
-
-def compared(
-    level: int = 0,
-    seed: int = 0,
-    finder: str = "imp",
-    *,
-    middle: float = 0.2,
-    at: str = "ticket",
-    start: int = 0,
-    **changed: object,
-) -> Compared:
-    apart = Apart(3.0 + seed, 2.0, 90.0 if level else None)
-    one = Instability(
-        id=f"{finder}-{level}-{seed}-{at}",
-        ticket="t",
-        task="task",
-        seed=seed,
-        level=level,
-        density=0.5**level,
-        at=at,
-        start=start,
-        split="test",
-        alphas=ALPHAS,
-        errors=(0.1, middle, 0.2),
-        to_order=apart,
-        to_pruning=Apart(1.0, 2.0, 30.0),
-    )
-    one = dataclasses.replace(one, **changed)  # type: ignore[arg-type]
-    return Compared("task", finder, finder != "imp", seed, one)
 
 
 def strand(*found: Compared) -> Strand:

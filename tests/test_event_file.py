@@ -1,13 +1,11 @@
 """Event file: however often it is told and wherever it is cut, each point is read once."""
 
-import resource
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard_reader import Reader
@@ -22,17 +20,6 @@ def curve(*values: float, tag: str = "loss") -> list[Point]:
 
 def shown(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return Reader(folder).runs().get(".", {})
-
-
-@contextmanager
-def full_disk(room: int) -> Iterator[None]:
-    """No file may grow beyond `room` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_tensorboard_reads_what_was_put(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from test_figures import curve, lines_of
+from figure_inputs import curve, lines_of
 
 from ltx import mask_figures
 from ltx.likeness import Likeness

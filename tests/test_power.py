@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.stats
-from test_verdict import rows
+from verdict_rows import rows
 
 from ltx import paired, verdict
 

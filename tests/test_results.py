@@ -12,7 +12,7 @@ import pytest
 import studied
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
-from test_verdict import DENSE, rows, shifted
+from verdict_rows import DENSE, rows, shifted
 
 from ltx import Store, config
 from ltx.identity import generator

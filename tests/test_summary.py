@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import rich.console
 import studied
+from figure_inputs import CELLS
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.supermask import Supermask
-from test_figures import CELLS
-from test_verdict import CONTROL, DENSE, shifted
-from test_verdict import rows as planted
+from verdict_rows import CONTROL, DENSE, shifted
+from verdict_rows import rows as planted
 
 from ltx import Store, Task, study, summary, table, verdict
 from ltx.memo import MemoLab

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_connectivity import compared
+from compared_copies import compared
 
 from ltx import connectivity, valleys
 from ltx.connectivity import Strand

@@ -1,0 +1,44 @@
+"""Verdict rows: trials of planted accuracies, for tests of verdicts."""
+
+from ltx import Cost, History, Metrics, Trial
+from ltx.study import Row
+
+DENSE = (0.980, 0.982, 0.978, 0.981, 0.979, 0.983)
+
+
+CONTROL = (0.930, 0.935, 0.925, 0.931, 0.929, 0.936)
+
+
+def rows(
+    finder: str,
+    accuracies: dict[int, float] | tuple[float, ...],
+    *,
+    level: int = 1,
+    stop: int = 30,
+    control: bool = False,
+    task: str = "t",
+) -> list[Row]:
+    """A row for each seed of one finder at one level."""
+    values = accuracies if isinstance(accuracies, dict) else dict(enumerate(accuracies))
+    made = []
+    for seed, accuracy in values.items():
+        trial = Trial(
+            id=f"{finder}{level}{seed}",
+            ticket="",
+            task=task,
+            seed=seed,
+            level=level,
+            density=0.8**level,
+            start=0,
+            history=History((stop,), (0.1,), (accuracy,)),
+            validation=Metrics(0.1, accuracy),
+            test=Metrics(0.1, accuracy),
+            found_for=Cost(),
+            trained_for=Cost(),
+        )
+        made.append(Row(task, finder, control, seed, trial))
+    return made
+
+
+def shifted(values: tuple[float, ...], by: float) -> tuple[float, ...]:
+    return tuple(v + by for v in values)
