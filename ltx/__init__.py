@@ -14,31 +14,48 @@ This module holds what an author of finders needs; importing it loads no TensorF
 `imp` is the finder to read first.
 """
 
+import importlib
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
-from ltx.checks import check_choice, check_count, check_number, check_score, check_type
-from ltx.control import check_control, check_corrupted
-from ltx.cost import Cost
-from ltx.duration import Duration
-from ltx.errors import ControlError, DivergedError, LtxError, UsageError
-from ltx.finder import Finder, inner
-from ltx.history import History, Metrics
-from ltx.lab import Lab
-from ltx.learned import Bernoulli, EdgePopup, learned_mask
-from ltx.mask import Mask
-from ltx.pruning import Pruning
-from ltx.recipe import Recipe
-from ltx.run import Run
-from ltx.schedule import PolynomialDecay
-from ltx.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Score, Snip, Synflow
-from ltx.stability import Barrier, barrier, copies
-from ltx.state import State
-from ltx.store import Store
-from ltx.structures import Blocks, ByChannel, NofM, Structure, Unstructured
-from ltx.task import Task
-from ltx.ticket import Ticket
-from ltx.trial import Trial
-from ltx.weight import Weight
+from ltx.core.cost import Cost
+from ltx.core.duration import Duration
+from ltx.core.errors import ControlError, DivergedError, LtxError, UsageError
+from ltx.core.finder import Finder, inner
+from ltx.core.history import History, Metrics
+from ltx.core.lab import Lab
+from ltx.core.mask import Mask
+from ltx.core.recipe import Recipe
+from ltx.core.run import Run
+from ltx.core.state import State
+from ltx.core.task import Task
+from ltx.core.ticket import Ticket
+from ltx.core.validation import check_choice, check_count, check_number, check_score, check_type
+from ltx.core.weight import Weight
+from ltx.evaluation.control_checks import check_control, check_corrupted
+from ltx.evaluation.mode_connectivity import Barrier, barrier, copies
+from ltx.evaluation.trial import Trial
+from ltx.pruning.learned_masks import Bernoulli, EdgePopup, learned_mask
+from ltx.pruning.round import Pruning
+from ltx.pruning.schedules import PolynomialDecay
+from ltx.pruning.scores import (
+    BatchNormScale,
+    Criterion,
+    Grasp,
+    Magnitude,
+    Random,
+    Score,
+    Snip,
+    Synflow,
+)
+from ltx.pruning.structures import Blocks, ByChannel, NofM, Structure, Unstructured
+from ltx.store.store import Store
+
+if TYPE_CHECKING:
+    from ltx.backends.tf_keras.graph.compaction import compact
+    from ltx.backends.tf_keras.lab import KerasLab
+    from ltx.backends.tf_keras.models.builder import build as build_model
+    from ltx.data.tfds import load as load_data
 
 __version__ = metadata.version("ltx")
 
@@ -57,6 +74,7 @@ __all__ = [
     "Finder",
     "Grasp",
     "History",
+    "KerasLab",
     "Lab",
     "LtxError",
     "Magnitude",
@@ -81,6 +99,7 @@ __all__ = [
     "UsageError",
     "Weight",
     "barrier",
+    "build_model",
     "check_choice",
     "check_control",
     "check_corrupted",
@@ -88,7 +107,24 @@ __all__ = [
     "check_number",
     "check_score",
     "check_type",
+    "compact",
     "copies",
     "inner",
     "learned_mask",
+    "load_data",
 ]
+
+# What starts TensorFlow is imported at its first use, so that `import ltx` stays light.
+_LAZY = {
+    "KerasLab": ("ltx.backends.tf_keras.lab", "KerasLab"),
+    "build_model": ("ltx.backends.tf_keras.models.builder", "build"),
+    "compact": ("ltx.backends.tf_keras.graph.compaction", "compact"),
+    "load_data": ("ltx.data.tfds", "load"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'ltx' has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    return getattr(importlib.import_module(module), attribute)

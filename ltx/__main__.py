@@ -2,6 +2,6 @@
 
 import sys
 
-from ltx.cli import main
+from ltx.cli.main import main
 
 sys.exit(main())

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from ltx.instability import Apart, Instability
-from ltx.study import Compared
+from ltx.evaluation.instability import Apart, Instability
+from ltx.study.definition import Compared
 
 ALPHAS = (0.0, 0.5, 1.0)
 

@@ -15,8 +15,9 @@ from data_sets import debian, fashion_mnist, no_network, own, shared  # noqa: F4
 from hands import Hands, SlowLab
 from needs import NEEDS
 
-from ltx import Lab, Task, clock
-from ltx.paired import holm
+from ltx import Lab, Task
+from ltx.analysis.paired_tests import holm
+from ltx.core import clock
 from ltx.testing import RECIPE, FakeLab
 
 # A busy machine must not fail a test, and fifty examples find what these tests look for.
@@ -61,7 +62,7 @@ DIGITS = Task(data="digits", recipe=dataclasses.replace(RECIPE, learning_rate=0.
 
 
 def keras_lab(seed: int = 0, *, sealed: bool = True) -> Lab:
-    from ltx.keras_lab import KerasLab
+    from ltx.backends.tf_keras.lab import KerasLab
 
     return KerasLab(DIGITS, seed, sealed=sealed)
 

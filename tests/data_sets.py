@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from needs import FASHION_MNIST, fashion_mnist_files
 
-from ltx import data, image_cache
+from ltx.data import image_cache
+from ltx.data import tfds as data
 
 TINY = ("colour", "sizes", "untested", "validated", "unlabelled", "text", "wide")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from ltx.curve import Curve, Point
-from ltx.paired import Interval
-from ltx.transfers import Carried
+from ltx.analysis.curves import Curve, Point
+from ltx.analysis.paired_tests import Interval
+from ltx.analysis.transfer import Carried
 
 NAN = float("nan")
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ltx import Mask, Run, State
-from ltx.run import timed
+from ltx.core.run import timed
 from ltx.testing import FakeLab
 
 

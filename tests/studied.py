@@ -9,12 +9,14 @@ from ltx_plugins.oneshot import SNIP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import Transfer
 
-from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial, study, took
-from ltx.record import Record
-from ltx.stability import Stability
-from ltx.study import Compared, Failure, Row, Study
+from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial
+from ltx.evaluation.mode_connectivity import Stability
+from ltx.store import timing
+from ltx.store.timing import Took
+from ltx.study import definition
+from ltx.study.definition import Compared, Failure, Row, Study
+from ltx.study.record import Record
 from ltx.testing import RECIPE, FakeLab
-from ltx.took import Took
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
 OTHER = dataclasses.replace(TASK, data="other")
@@ -34,7 +36,7 @@ def finders(levels: int = 3) -> dict[str, Finder]:
 
 def run(made: Study, store: Store) -> Record:
     """Run a study on FakeLab and record it as the runner does."""
-    results = list(study.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), store))
+    results = list(definition.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), store))
     record = dataclasses.replace(
         Record.of(made, None, command=COMMAND, config="Study.seeds = 2", plugins=[]),
         rows=tuple(r for r in results if isinstance(r, Row)),
@@ -88,7 +90,7 @@ def large(path: Path, tasks: int = 4, labels: int = 5, seeds: int = 10, levels: 
                     store.put_ticket(ticket, task, finder, label)
                     trial = _trial(ticket, rng)
                     store.put_trial(trial)
-                    took.tell(store, trial.id, Took(60.0 * ticket.level, 60.0))
+                    timing.tell(store, trial.id, Took(60.0 * ticket.level, 60.0))
                     rows.append(Row(name, label, finder.control, seed, trial))
     record = dataclasses.replace(record, rows=tuple(rows), finished=True)
     store.put_study(record.id, record.document())

@@ -12,9 +12,10 @@ import studied
 from ltx_plugins.imp import IMP
 
 import ltx
-from ltx import Pruning, Random, Recipe, Store, Task, config, registry
-from ltx.cli import main
-from ltx.pruning import SCOPES
+from ltx import Pruning, Random, Recipe, Store, Task
+from ltx.cli.main import main
+from ltx.config import gin_files, plugins
+from ltx.pruning.round import SCOPES
 from ltx.testing import FakeLab
 
 ROOT = Path(__file__).parents[1]
@@ -97,30 +98,30 @@ def test_the_readme_shows_the_finder_as_it_is():
 
 def test_the_readme_has_every_finder_with_its_paper():
     rows = [line for line in (ROOT / "README.md").read_text().splitlines() if "arxiv.org" in line]
-    for plugin in registry.plugins():
+    for plugin in plugins.plugins():
         if plugin.distribution == "ltx":
             assert any(f"`{plugin.name}`" in row.split("|")[1] for row in rows if row[0] == "|")
 
 
 def test_the_page_on_finders_has_every_part_and_every_choice():
     text = (ROOT / "docs" / "finders.md").read_text()
-    for module in (ltx.scores, ltx.structures):
-        for name in set(vars(module)) & set(config.CORE):
+    for module in (ltx.pruning.scores, ltx.pruning.structures):
+        for name in set(vars(module)) & set(gin_files.CORE):
             assert f"| `@{name}()` |" in text
     for scope in SCOPES:
         assert f"`{scope}`" in text
     schedule = text.partition("## Schedule")[2]
-    for plugin in registry.plugins():
+    for plugin in plugins.plugins():
         if plugin.distribution == "ltx":
             row = next(line for line in schedule.splitlines() if f"`{plugin.name}`" in line)
-            fields = {f.name for f in dataclasses.fields(registry.load(plugin.name))}
+            fields = {f.name for f in dataclasses.fields(plugins.load(plugin.name))}
             assert set(re.findall(r"`(\w+)`", "|".join(row.split("|")[2:]))) <= fields
 
 
 @pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "gin")])
 def test_every_configuration_builds_a_study(text, tmp_path):
     (tmp_path / "study.gin").write_text(text)
-    assert config.load([str(tmp_path / "study.gin")]).study.finders
+    assert gin_files.load([str(tmp_path / "study.gin")]).study.finders
 
 
 def test_the_code_that_reads_a_ticket_reads_it(tmp_path):
@@ -147,7 +148,7 @@ def test_the_code_that_asks_for_useful_weights_gets_them():
 def test_the_code_that_compacts_a_ticket_compacts_it(tmp_path, monkeypatch, capsys):
     import tf_keras
 
-    from ltx.keras_lab import KerasLab
+    from ltx.backends.tf_keras.lab import KerasLab
 
     monkeypatch.chdir(tmp_path)
     task = Task(data="digits", recipe=Recipe(length="10it", eval_every="10it"))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ltx.cli import main
-from ltx.store import Store
+from ltx.cli.main import main
+from ltx.store.store import Store
 
 pytestmark = pytest.mark.slow
 

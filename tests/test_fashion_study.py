@@ -5,7 +5,7 @@ from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 
 import ltx
-from ltx.keras_lab import KerasLab
+from ltx.backends.tf_keras.lab import KerasLab
 
 # Frankle & Carbin (2019): 20 % of each layer and 10 % of the output layer a round, in percent.
 LADDER = (100, 80.04, 64.06, 51.28, 41.05, 32.87, 26.32, 21.07, 16.88, 13.52, 10.83, 8.68, 6.95)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ltx import registry
+from ltx.config import plugins
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,6 +76,6 @@ def test_the_installed_entry_points_are_those_of_setup_cfg() -> None:
     """Entry points are frozen at installation: after editing setup.cfg, install anew."""
     text = (ROOT / "setup.cfg").read_text().partition("ltx.finders =")[2]
     wanted = dict(line.split(" = ") for line in map(str.strip, text.splitlines()) if " = " in line)
-    found = [entry for several in registry.entries().values() for entry in several]
+    found = [entry for several in plugins.entries().values() for entry in several]
     ours = {entry.name: entry.value for entry in found if entry.dist.name == "ltx"}
     assert ours == wanted

@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 from verdict_rows import rows
 
-from ltx import paired, verdict
+from ltx.analysis import paired_tests, verdict
 
 pytestmark = pytest.mark.usefixtures("little_garbage")
 
@@ -40,7 +40,7 @@ def test_the_tool_judges_as_verdicts_do(tool: SimpleNamespace, seeds: int) -> No
                         name, {seed: accuracy}, level=level, stop=stop, control=control
                     )
         found = verdict.levels(given_rows)[1:]
-        assert [lv.p["winning"] for lv in found] == pytest.approx(paired.holm(list(p))[0])
+        assert [lv.p["winning"] for lv in found] == pytest.approx(paired_tests.holm(list(p))[0])
         assert [lv.verdict == "winning" for lv in found] == tool.called(p[None])[0].tolist()
 
 
@@ -53,7 +53,7 @@ def test_the_documents_tables_are_the_tools_and_hold_the_rate(tool: SimpleNamesp
     shares = [float(s) / 100 for s in re.findall(r" ([\d.]+)%", alarms)]
     assert len(shares) == 5 * len(tool.SEEDS)
     # Of 20 rates that are all 5 %, hardly one goes beyond this by chance.
-    assert max(shares) <= scipy.stats.binom.ppf(0.9995, studies, paired.ALPHA) / studies
+    assert max(shares) <= scipy.stats.binom.ppf(0.9995, studies, paired_tests.ALPHA) / studies
     powers = np.array(re.findall(r" (\d+)%", power), dtype=int).reshape(-1, len(tool.SEEDS))
     assert (np.diff(powers, axis=1) >= 0).all()
     assert (np.diff(powers, axis=0) >= 0).all()

@@ -14,11 +14,12 @@ from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from verdict_rows import DENSE, rows, shifted
 
-from ltx import Store, config
-from ltx.identity import generator
-from ltx.paired import Paired
-from ltx.record import Record
-from ltx.study import Row, Study
+from ltx import Store
+from ltx.analysis.paired_tests import Paired
+from ltx.config import gin_files
+from ltx.core.identity import generator
+from ltx.study.definition import Row, Study
+from ltx.study.record import Record
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tools"))
@@ -368,7 +369,7 @@ def test_every_command_of_the_shipped_page_is_one_of_a_study() -> None:
             given.setdefault(name, []).append(value)
         assert given.keys() <= {"--gin_file", "--gin_param", "--seeds"}
         files = [str(ROOT / file) for file in given["--gin_file"]]
-        assert config.load(files, given.get("--gin_param", [])).study.finders
+        assert gin_files.load(files, given.get("--gin_param", [])).study.finders
 
 
 def test_the_shipped_page_has_the_words_that_its_claims_give() -> None:

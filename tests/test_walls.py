@@ -1,6 +1,9 @@
 """Walls: who may import what, read off the sources, and what a start may load."""
 
 import ast
+import graphlib
+import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,168 +12,42 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LTX = sorted((ROOT / "ltx").glob("*.py"))
+LTX = sorted((ROOT / "ltx").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").glob("*.py"))
 
-# A module imports only what stands before it.
-ORDER = [
-    "errors",
-    "checks",
-    "quiet",
-    "absent",
-    "duration",
-    "identity",
-    "weight",
-    "channels",
-    "clock",
-    "cost",
-    "mask",
-    "flops",
-    "state",
-    "recipe",
-    "sample",
-    "task",
-    "order",
-    "history",
-    "run",
-    "learned",
-    "selection",
-    "structures",
-    "schedule",
-    "lab",
-    "around",
-    "effective",
-    "stability",
-    "scores",
-    "densities",
-    "pruning",
-    "ticket",
-    "overlap",
-    "control",
-    "finder",
-    "grid",
-    "trial",
-    "bench",
-    "aim",
-    "versions",
-    "manifest",
-    "sealed",
-    "folder",
-    "found",
-    "log",
-    "store",
-    "instability",
-    "presence",
-    "budget",
-    "memo",
-    "took",
-    "measure",
-    "study",
-    "record",
-    "paired",
-    "words",
-    "cell",
-    "plan_lab",
-    "plan",
-    "pace",
-    "verdict",
-    "transfers",
-    "table",
-    "outlook",
-    "status",
-    "connectivity",
-    "summary",
-    "curve",
-    "likeness",
-    "export",
-    "plot",
-    "time_axis",
-    "heat_map",
-    "layer_map",
-    "figures",
-    "valleys",
-    "mask_figures",
-    "report",
-    "event_file",
-    "board",
-    "engine",
-    "registry",
-    "config",
-    "bindings",
-    "elsewhere",
-    "check_settings",
-    "check_tickets",
-    "check_conduct",
-    "conformance",
-    "fake_network",
-    "fake_lab",
-    "testing",
-    "dataset",
-    "digits",
-    "fashion_mnist",
-    "image_cache",
-    "prepared",
-    "data",
-    "parts",
-    "residual",
-    "architectures",
-    "models",
-    "geometry",
-    "variables",
-    "graph",
-    "kinds",
-    "wiring",
-    "constants",
-    "compact",
-    "masking",
-    "optimizer",
-    "device",
-    "feed",
-    "compiled",
-    "objective",
-    "sensitivity",
-    "calibration",
-    "meter",
-    "paths",
-    "loop",
-    "program",
-    "mask_program",
-    "keras_lab",
-    "doctor",
-    "runner",
-    "__init__",
-    "commands",
-    "cli",
-    "__main__",
+# A room imports only from rooms that stand before it.
+ROOMS = [
+    *("core", "pruning", "evaluation", "store", "data", "backends", "study", "analysis"),
+    *("reporting", "config", "testing", "cli"),
 ]
+MOST_LINES, MOST_FILES = 300, 20
 
-# Who imports a foreign library.
+
+def module(path: Path) -> str:
+    """A file's dotted name below ltx, a package's own file without its __init__."""
+    return ".".join(path.relative_to(ROOT / "ltx").with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module(path): path for path in LTX}
+
+
+def room(name: str) -> str:
+    """The room of a module; "" of those at the top of ltx."""
+    return name.partition(".")[0] if name.partition(".")[0] in ROOMS else ""
+
+
+# Who imports a foreign library: files, or all of a folder.
 ALLOWED: dict[str, set[str]] = {
-    "tensorflow_model_optimization": {"masking"},
-    "tensorflow_datasets": {"data"},
-    "gin": {"config", "registry"},
-    "tensorflow": {
-        *("parts", "residual", "architectures"),
-        *("models", "geometry", "variables", "masking", "optimizer"),
-        *("graph", "kinds", "wiring", "constants", "compact"),
-        *("calibration", "compiled", "paths"),
-        *("image_cache", "device", "feed", "objective", "sensitivity", "meter", "loop"),
-        *("program", "mask_program"),
-    },
-    "tf_keras": {
-        *("parts", "residual", "architectures"),
-        *("models", "geometry", "variables", "masking", "optimizer"),
-        *("graph", "kinds", "wiring", "constants", "compact"),
-        *("objective", "paths", "program"),
-    },
+    "tensorflow_model_optimization": {"backends.tf_keras.masking"},
+    "tensorflow_datasets": {"data.tfds"},
+    "gin": {"config.gin_files", "config.plugins"},
+    "tensorflow": {"backends.tf_keras", "data.image_cache"},
+    "tf_keras": {"backends.tf_keras"},
     "keras": set(),
-    "matplotlib": {
-        *("plot", "time_axis", "heat_map", "layer_map"),
-        *("figures", "valleys", "mask_figures"),
-    },
-    "jinja2": {"report"},
-    "pyarrow": {"export"},
-    "tensorboard": {"event_file"},
+    "matplotlib": {"reporting.figures"},
+    "jinja2": {"reporting.page"},
+    "pyarrow": {"reporting.tables"},
+    "tensorboard": {"reporting.event_file"},
 }
 
 
@@ -192,29 +69,79 @@ def roots(path: Path) -> set[str]:
 
 
 def own(path: Path) -> set[str]:
-    """The modules of ltx that a file imports."""
-    names = {path.stem for path in LTX}
-    parts = [name.split(".") for name in imports(path)]
-    return {p[1] for p in parts if p[0] == "ltx" and len(p) > 1 and p[1] in names}
+    """The modules of ltx that a file imports, from its own room or another."""
+    names = {name.removeprefix("ltx.") for name in imports(path) if name.startswith("ltx.")}
+    return {name for name in names if name in MODULES and MODULES[name].stem != "__init__"}
 
 
 @pytest.mark.parametrize("library", ALLOWED)
 def test_a_foreign_library_has_one_wall_around_it(library: str) -> None:
-    users = {path.stem for path in LTX if library in roots(path)}
-    assert users == ALLOWED[library]
+    users = {name for name, path in MODULES.items() if library in roots(path)}
+    for place in ALLOWED[library]:
+        inside = {name for name in users if name == place or name.startswith(f"{place}.")}
+        assert inside, f"{place} does not import {library}"
+        users -= inside
+    assert users == set()
 
 
-def test_every_module_stands_in_the_order() -> None:
-    assert sorted(ORDER) == sorted(path.stem for path in LTX)
+@pytest.mark.parametrize("path", LTX, ids=module)
+def test_a_room_imports_only_rooms_before_it(path: Path) -> None:
+    here = room(module(path))
+    if here:
+        seen = {room(name) for name in own(path)} - {here}
+        assert seen <= set(ROOMS[: ROOMS.index(here)])
 
 
-@pytest.mark.parametrize("path", LTX, ids=lambda path: path.stem)
-def test_a_module_imports_only_what_stands_before_it(path: Path) -> None:
-    before = set(ORDER[: ORDER.index(path.stem)])
-    assert own(path) <= before
+def test_within_a_room_arrows_run_one_way() -> None:
+    graph = {name: own(path) for name, path in MODULES.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-@pytest.mark.parametrize("path", LTX, ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_says_what_lives_there_and_what_it_imports(name: str) -> None:
+    text = ast.get_docstring(ast.parse((ROOT / "ltx" / name / "__init__.py").read_text())) or ""
+    sentence, _, rest = text.partition("\n\n")
+    assert sentence.endswith(".")
+    used = {room(n) for m, p in MODULES.items() if room(m) == name for n in own(p)} - {name}
+    said = re.search(r"^Imports: (.+)\.$", rest, re.MULTILINE)
+    assert said is not None
+    if said[1] not in ("every room", "no other room"):
+        assert used <= set(said[1].split(", ")) <= set(ROOMS[: ROOMS.index(name)])
+    assert (said[1] == "no other room") == (not used)
+
+
+def test_every_folder_is_a_room_or_within_one() -> None:
+    tops = {path.name for path in (ROOT / "ltx").iterdir() if path.name != "__pycache__"}
+    assert tops == {*ROOMS, "__init__.py", "__main__.py", "py.typed"}
+
+
+@pytest.mark.parametrize("path", LTX, ids=module)
+def test_a_file_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MOST_LINES
+
+
+def test_a_folder_holds_few_files() -> None:
+    for folder in {path.parent for path in LTX}:
+        assert len(list(folder.glob("*.py"))) <= MOST_FILES + 1, folder  # its __init__ aside
+
+
+OUTSIDE = [
+    *PLUGINS,
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "README.md",
+    *sorted((ROOT / "tools" / "finder_template").rglob("*.in")),
+]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: path.name)
+def test_outside_ltx_only_its_doors_are_used(path: Path) -> None:
+    found = re.findall(r"(?:from|import) ltx\.(\w+)|from ltx import ([\w, ]+)", path.read_text())
+    doors = {"testing", *importlib.import_module("ltx").__all__}
+    for dotted, names in found:
+        assert {dotted or "testing", *(n.strip() for n in names.split(",") if n)} <= doors
+
+
+@pytest.mark.parametrize("path", LTX, ids=module)
 def test_ltx_knows_no_plugin(path: Path) -> None:
     assert not roots(path) & {"ltx_plugins", "plugins"}
     # A name compared, or looked up: docstrings and errors may show one as an example.
@@ -279,14 +206,15 @@ HEAVY = (
     "code",
     [
         "import ltx",
-        "import ltx.cli",
+        "import ltx.cli.main",
         "import ltx.testing",
-        "from ltx import registry; registry.plugins()",
-        "from ltx import store, memo, study, plan, status, verdict, summary",
-        "from ltx import record, report",
-        "from ltx import config; config.load(['studies/first_ticket.gin'])",
-        "from ltx import cli; cli.main(['plugins'])",
-        "from ltx import cli; cli.main(['check', 'snip'])",
+        "from ltx.config import plugins; plugins.plugins()",
+        "from ltx.store import memo, store; from ltx.study import definition, plan, status",
+        "from ltx.analysis import transfer, verdict; from ltx.reporting import study_table",
+        "from ltx.study import record; from ltx.reporting import page",
+        "from ltx.config import gin_files; gin_files.load(['studies/first_ticket.gin'])",
+        "from ltx.cli.main import main; main(['plugins'])",
+        "from ltx.cli.main import main; main(['check', 'snip'])",
     ],
 )
 def test_a_light_start_loads_nothing_heavy(code: str) -> None:

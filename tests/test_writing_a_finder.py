@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ltx import conformance
+from ltx.testing import conformance
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "writing-a-finder.md"

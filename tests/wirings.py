@@ -3,8 +3,9 @@
 import numpy as np
 import tiny
 
-from ltx import Mask, State, Ticket, wiring
-from ltx.masking import MaskedModel
+from ltx import Mask, State, Ticket
+from ltx.backends.tf_keras.graph import channel_graph
+from ltx.backends.tf_keras.masking import MaskedModel
 
 import tf_keras  # isort: skip
 
@@ -216,7 +217,7 @@ NETWORKS = {
 
 def halved(input_shape, classes):
     """The residual net of `tiny`, without every other channel of every set."""
-    from ltx.compact import compact
+    from ltx.backends.tf_keras.graph.compaction import compact
 
     model = tiny.residual(input_shape, classes)
     return compact(model, ticket_of(model, lambda size: np.arange(size) % 2 == 1))
@@ -226,7 +227,7 @@ def ticket_of(model, dead=None, density=None, seed=0):
     """A ticket of the model's present weights: `dead(size)` says which channels of a set go."""
     masked, rng = MaskedModel(model), np.random.default_rng(seed)
     mask = masked.get_masks()
-    for channels in wiring.channels(model, mask) if dead else ():
+    for channels in channel_graph.channels(model, mask) if dead else ():
         mask = channels.drop(mask, dead(channels.size))
     if density is not None:
         mask = {name: keep & (rng.random(keep.shape) < density) for name, keep in mask.items()}

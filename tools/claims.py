@@ -1,9 +1,9 @@
 """Claims: what a paper says of a study's arms, and the rule by which their trials answer it.
 
-All tests are one-sided and paired by seed (ltx/paired.py). A claim of several parts is shown where
-all of them are, so its p-value is the largest of theirs; it is refuted where one of them is, so its
-p-value is the least of theirs times their number. Over all claims of a page the p-values of each
-word are corrected by Holm.
+All tests are one-sided and paired by seed (ltx/analysis/paired_tests.py). A claim of several parts
+is shown where all of them are, so its p-value is the largest of theirs; it is refuted where one of
+them is, so its p-value is the least of theirs times their number. Over all claims of a page the
+p-values of each word are corrected by Holm.
 """
 
 import dataclasses
@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ltx import cell
-from ltx.paired import ALPHA, MOST, Paired, holm
-from ltx.record import Record
-from ltx.trial import Trial
+from ltx.analysis import comparison
+from ltx.analysis.paired_tests import ALPHA, MOST, Paired, holm
+from ltx.evaluation.trial import Trial
+from ltx.study.record import Record
 
 # Of the paper's number, which an effect must be shown to reach to count as the same in size.
 SHARE = 0.5
@@ -114,10 +114,12 @@ class Arms:
         """Accuracy over dense's, or over another finder's at level `at`, or at the same level."""
         other = (theirs, level if at is None else at) if theirs else (ours, 0)
         them = self.trials(*other, task)
-        return Paired.of(cell.accuracies(self.trials(ours, level, task)), cell.accuracies(them))
+        return Paired.of(
+            comparison.accuracies(self.trials(ours, level, task)), comparison.accuracies(them)
+        )
 
     def stops(self, finder: str, level: int) -> dict[int, float]:
-        return cell.early_stops(self.trials(finder, level))
+        return comparison.early_stops(self.trials(finder, level))
 
     def compared(self, finder: str, at: str) -> dict[int, Any]:
         """What became of two copies of each seed's sparsest ticket that start from `at`.

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ltx import Mask, Pruning, Weight
-from ltx.identity import generator
+from ltx.core.identity import generator
 
 # The kernels of a network like ResNet-50: 25 million weights.
 KERNELS = (

@@ -11,8 +11,8 @@ import string
 import sys
 from pathlib import Path
 
-from ltx import registry
-from ltx.errors import UsageError
+from ltx.config import plugins
+from ltx.core.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).resolve().parent / "finder_template"
@@ -63,7 +63,7 @@ def _words(name: str) -> list[str]:
     """The words of a name that gin, Python and the package index all take."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r}: expected lower-case words, as in early_rewind, no keyword")
-    if taken := registry.entries().get(name):
+    if taken := plugins.entries().get(name):
         by = taken[0].dist.name if taken[0].dist else "an unknown distribution"
         raise UsageError(f"{name!r} is offered by {by} already; see `ltx plugins`")
     if importlib.util.find_spec(f"ltx_{name}"):

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ltx import paired
-from ltx.identity import generator
-from ltx.study import Study
+from ltx.analysis import paired_tests
+from ltx.core.identity import generator
+from ltx.study.definition import Study
 
 LEVELS = 7
 SEEDS = (2, 3, 5, 10)
@@ -63,9 +63,9 @@ class Simulated:
     def winning(self) -> np.ndarray:
         """p of "winning" before correction, [studies, levels]: the largest of its parts'."""
         parts = (
-            paired.above(self.ticket - self.dense, -Study.margin),
-            paired.at_most(self.ticket_stop - self.dense_stop, 0),
-            paired.above(self.ticket - self.control, 0),
+            paired_tests.above(self.ticket - self.dense, -Study.margin),
+            paired_tests.at_most(self.ticket_stop - self.dense_stop, 0),
+            paired_tests.above(self.ticket - self.control, 0),
         )
         return np.maximum.reduce(parts)
 
@@ -95,7 +95,9 @@ def simulate(worlds: Sequence[World], seeds: int, studies: int, stream: str) -> 
 
 def called(p: np.ndarray) -> np.ndarray:
     """Which levels are called winning, study by study."""
-    return np.array([np.array(paired.holm(list(study))[0]) <= paired.ALPHA for study in p])
+    return np.array(
+        [np.array(paired_tests.holm(list(study))[0]) <= paired_tests.ALPHA for study in p]
+    )
 
 
 def false_alarms(world: World, seeds: int, studies: int) -> float:
@@ -118,7 +120,7 @@ def power(world: World, seeds: int, studies: int) -> float:
 
 def tables(studies: int) -> str:
     """Both tables in Markdown, in percent."""
-    paired.holm([1.0])
+    paired_tests.holm([1.0])
     gc.freeze()  # statsmodels collects garbage for each correction, and there is none to find
     head = [" seeds | ".join(map(str, SEEDS)), "|".join(["---", *("---:" for _ in SEEDS)])]
     lines = [f"| no level wins; called so anyway | {head[0]} seeds |", f"|{head[1]}|"]

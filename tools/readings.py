@@ -7,9 +7,9 @@ import numpy as np
 from claims import A_ROUND, PERCENT, SPARSEST, TIMES, Arms, Fact, MissingError, Part
 from scipy import stats
 
-from ltx import cell
-from ltx.paired import Paired
-from ltx.stability import TOLERANCE
+from ltx.analysis import comparison
+from ltx.analysis.paired_tests import Paired
+from ltx.evaluation.mode_connectivity import TOLERANCE
 
 # Frankle & Carbin's densities of LeNet-300-100 in percent, after each of the first 12 rounds.
 LADDER = (80.04, 64.06, 51.28, 41.05, 32.87, 26.32, 21.07, 16.88, 13.52, 10.83, 8.68, 6.95)
@@ -95,7 +95,7 @@ def widening(arms: Arms) -> list[Part]:
     leads, late = [], []
     dense = arms.stops("imp", 0)
     for level in levels:
-        ours = cell.accuracies(arms.trials("imp", level))
+        ours = comparison.accuracies(arms.trials("imp", level))
         leads.append({seed: ours[seed] - theirs for seed, theirs in _fresh(arms, level).items()})
         late.append({seed: s / dense[seed] for seed, s in arms.stops("reinit", level).items()})
     return [
@@ -110,11 +110,11 @@ def slopes(levels: Sequence[int], values: Sequence[Mapping[int, float]]) -> Pair
 
 
 def _fresh(arms: Arms, level: int) -> dict[int, float]:
-    return cell.accuracies(arms.trials("reinit", level))
+    return comparison.accuracies(arms.trials("reinit", level))
 
 
 def untrained(arms: Arms) -> list[Part]:
-    accuracy = cell.accuracies(arms.trials("imp_untrained"))
+    accuracy = comparison.accuracies(arms.trials("imp_untrained"))
     over = Paired(tuple(value - CHANCE for value in accuracy.values()))
     return [Part("imp_untrained over chance", over, claimed=0.86 - CHANCE)]
 

@@ -28,11 +28,12 @@ from claims import (
 )
 from papers import CLAIMS, ELSEWHERE, LEVELS
 
-from ltx import curve, report, verdict
-from ltx.curve import Point
-from ltx.paired import MOST
-from ltx.record import Record
-from ltx.store import Store
+from ltx.analysis import curves, verdict
+from ltx.analysis.curves import Point
+from ltx.analysis.paired_tests import MOST
+from ltx.reporting import page as report
+from ltx.store.store import Store
+from ltx.study.record import Record
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "gin_configs" / "studies"
@@ -200,7 +201,7 @@ def _levels(name: str, record: Record) -> list[str]:
     )
     words = {(level.task, level.finder, level.level): level.verdict for level in judged}
     search, rows, tasks = Arms(record).search, [], []
-    for arm in curve.curves(record.rows, list(record.finders)):
+    for arm in curves.curves(record.rows, list(record.finders)):
         points = {point.level: point for point in arm.points}
         if arm.task not in tasks and 0 in points:
             tasks.append(arm.task)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 import ltx
-from ltx import registry
-from ltx.keras_lab import KerasLab
+from ltx.backends.tf_keras.lab import KerasLab
+from ltx.config import plugins
 
 DENSE_SHARE = 0.35  # of a training, for an early-bird ticket
 AT_INIT_SHARE = 0.02  # of a training, for a ticket found before it
@@ -50,7 +50,7 @@ def early_bird(seeds: int) -> Iterator[str]:
 def _early_bird(  # type: ignore[no-untyped-def]
     what: str, task: ltx.Task, densities: Sequence[float], seeds: int, l1: float = 0.0, **units
 ) -> Iterator[str]:
-    finder = registry.load("early_bird")(densities=tuple(densities), l1=l1, **units)
+    finder = plugins.load("early_bird")(densities=tuple(densities), l1=l1, **units)
     score, structure = finder.score, finder.structure
     gaps: dict[float, list[float]] = {density: [] for density in densities}
     shares: dict[float, list[float]] = {density: [] for density in densities}
@@ -63,7 +63,7 @@ def _early_bird(  # type: ignore[no-untyped-def]
         for density, ticket in zip(densities, list(finder.find(lab))[1:], strict=True):
             shares[density].append(ticket.cost.dense_flops / whole)
             pruning = ltx.Pruning.to(density, structure=structure)
-            imp = registry.load("imp")(levels=1, pruning=pruning, score=score)
+            imp = plugins.load("imp")(levels=1, pruning=pruning, score=score)
             [_, oneshot] = imp.find(slim)
             gaps[density].append(_test(lab, ticket) - _test(lab, oneshot))
     for density in densities:
@@ -87,7 +87,7 @@ def at_init(rounds: int) -> Iterator[str]:
         times[:] = [*times, time.perf_counter() - begun][-rounds:]
     dense = lab.cost(run.state.step, lab.dense())
     for name in ("snip", "grasp", "synflow"):
-        finder = registry.load(name)(density=0.1)
+        finder = plugins.load(name)(density=0.1)
         for _ in range(1 + rounds):
             before, begun = lab.spent, time.perf_counter()
             list(finder.find(lab))
@@ -106,7 +106,7 @@ def collapse(rounds: int) -> Iterator[str]:
         task = ltx.Task(model=model, image=(32, 32, 3), recipe=ltx.Recipe(batch_size=128))
         lab = KerasLab(task, 0)
         for name in ("oneshot", "snip", "grasp", "synflow"):
-            ticket = list(registry.load(name)(density=1 / COMPRESSION).find(lab))[-1]
+            ticket = list(plugins.load(name)(density=1 / COMPRESSION).find(lab))[-1]
             method = "magnitude" if name == "oneshot" else name
             what = f"{method}, {model} at {COMPRESSION}x: empty layers of {len(ticket.mask)}"
             bound = "0" if name == "synflow" else ""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltx import Mask, Recipe, State, Task, Ticket, data, order
-from ltx.engine import Engine
-from ltx.identity import generator
+from ltx import Mask, Recipe, State, Task, Ticket
+from ltx.core.engine import Engine
+from ltx.core.identity import generator
+from ltx.data import order, tfds
 
 if TYPE_CHECKING:
     import tf_keras
@@ -83,12 +84,15 @@ def convnet(input_shape: tuple[int, int, int], classes: int) -> "tf_keras.Model"
 
 def half(input_shape: tuple[int, int, int], classes: int, whole: str) -> "tf_keras.Model":
     """The model of that name with every other channel dropped, compacted."""
-    from ltx import compact, masking, models, wiring
+    from ltx.backends.tf_keras import masking
+    from ltx.backends.tf_keras.graph import channel_graph
+    from ltx.backends.tf_keras.graph import compaction as compact
+    from ltx.backends.tf_keras.models import builder
 
-    model = models.build(whole, input_shape, classes)
+    model = builder.build(whole, input_shape, classes)
     held = masking.MaskedModel(model)
     mask = held.get_masks()
-    for channels in wiring.channels(model, mask):
+    for channels in channel_graph.channels(model, mask):
         mask = channels.drop(mask, np.arange(channels.size) % 2 == 1)
     weights, statistics = (
         {name: variable.numpy() for name, variable in group.items()}
@@ -113,7 +117,7 @@ def _in_turns(
 
 
 def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Callable[[], None]:
-    from ltx.program import Program
+    from ltx.backends.tf_keras.program import Program
 
     class Bare(Program):
         """The same compiled loop with nothing of masks in it."""
@@ -128,7 +132,7 @@ def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Cal
             del step
             assert report == ()
 
-    program = (Program if masked else Bare)(task, Engine(), data.load(task.data, image=task.image))
+    program = (Program if masked else Bare)(task, Engine(), tfds.load(task.data, image=task.image))
     weights = program.masked.prunable
     mask = Mask({w.name: generator(0, w.name).random(w.shape) < density for w in weights})
     program.load(program.fresh(0), mask if masked else Mask.ones(weights))
@@ -147,14 +151,15 @@ def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Cal
 def _fit(task: Task, steps: int) -> Callable[[], None]:
     import tf_keras
 
-    from ltx import masking, models, optimizer
+    from ltx.backends.tf_keras import masking, optimizers
+    from ltx.backends.tf_keras.models import builder
 
-    loaded = data.load(task.data, image=task.image)
-    held = masking.MaskedModel(models.build(task.model, loaded.image, loaded.classes))
+    loaded = tfds.load(task.data, image=task.image)
+    held = masking.MaskedModel(builder.build(task.model, loaded.image, loaded.classes))
     held.set_masks({w.name: generator(0, w.name).random(w.shape) < DENSITY for w in held.prunable})
     model = held.wrapped()
     model.compile(
-        optimizer=optimizer.make(task.recipe, held.weights, set(), "float32"),
+        optimizer=optimizers.make(task.recipe, held.weights, set(), "float32"),
         loss=tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     count = steps * task.recipe.batch_size

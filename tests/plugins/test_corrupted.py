@@ -9,7 +9,8 @@ from ltx_plugins.corrupted import HOW, Corrupted
 from ltx_plugins.early_rewind import EarlyRewind
 from ltx_plugins.imp import IMP
 
-from ltx import ControlError, Finder, Lab, Task, Ticket, UsageError, sample
+from ltx import ControlError, Finder, Lab, Task, Ticket, UsageError
+from ltx.data import sampling
 from ltx.testing import RECIPE, FakeLab
 
 INNER = IMP(levels=2)
@@ -71,8 +72,8 @@ def test_it_is_the_same_each_time() -> None:
 
 
 def test_a_corruption_that_spoils_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "permuted", lambda labels, seed, split: labels)
-    monkeypatch.setattr(sample, "shuffled", lambda images, rows, seed: images)
+    monkeypatch.setattr(sampling, "permuted", lambda labels, seed, split: labels)
+    monkeypatch.setattr(sampling, "shuffled", lambda images, rows, seed: images)
     for how in HOW:
         with pytest.raises(ControlError, match=r"corrupted: .*nothing was corrupted"):
             list(Corrupted(of=INNER, how=how).find(FakeLab()))

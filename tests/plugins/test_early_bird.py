@@ -188,7 +188,7 @@ def test_on_a_real_network() -> None:
 
 @pytest.mark.slow
 def test_the_penalty_is_on_the_search_and_not_on_the_ticket() -> None:
-    from ltx.keras_lab import KerasLab
+    from ltx.backends.tf_keras.lab import KerasLab
 
     def scales(lab: ltx.Lab, state: ltx.State, mask: ltx.Mask) -> dict[str, np.ndarray]:
         seen.append(state)

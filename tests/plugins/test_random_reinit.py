@@ -298,7 +298,9 @@ def test_units_that_chance_did_not_move_are_refused(
 ) -> None:
     monkeypatch.setattr(Mask, "shuffled", lambda self, rng: self)
     monkeypatch.setattr("ltx_plugins.random_reinit._first", lambda ranking, keep, cell: keep)
-    monkeypatch.setattr("ltx.control.CHANCE", 0.05)  # of twelve channels a few tell little
+    monkeypatch.setattr(
+        "ltx.evaluation.control_checks.CHANCE", 0.05
+    )  # of twelve channels a few tell little
     with pytest.raises(ControlError, match=f"{structure.unit}.* (at random|nothing was shuffled)"):
         structured(structure, "shuffled")
 

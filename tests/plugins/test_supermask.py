@@ -14,7 +14,7 @@ from ltx_plugins.rigl import SET, RigL
 from ltx_plugins.supermask import Supermask
 
 from ltx import Bernoulli, EdgePopup, Finder, Store, Task, Trial, UsageError
-from ltx.memo import MemoLab
+from ltx.store.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
 
 POPUP = EdgePopup(0.5, learning_rate=1.0)

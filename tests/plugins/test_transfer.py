@@ -12,8 +12,9 @@ from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import CARRY, HEADS, Transfer
 
-from ltx import ControlError, Lab, Mask, Pruning, State, Store, Task, Ticket, UsageError, identity
-from ltx.memo import MemoLab
+from ltx import ControlError, Lab, Mask, Pruning, State, Store, Task, Ticket, UsageError
+from ltx.core import identity
+from ltx.store.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
 
 INNER = EarlyRewind(levels=2, rewind="25%")
@@ -197,7 +198,7 @@ def test_trainings_of_a_study_on_the_source_are_not_done_again(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_halves_of_digits_carry_to_one_another_on_keras() -> None:
-    from ltx.keras_lab import KerasLab
+    from ltx.backends.tf_keras.lab import KerasLab
 
     recipe = dataclasses.replace(RECIPE, length="4it", learning_rate=0.05)
     low, high = (

@@ -1,0 +1,118 @@
+"""Cell: the trials of one finder at one level, and what they are held against."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ltx.analysis.paired_tests import Paired
+from ltx.evaluation.trial import Trial
+from ltx.study.definition import Row
+
+ALIKE = 0.02  # of its density, by which a control may differ from what it controls
+Trials = Mapping[int, Trial]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """Pairs by seed of one level with dense and its controls, and the p-values before correction.
+
+    `dense` and the `panel` of controls may lack seeds, and a control that failed is empty.
+    """
+
+    task: str
+    finder: str
+    trials: Trials
+    dense: Trials
+    panel: Mapping[str, Trials]
+    margin: float
+
+    @property
+    def level(self) -> int:
+        return next(iter(self.trials.values())).level
+
+    @property
+    def gain(self) -> Paired:
+        return Paired.of(accuracies(self.trials), accuracies(self.dense))
+
+    @property
+    def delay(self) -> Paired:
+        return Paired.of(early_stops(self.trials), early_stops(self.dense))
+
+    @property
+    def leads(self) -> dict[str, Paired]:
+        ours = accuracies(self.trials)
+        return {name: Paired.of(ours, accuracies(them)) for name, them in self.panel.items()}
+
+    @property
+    def matching(self) -> float:
+        return self.gain.above(-self.margin)
+
+    @property
+    def not_winning(self) -> float:
+        return self.gain.below(-self.margin)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What winning needs beside matching, with the p-value of each."""
+        ahead = {f"ahead of {name}": lead.above(0) for name, lead in self.leads.items()}
+        return {"in dense's time": self.delay.at_most(0), **ahead}
+
+    @property
+    def winning(self) -> float:
+        return max(self.matching, *self.parts.values()) if self.panel else 1.0
+
+
+def cells_of(rows: Sequence[Row], margin: float, asked: Sequence[str]) -> list[Cell]:
+    """Every level of every finder that is no control; `asked` are controls that may lack rows."""
+    arms: dict[tuple[str, str], dict[int, dict[int, Trial]]] = {}
+    controls = {(row.task, name): None for row in rows for name in asked}
+    for row in rows:
+        arm = arms.setdefault((row.task, row.finder), {})
+        arm.setdefault(row.trial.level, {})[row.seed] = row.trial
+        if row.control:
+            controls[row.task, row.finder] = None
+    made = []
+    for (task, finder), arm in arms.items():
+        if (task, finder) in controls:
+            continue
+        dense = {seed: t for seed, t in arm.get(0, {}).items() if math.isclose(t.density, 1)}
+        others = {name: arms.get((task, name), {}) for t, name in controls if t == task}
+        panel = {name: them for name, them in others.items() if _controls(them, arm)}
+        for level in sorted(arm):
+            beside = {
+                name: them.get(level, {}) if _alike(them, arm, level) else {}
+                for name, them in panel.items()
+            }
+            made.append(Cell(task, finder, arm[level], dense, beside if level else {}, margin))
+    return made
+
+
+def _controls(them: Mapping[int, Trials], us: Mapping[int, Trials]) -> bool:
+    """Whether these control that finder: as sparse at one level at least, or failed at all."""
+    failed = not any(level > 0 for level in them)
+    return failed or any(level > 0 and _alike(them, us, level) for level in us)
+
+
+def _alike(them: Mapping[int, Trials], us: Mapping[int, Trials], level: int) -> bool:
+    return level in them and math.isclose(density(them[level]), density(us[level]), rel_tol=ALIKE)
+
+
+def density(trials: Trials) -> float:
+    return float(np.mean([trial.density for trial in trials.values()]))
+
+
+def accuracies(trials: Trials) -> dict[int, float]:
+    return {seed: trial.test.accuracy for seed, trial in trials.items()}
+
+
+def early_stops(trials: Trials) -> dict[int, float]:
+    """In steps; 0 where nothing was trained, NaN of a training that left no curve."""
+    return {seed: _early_stop(trial) for seed, trial in trials.items()}
+
+
+def _early_stop(trial: Trial) -> float:
+    if trial.early_stop is None:
+        return math.nan if trial.trained_for.steps else 0.0
+    return float(trial.early_stop)

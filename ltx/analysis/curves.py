@@ -1,0 +1,92 @@
+"""Curve: one finder on one task, level by level, as the numbers that a plot shows."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ltx.analysis.paired_tests import Interval
+from ltx.core.cost import Cost
+from ltx.evaluation.trial import Trial
+from ltx.store.timing import Took
+from ltx.study.definition import Row
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """All seeds of one level; `steps` and `flops` are means of what finding and training took.
+
+    `steps` are dense-equivalent: those of dense training that take as many FLOPs as were spent
+    where every weight counts; gradients taken without training count, too. `flops` counts the
+    weights that survive alone. `seconds` are the median over those seeds whose seconds are known,
+    since a machine may be busy with other things; NaN where none are.
+    """
+
+    level: int
+    density: float
+    accuracy: Interval
+    early_stop: Interval
+    steps: float
+    flops: float
+    seeds: int
+    seconds: float = math.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """`place` is the finder's among the study's, by which plots choose its looks."""
+
+    task: str
+    finder: str
+    control: bool
+    place: int
+    points: tuple[Point, ...]
+
+
+def curves(
+    rows: Sequence[Row], finders: Sequence[str], took: Mapping[str, Took] | None = None
+) -> list[Curve]:
+    """The curves of every finder on every task, from the first level to the last.
+
+    `took` has the seconds of trials by their ids.
+    """
+    cells: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        cells.setdefault((row.task, row.finder), []).append(row)
+    found = []
+    for (task, finder), own in cells.items():
+        levels: dict[int, list[Trial]] = {}
+        for row in own:
+            levels.setdefault(row.trial.level, []).append(row.trial)
+        points = tuple(_point(level, levels[level], took or {}) for level in sorted(levels))
+        found.append(Curve(task, finder, own[0].control, list(finders).index(finder), points))
+    return found
+
+
+def _point(level: int, trials: Sequence[Trial], took: Mapping[str, Took]) -> Point:
+    seconds = [took[trial.id].total for trial in trials if trial.id in took]
+    known = [total for total in seconds if not math.isnan(total)]
+    return Point(
+        level=level,
+        density=float(np.mean([trial.density for trial in trials])),
+        accuracy=Interval.of([trial.test.accuracy for trial in trials]),
+        early_stop=Interval.of(
+            [math.nan if t.early_stop is None else float(t.early_stop) for t in trials]
+        ),
+        steps=float(np.mean([dense_steps(trial) for trial in trials])),
+        flops=float(np.mean([spent(trial).flops for trial in trials])),
+        seeds=len(trials),
+        seconds=float(np.median(known)) if known else math.nan,
+    )
+
+
+def spent(trial: Trial) -> Cost:
+    """What it took to find the ticket and to train it to the end."""
+    return trial.found_for + trial.trained_for
+
+
+def dense_steps(trial: Trial) -> float:
+    """The steps of dense training that would have cost as much as finding and training did."""
+    per_step = trial.trained_for.dense_flops / max(1, trial.trained_for.steps)
+    return spent(trial).dense_flops / per_step if per_step else float(spent(trial).steps)

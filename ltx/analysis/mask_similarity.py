@@ -1,0 +1,128 @@
+"""Likeness: how much the masks of a study's tickets overlap, between seeds and between finders."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ltx.evaluation import mask_overlap
+from ltx.evaluation.mask_overlap import Overlap
+from ltx.store.store import Store
+from ltx.study.definition import Row
+from ltx.study.record import Record
+
+ALIKE = 0.15  # of a density, by which tickets of two finders may differ that are compared
+CACHE_BYTES = 1 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Likeness:
+    """The overlap of two finders' tickets of the same seeds, or of one's tickets of several.
+
+    Then `other` is the same finder. Of each finder the level and the mean density; under `layers`
+    the overlap in each layer. Where finders differ, `other_level` is the one of nearest density.
+    """
+
+    task: str
+    finder: str
+    other: str
+    level: int
+    other_level: int
+    density: float
+    other_density: float
+    whole: Overlap
+    layers: Mapping[str, Overlap]
+
+    @property
+    def is_between_seeds(self) -> bool:
+        return self.finder == self.other
+
+
+@dataclasses.dataclass(frozen=True)
+class _Level:
+    """One level of a finder: the ids of its tickets by seed, and their mean density."""
+
+    level: int
+    density: float
+    tickets: Mapping[int, str]
+
+
+def likenesses(record: Record, store: Store) -> Iterator[Likeness]:
+    """Every level of every finder between seeds, then every two finders where densities are alike.
+
+    Dense tickets are all the same and left out, and so are tickets that are missing.
+    """
+    cells: dict[tuple[str, str], list[Row]] = {}
+    for row in record.rows:
+        if row.trial.density < 1:
+            cells.setdefault((row.task, row.finder), []).append(row)
+    for task in record.tasks:
+        masks = _Masks(store)
+        levels = {finder: _levels(cells.get((task, finder), ())) for finder in record.finders}
+        for finder, own in levels.items():
+            for level in own:
+                yield from _compared(masks, task, (finder, level))
+        for one, other in itertools.combinations(record.finders, 2):
+            for level in levels[one]:
+                if near := _nearest(level, levels[other]):
+                    yield from _compared(masks, task, (one, level), (other, near))
+
+
+def _levels(rows: Sequence[Row]) -> list[_Level]:
+    found: dict[int, dict[int, tuple[str, float]]] = {}
+    for row in rows:
+        found.setdefault(row.trial.level, {})[row.seed] = row.trial.ticket, row.trial.density
+    return [
+        _Level(
+            level,
+            float(np.mean([density for _, density in tickets.values()])),
+            {seed: id for seed, (id, _) in tickets.items()},
+        )
+        for level, tickets in sorted(found.items())
+    ]
+
+
+def _nearest(wanted: _Level, levels: list[_Level]) -> _Level | None:
+    near = min(levels, key=lambda own: _apart(own, wanted), default=None)
+    return near if near and _apart(near, wanted) <= -math.log(1 - ALIKE) else None
+
+
+def _apart(one: _Level, other: _Level) -> float:
+    return abs(math.log(one.density / other.density))
+
+
+def _compared(
+    masks: "_Masks", task: str, one: tuple[str, _Level], other: tuple[str, _Level] | None = None
+) -> Iterator[Likeness]:
+    (finder, level), (second, near) = one, other or one
+    seeds = [s for s in level.tickets if s in near.tickets]
+    pairs = [(masks.get(level.tickets[s]), masks.get(near.tickets[s])) for s in seeds]
+    there = [(a, b) for a, b in pairs if a and b and a[1] == b[1]]
+    if len(there) < (1 if other else 2):
+        return
+    ones, others, sizes = [a[0] for a, _ in there], [b[0] for _, b in there], there[0][0][1]
+    found = mask_overlap.between(ones, others, sizes) if other else mask_overlap.among(ones, sizes)
+    whole = found.pop("")
+    densities = level.density, near.density
+    yield Likeness(task, finder, second, level.level, near.level, *densities, whole, found)
+
+
+class _Masks:
+    """Packed masks by ticket, each read once as long as all of them fit into memory."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._held, self._bytes = store, {}, 0  # type: ignore[var-annotated]
+
+    def get(self, id: str) -> tuple[dict[str, np.ndarray], dict[str, int]] | None:
+        if id not in self._held:
+            found = self._held[id] = self._store.packed(id)
+            self._bytes += _size(found)
+            while self._bytes > CACHE_BYTES and len(self._held) > 1:
+                self._bytes -= _size(self._held.pop(next(iter(self._held))))
+        return self._held[id]
+
+
+def _size(found: tuple[Mapping[str, np.ndarray], object] | None) -> int:
+    return sum(array.nbytes for array in found[0].values()) if found else 0

@@ -1,0 +1,280 @@
+"""Transfers: how tickets carried to a task do beside those found there, source by source.
+
+A ticket's note says where it was carried from: `source` and `source_task`, how dense it was there
+(`source_density`), by which `carry`, and the settings of the finder `of` which it comes. Native are
+the tickets of the very finder `of` on the target itself, at the same level and as dense. The gap is
+the carried tickets' test accuracy less theirs, paired by seed. Three words can be shown of it:
+
+- better: more than the margin above native;
+- as good: shown to lose less than the margin (the lower of the two tests of equivalence, as in
+  ltx/analysis/verdict.py: the upper would blame a carried ticket for being better);
+- worse: more than the margin below native.
+
+Inconclusive is what is none of these. For each word the p-values of all cells, every target,
+source, carry and level of the study, are corrected for one another by Holm, and the corrected p
+decides: at most 5% is shown.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from ltx.analysis.comparison import ALIKE, Trials, accuracies, density
+from ltx.analysis.multiple_testing import Words, said, span
+from ltx.analysis.paired_tests import Interval, Paired
+from ltx.evaluation.trial import Trial
+from ltx.store.store import Store
+from ltx.study.definition import Row
+from ltx.study.record import Record
+
+BETTER, AS_GOOD, WORSE, INCONCLUSIVE = "better", "as good", "worse", "inconclusive"
+WORDS = (BETTER, AS_GOOD, WORSE, INCONCLUSIVE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """All seeds of one level of what `finder` carried to `task`, beside its native tickets.
+
+    `native` is the label of their finder, "" where the study has none. Accuracies are means with
+    their own 95% intervals, in shares of the test examples; None where there is no trial. `gap` has
+    the corrected interval whose ends decide "as good" and "worse"; None where no seed has both.
+    `p`, `claims` and `more_seeds` are as in a verdict's Level. `missing` are the seeds of the study
+    that lack the carried ticket's trial or the native one's.
+    """
+
+    task: str
+    finder: str
+    source: str
+    carry: str
+    level: int
+    density: float
+    accuracy: Interval
+    native: str
+    native_accuracy: Interval | None
+    dense_accuracy: Interval | None
+    gap: Interval | None
+    seeds: int
+    missing: tuple[int, ...]
+    word: str
+    reason: str
+    more_seeds: float
+    p: dict[str, float]
+    margin: float
+    claims: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cell:
+    """The trials of one level of an arm, and the native ones as dense as they were found."""
+
+    arm: "_Arm"
+    level: int
+    trials: Trials
+    native: Trials
+
+    @property
+    def gap(self) -> Paired:
+        return Paired.of(accuracies(self.trials), accuracies(self.native))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Arm:
+    """What one finder carried to one task."""
+
+    task: str
+    finder: str
+    source: str
+    carry: str
+    native: str
+    dense: Trials
+
+
+def carried(record: Record, store: Store) -> list[Carried]:
+    """Every level but the dense one of whatever was carried, by target, source, finder and level.
+
+    Tickets that are missing from the store are left out, since only their notes tell that they
+    were carried; `Record.gaps` has the trials that are missing.
+    """
+    rows = _Rows(record, store)
+    cells = [cell for arm in rows.arms() for cell in rows.cells(arm)]
+    margin = record.margin
+    words = Words.of(
+        {
+            BETTER: [cell.gap.above(margin) for cell in cells],
+            AS_GOOD: [cell.gap.above(-margin) for cell in cells],
+            WORSE: [cell.gap.below(-margin) for cell in cells],
+        }
+    )
+    return [_carried(cell, record, words.at(place), words) for place, cell in enumerate(cells)]
+
+
+class _Rows:
+    """A record's trials by task, finder, level and seed, with the notes of their tickets."""
+
+    def __init__(self, record: Record, store: Store) -> None:
+        self.record, self.store = record, store
+        study = record.study if isinstance(record.study, Mapping) else {}
+        self.settings: Mapping[str, object] = study.get("finders", {})
+        self.rows: dict[tuple[str, str], dict[int, dict[int, Row]]] = {}
+        for row in record.rows:
+            arm = self.rows.setdefault((row.task, row.finder), {})
+            arm.setdefault(row.trial.level, {})[row.seed] = row
+
+    def arms(self) -> list[_Arm]:
+        """The finders that carry tickets, by target and source."""
+        found: list[tuple[str, str, Mapping]] = []
+        names: dict[str, str] = {}  # of tasks, by their ids
+        for (task, finder), levels in self.rows.items():
+            manifest = self._first(levels)
+            names.setdefault(str(manifest.get("task_id")), task)
+            note = manifest.get("note", {})
+            if note.keys() >= {"source", "source_task", "source_density", "carry", "of"}:
+                found.append((task, finder, note))
+        sources = _told_apart({n["source_task"]: n["source"] for _, _, n in found}, names)
+        arms = [
+            _Arm(
+                task,
+                finder,
+                sources[note["source_task"]],
+                note["carry"],
+                native := self._native(task, note["of"]),
+                {seed: t for seed, t in self._trials(task, native, 0).items() if t.density == 1},
+            )
+            for task, finder, note in found
+        ]
+        order = [*self.record.tasks, *sources.values()]
+        return sorted(arms, key=lambda a: (order.index(a.task), order.index(a.source)))
+
+    def cells(self, arm: _Arm) -> list[_Cell]:
+        """An arm's levels but the dense one."""
+        made = []
+        for level, rows in sorted(self.rows[arm.task, arm.finder].items()):
+            if level == 0:
+                continue
+            native = self._trials(arm.task, arm.native, level)
+            alike = {
+                seed: native[seed]
+                for seed, row in rows.items()
+                if seed in native and self._alike(row, native[seed])
+            }
+            made.append(_Cell(arm, level, {s: row.trial for s, row in rows.items()}, alike))
+        return made
+
+    def _alike(self, row: Row, native: Trial) -> bool:
+        found = self._manifest(row).get("note", {}).get("source_density", math.nan)
+        return math.isclose(found, native.density, rel_tol=ALIKE)
+
+    def _native(self, task: str, of: object) -> str:
+        labels = (f for t, f in self.rows if t == task and self.settings.get(f) == of)
+        return next(labels, "")
+
+    def _trials(self, task: str, finder: str, level: int) -> dict[int, Trial]:
+        rows = self.rows.get((task, finder), {}).get(level, {})
+        return {seed: row.trial for seed, row in rows.items()}
+
+    def _first(self, levels: Mapping[int, Mapping[int, Row]]) -> Mapping:
+        """The manifest of the first ticket that is there."""
+        every = (self._manifest(row) for rows in levels.values() for row in rows.values())
+        return next(filter(None, every), {})
+
+    def _manifest(self, row: Row) -> Mapping:
+        settings = self.settings.get(row.finder)
+        return self.store.found(row.trial.ticket, row.finder, settings) or {}
+
+
+def _told_apart(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    """A name for each task's id: its label in the study, else its note's, with its id if shared."""
+    names = {id: known.get(id, name) for id, name in wanted.items()}
+    shared = list(names.values())
+    return {
+        id: name if shared.count(name) == 1 or id in known else f"{name} {id[:6]}"
+        for id, name in names.items()
+    }
+
+
+def _carried(cell: _Cell, record: Record, p: dict[str, float], words: Words) -> Carried:
+    arm, gap, margin = cell.arm, cell.gap, record.margin
+    word = said(p, WORDS)
+    open_seeds = words.more_seeds(gap, -margin, above=AS_GOOD, below=WORSE)
+    return Carried(
+        task=arm.task,
+        finder=arm.finder,
+        source=arm.source,
+        carry=arm.carry,
+        level=cell.level,
+        density=density(cell.trials),
+        accuracy=Interval.of(list(accuracies(cell.trials).values())),
+        native=arm.native,
+        native_accuracy=_mean(cell.native),
+        dense_accuracy=_mean(arm.dense),
+        gap=words.interval(gap, AS_GOOD, WORSE),
+        seeds=len(cell.trials),
+        missing=tuple(s for s in record.seeds if s not in cell.trials or s not in cell.native),
+        word=word,
+        reason=_reason(cell, word, margin),
+        more_seeds=open_seeds if word == INCONCLUSIVE else 0.0,
+        p=p,
+        margin=margin,
+        claims=words.cells,
+    )
+
+
+def _mean(trials: Trials) -> Interval | None:
+    return Interval.of(list(accuracies(trials).values())) if trials else None
+
+
+def _reason(cell: _Cell, word: str, margin: float) -> str:
+    """Why this word and no better one, in a few words."""
+    points = f"{100 * margin:g}%"
+    if word != INCONCLUSIVE:
+        return {
+            BETTER: f"gains more than {points}",
+            AS_GOOD: f"loses less than {points}",
+            WORSE: f"loses more than {points}",
+        }[word]
+    if not cell.arm.native:
+        return "no finder of the study finds native tickets; add the one that is carried"
+    if not cell.native:
+        return f"{cell.arm.native} has no ticket as dense at this level"
+    if cell.gap.count < 2:
+        return f"{('no seed', 'one seed')[cell.gap.count]} in common with {cell.arm.native}"
+    return "shown neither to keep the native accuracy nor to lose it"
+
+
+def sparsest(found: Iterable[Carried]) -> dict[tuple[str, str], Carried]:
+    """What each finder carried to each task, at the last level that all of them reached."""
+    arms: dict[tuple[str, str], dict[int, Carried]] = {}
+    for one in found:
+        arms.setdefault((one.task, one.finder), {})[one.level] = one
+    shared = set.intersection(*(set(arm) for arm in arms.values())) if arms else set()
+    return {place: arm[max(shared)] for place, arm in arms.items() if shared}
+
+
+def ways(found: Sequence[Carried]) -> dict[str, str]:
+    """A name for what each finder carries: its `carry` if that tells finders of one source apart.
+
+    Else the finder's own label, as where heads or the finders that are carried differ as well.
+    """
+    arms = {(one.task, one.source, one.finder): one.carry for one in found}
+    places = [(task, source, carry) for (task, source, _), carry in arms.items()]
+    unique = len(set(places)) == len(places)
+    return {one.finder: one.carry if unique else one.finder for one in found}
+
+
+def sentence(found: Sequence[Carried]) -> str:
+    """What a study may say of all that was carried, in a few words."""
+    parts = []
+    for word in WORDS:
+        if count := sum(one.word == word for one in found):
+            name = {AS_GOOD: "as good as native", BETTER: "better than native"}.get(word, word)
+            parts.append(f"{name} in {count} of {len(found)} cells")
+    text = f"Carried tickets are {'; '.join(parts)}."
+    pairs = {one.gap.count if one.gap else 0 for one in found}
+    if max(pairs) < 2:
+        return f"{text} One seed cannot tell luck from merit; use --seeds=3 or more."
+    lacking = sum(bool(one.missing) for one in found)
+    return (
+        f"{text} Gaps are paired over {span(pairs)} seeds, margin {100 * found[0].margin:g}%; p,"
+        f" corrected over {found[0].claims} cells (Holm), decides."
+        + (f" Seeds are missing in {lacking} of {len(found)} cells." if lacking else "")
+    )

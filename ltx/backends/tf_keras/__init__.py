@@ -1,0 +1,4 @@
+"""The engine on tf_keras and TF-MOT: compiled training of masked models.
+
+Imports: core, pruning, data.
+"""

@@ -1,0 +1,88 @@
+"""Sensitivity: what a loaded model's loss or output does when single weights change."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from ltx.backends.tf_keras.compiled import Compiled
+from ltx.backends.tf_keras.loss import Objective
+from ltx.backends.tf_keras.masking import MaskedModel
+
+Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+class Sensitivity:
+    """Derivatives of a masked model at the state that it holds, for the scores that need them.
+
+    A batch is raw images, labels, its number and the seed of its noise.
+    """
+
+    def __init__(
+        self,
+        masked: MaskedModel,
+        objective: Objective,
+        image: tuple[int, int, int],
+        xla: bool,
+    ) -> None:
+        self._masked, self._objective, self._image = masked, objective, image
+        self._weights = [masked.weights[name] for name in masked.masks]
+        self._gradient = Compiled(self._gradients, xla)
+        self._product = Compiled(self._products, xla)
+        self._flow = Compiled(self._flows, xla)
+
+    def gradients(
+        self, batches: Sequence[Batch], temperature: float = 1.0
+    ) -> dict[str, np.ndarray]:
+        """The mean gradient over the batches, of the loss of logits divided by `temperature`."""
+        warmth = tf.constant(temperature, tf.float32)
+        return self._mean((self._gradient(*batch, warmth) for batch in batches), len(batches))
+
+    def hessian_gradient(
+        self, batches: Sequence[Batch], temperature: float
+    ) -> dict[str, np.ndarray]:
+        """The mean Hessian over the batches times the mean gradient of the surviving weights."""
+        warmth = tf.constant(temperature, tf.float32)
+        gradients = self.gradients(batches, temperature)
+        masks = self._masked.masks
+        vector = [tf.constant(gradients[name] * mask.numpy()) for name, mask in masks.items()]
+        return self._mean(
+            (self._product(*batch, warmth, vector) for batch in batches), len(batches)
+        )
+
+    def synaptic_flow(self) -> dict[str, np.ndarray]:
+        """The derivatives of the model's summed outputs for an image of ones in eval mode."""
+        flows = [flow.numpy() for flow in self._flow()]
+        return dict(zip(self._masked.masks, flows, strict=True))
+
+    def _mean(self, parts: Iterable[list[tf.Tensor]], count: int) -> dict[str, np.ndarray]:
+        """The mean of `count` arrays for each prunable weight; one part at a time is held."""
+        total = {name: np.zeros(m.shape, np.float32) for name, m in self._masked.masks.items()}
+        for part in parts:
+            for name, array in zip(total, part, strict=True):
+                total[name] += array.numpy() / count
+        return total
+
+    def _gradients(self, images, labels, number, seed, temperature):  # type: ignore[no-untyped-def]
+        self._objective.seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
+        with tf.GradientTape() as tape:
+            logs = self._objective.log_probabilities(self._objective.scaled(images), training=True)
+            # log_softmax forgives the constant by which log-probabilities and logits differ.
+            cooled = tf.nn.log_softmax(logs / temperature)
+            loss = tf.reduce_mean(self._objective.cross_entropy(cooled, labels))
+        return tape.gradient(loss, self._weights, unconnected_gradients="zero")
+
+    def _products(  # type: ignore[no-untyped-def]
+        self, images, labels, number, seed, temperature, vector
+    ):
+        with tf.GradientTape() as outer:
+            gradients = self._gradients(images, labels, number, seed, temperature)
+            pairs = zip(gradients, vector, strict=True)
+            along = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
+        return outer.gradient(along, self._weights, unconnected_gradients="zero")
+
+    def _flows(self):  # type: ignore[no-untyped-def]
+        with tf.GradientTape() as tape:
+            outputs = self._masked.model(tf.ones((1, *self._image)), training=False)
+            total = tf.reduce_sum(tf.cast(outputs, tf.float32))
+        return tape.gradient(total, self._weights, unconnected_gradients="zero")

@@ -1,0 +1,88 @@
+"""Variables: what a model consists of, each under one name that follows from the model alone."""
+
+import os
+from typing import NamedTuple
+
+from ltx.backends.tf_keras.graph.layer_types import repeats
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import tensorflow as tf
+import tf_keras
+
+# A random layer whose rates are all 0 draws nothing.
+RATES = ("rate", "dropout", "recurrent_dropout", "stddev")
+
+
+class Owned(NamedTuple):
+    """A variable, its unique name, the innermost layer that owns it, and that layer's repeats."""
+
+    name: str
+    variable: tf.Variable
+    layer: tf_keras.layers.Layer
+    times: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.variable.shape)
+
+
+def owned(model: tf_keras.Model) -> list[Owned]:
+    """Every variable of the model's state, in its order; those of metrics are no part of it."""
+    found: dict[object, Owned] = {}
+    used: set[str] = set()
+    metrics = {
+        variable.ref()
+        for module in model.submodules
+        if isinstance(module, tf_keras.metrics.Metric)
+        for variable in module.variables
+    }
+
+    def visit(layer: tf_keras.layers.Layer, path: str, times: int) -> None:
+        inner = times * repeats(layer)
+        for child in children(layer):
+            visit(child, f"{path}{child.name}/", inner)
+        for variable in layer.variables:
+            if variable.ref() in found or variable.ref() in metrics:
+                continue
+            name = _unique(path + variable.name.split(":")[0].split("/")[-1], used)
+            found[variable.ref()] = Owned(name, variable, layer, times)
+
+    visit(model, "", 1)
+    return [found[v.ref()] for v in model.variables if v.ref() in found]
+
+
+def generators(model: tf_keras.Model) -> list[tf.random.Generator]:
+    """The random states of the layers that draw, such as Dropout with a rate above 0."""
+    found: dict[int, tf.random.Generator] = {}
+    for layer in model._flatten_layers():
+        rates = [getattr(layer, name) for name in RATES if hasattr(layer, name)]
+        if rates and not any(rates):
+            continue
+        for value in vars(layer).values():
+            if hasattr(value, "_maybe_init"):
+                # Else it is made in the first traced call: too late to be seeded by anyone.
+                value._maybe_init()
+            generator = getattr(value, "_generator", value)
+            if isinstance(generator, tf.random.Generator):
+                found[id(generator)] = generator
+    return list(found.values())
+
+
+def is_norm(layer: tf_keras.layers.Layer) -> bool:
+    """Whether the layer is a BatchNorm: it keeps moving statistics, whatever its class."""
+    return hasattr(layer, "moving_mean") and hasattr(layer, "moving_variance")
+
+
+def children(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.Layer]:
+    """The layers directly inside this one, in creation order."""
+    # Private, but the only walk in creation order: tf.Module.submodules sorts by attribute name.
+    return list(layer._flatten_layers(recursive=False, include_self=False))
+
+
+def _unique(name: str, used: set[str]) -> str:
+    candidate, number = name, 1
+    while candidate in used:
+        candidate, number = f"{name}_{number}", number + 1
+    used.add(candidate)
+    return candidate

@@ -1,0 +1,59 @@
+"""Feed: how batches come to a step, read ahead, shared out to replicas and augmented."""
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import numpy as np
+import tensorflow as tf
+
+from ltx.core import clock
+from ltx.data.dataset import Dataset, Split
+
+
+def share(batch: tf.Tensor, replicas: int, number: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(batch, [replicas, batch.shape[0] // replicas, *batch.shape[1:]])[number]
+
+
+def augment(images: tf.Tensor, how: str, seed: tf.Tensor) -> tf.Tensor:
+    """Pad by 4, crop and mirror each image by its own draw, with static shapes throughout."""
+    if how == "none":
+        return images
+    count, height, width, _ = images.shape
+    draws = tf.random.stateless_uniform([count, 2], seed, 0, 9, tf.int32, alg="philox")
+    padded = tf.pad(images, [[0, 0], [4, 4], [4, 4], [0, 0]])
+    rows = draws[:, :1] + tf.range(height)
+    columns = draws[:, 1:] + tf.range(width)
+    cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
+    cropped = tf.gather(cropped, columns, axis=2, batch_dims=1)
+    flip = tf.random.stateless_uniform([count, 1, 1, 1], seed + 1, alg="philox") < 0.5
+    return tf.where(flip, tf.reverse(cropped, [2]), cropped)
+
+
+def stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
+    """The batches of `table` from host memory or disk, read ahead while the device works."""
+    images, labels = split.take(table[0])
+    shapes = (images.shape, labels.shape)
+
+    def read(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = tf.numpy_function(split.take, [rows], (tf.uint8, tf.int32))
+        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(batch, shapes, strict=True))
+
+    rows = tf.data.Dataset.from_tensor_slices(table)
+    return rows.map(read, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+class OnDevice:
+    """The splits of a data set as tensors, each put on the device when it is first asked for."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+        self.held: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
+
+    def __call__(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
+        """Images uint8 and labels int32."""
+        if split not in self.held:
+            part: Split = getattr(self._data, split)
+            with clock.stopped():
+                self.held[split] = (tf.constant(part.images), tf.constant(part.labels, tf.int32))
+        return self.held[split]

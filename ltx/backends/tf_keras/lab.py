@@ -1,0 +1,235 @@
+"""KerasLab: the lab that trains tf_keras models, on a CPU, GPUs or TPUs."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from ltx.backends.tf_keras.mask_program import MaskProgram
+from ltx.backends.tf_keras.program import VERSION, Program
+from ltx.core import clock, identity
+from ltx.core.channels import Channels
+from ltx.core.cost import Ledger
+from ltx.core.engine import Engine
+from ltx.core.history import History, Metrics
+from ltx.core.lab import Lab
+from ltx.core.mask import Mask
+from ltx.core.recipe import Recipe
+from ltx.core.run import Run, timed
+from ltx.core.state import State
+from ltx.core.task import Task
+from ltx.core.versions import versions
+from ltx.core.weight import Weight
+from ltx.data import order, tfds
+from ltx.pruning.learned_masks import Learning
+from ltx.pruning.schedules import PolynomialDecay
+
+Watch = Callable[[int, int], None]
+_programs: dict[str, Program] = {}
+_PROGRAMS = 6
+_mask_programs: dict[tuple[Program, Learning], MaskProgram] = {}
+_MASK_PROGRAMS = 2
+
+
+def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
+    """The program of a task, shared by all seeds, finders and levels of this process."""
+    key = identity.identity([task, engine, engine.resident_mb, data_dir])
+    if key not in _programs:
+        if len(_programs) == _PROGRAMS:
+            del _programs[next(iter(_programs))]
+        loaded = tfds.load(
+            task.data,
+            image=task.image,
+            fit=task.fit,
+            validation=task.validation,
+            split_seed=task.split_seed,
+            subset=task.subset,
+            corrupt=task.corrupt,
+            classes=task.classes,
+            data_dir=data_dir,
+        )
+        _programs[key] = Program(task, engine, loaded)
+    _programs[key] = _programs.pop(key)  # the one that was not asked for longest goes first
+    return _programs[key]
+
+
+def mask_program(inner: Program, method: Learning) -> MaskProgram:
+    """The training of masks by this method on a program, compiled once while it is in use."""
+    if (inner, method) not in _mask_programs:
+        if len(_mask_programs) == _MASK_PROGRAMS:
+            del _mask_programs[next(iter(_mask_programs))]
+        _mask_programs[inner, method] = MaskProgram(inner, method)
+    _mask_programs[inner, method] = _mask_programs.pop((inner, method))
+    return _mask_programs[inner, method]
+
+
+class KerasLab(Lab):
+    """Trains one task with one seed; many labs may share one compiled program.
+
+    `watch(step, end)` is called as training proceeds.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        seed: int,
+        *,
+        engine: Engine = Engine(),  # noqa: B008 (frozen)
+        data_dir: str | None = None,
+        sealed: bool = True,
+        ledger: Ledger | None = None,
+        watch: Watch = lambda step, stop: None,
+    ) -> None:
+        self.task, self.seed, self.sealed = task, seed, sealed
+        self.ledger = ledger or Ledger()
+        self._engine, self._data_dir, self._watch = engine, data_dir, watch
+        self._program = program(task, engine, data_dir)
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]:
+        return self._program.masked.prunable
+
+    @property
+    def channels(self) -> tuple[Channels, ...]:
+        return self._program.channels
+
+    @functools.cached_property
+    def head(self) -> tuple[str, ...]:
+        layers = {w.name.rpartition("/")[0] for w in self.prunable if w.is_output}
+        return tuple(name for name in self._program.weights if name.rpartition("/")[0] in layers)
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        return self._program.data.image
+
+    @property
+    def outputs_logits(self) -> bool:
+        return self._program.objective.outputs_logits
+
+    @property
+    def epoch(self) -> int:
+        return order.steps_per_epoch(len(self._program.data.train), self.task.recipe.batch_size)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        inner = self._program
+        return identity.identity(
+            {
+                "task": self.task,
+                "data": inner.data.fingerprint,
+                "model": inner.architecture,
+                "engine": self._engine,
+                "mode": inner.mode,
+                "device": inner.kind,
+                "replicas": inner.replicas,
+                "program": VERSION,
+                "tensorflow": versions()["tensorflow"],
+            }
+        )
+
+    @property
+    def unprunable(self) -> dict[str, int]:
+        """The sizes of the weights that could be pruned, had TF-MOT been able to wrap them."""
+        return self._program.masked.unprunable
+
+    @property
+    def coverage(self) -> str:
+        """One sentence on what of the model can be pruned and what was left unwrapped."""
+        return self._program.masked.coverage()
+
+    def init(self, stream: str = "init") -> State:
+        drawn = int(self.rng("weights", stream).integers(2**31))
+        with clock.stopped():  # a model is built, and thrown away
+            return self._program.fresh(drawn)
+
+    @timed
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        self._program.load(state, mask)
+        evaluate = functools.partial(self._program.meter.evaluate, "validation")
+        return self._run(self._program, self.task.recipe, evaluate, state.step, stop, stream)
+
+    @timed
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run:
+        with clock.stopped():
+            inner = mask_program(self._program, method)
+        inner.load(state, mask)
+        recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
+        return self._run(inner, recipe, inner.evaluate, state.step, stop, stream)
+
+    def _run(
+        self,
+        inner: Program | MaskProgram,
+        recipe: Recipe,
+        evaluate: Callable[[], tuple[float, float]],
+        step: int,
+        stop: int,
+        stream: str,
+    ) -> Run:
+        """Train what was loaded, segment by segment, and measure in between."""
+        whole, points = self.steps(), []
+        every = max(1, self.steps(recipe.eval_every))
+        examples = len(self._program.data.train)
+        while step < stop:
+            until = min(stop, step - step % every + every)
+            table = order.batches(self.seed, stream, examples, recipe.batch_size, step, until)
+            rates = recipe.learning_rates(step, until, self.epoch)
+            inner.run(table, rates, step, self._noise(stream), every)
+            step = until
+            if step % every == 0 or step == whole:
+                points.append((step, *evaluate()))
+            self._watch(step, whole)
+        return Run(inner.read(step), History(*map(tuple, zip(*points, strict=True))))
+
+    def _gradients(
+        self, state: State, mask: Mask, batches: int, stream: str
+    ) -> dict[str, np.ndarray]:
+        self._program.show(state, mask)
+        return self._program.meter.gradients(self._table(batches, stream), self._noise(stream))
+
+    def _hessian_gradient(
+        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
+    ) -> dict[str, np.ndarray]:
+        table = self._table(batches, stream)
+        self._program.show(state, mask)
+        return self._program.meter.hessian_gradient(table, self._noise(stream), temperature)
+
+    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        return self._program.synaptic_flow(state, mask)
+
+    def _effective(self, mask: Mask) -> Mask:
+        return self._program.effective(mask)
+
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        self._program.show(state, mask)
+        taken = self._program.calibration(self._table(batches, stream), self._noise(stream))
+        return state.replace(statistics={**state.statistics, **taken}) if taken else state
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        self._program.show(state, mask)
+        return Mask(self._program.masked.scheduled(schedule, state.step))
+
+    def _table(self, batches: int, stream: str) -> np.ndarray:
+        size, examples = self.task.recipe.batch_size, len(self._program.data.train)
+        return order.batches(self.seed, stream, examples, size, 0, batches)
+
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+        self._program.show(state, mask)
+        return Metrics(*self._program.meter.evaluate(split))
+
+    def _sibling(self, task: Task) -> Lab:
+        return KerasLab(
+            task,
+            self.seed,
+            engine=self._engine,
+            data_dir=self._data_dir,
+            sealed=self.sealed,
+            ledger=self.ledger,
+            watch=self._watch,
+        )
+
+    def _noise(self, stream: str) -> np.ndarray:
+        """The seed of augmentation and dropout: their draws are a function of it and the step."""
+        return self.rng("noise", stream).integers(2**31, size=2, dtype=np.int32)

@@ -1,0 +1,63 @@
+"""Objective: what a model is trained towards, which is the cross-entropy of scaled images."""
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import tensorflow as tf
+import tf_keras
+
+from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.data.dataset import Dataset
+
+
+class Objective:
+    """The loss of a model that ends in logits or in softmax, and the noise that it is taken under.
+
+    `outputs_logits` says which; `classes` is the number of classes.
+    """
+
+    def __init__(self, masked: MaskedModel, data: Dataset) -> None:
+        self._masked, self.classes = masked, data.classes
+        self.outputs_logits = not _ends_in_softmax(masked.model)
+        self._mean = tf.constant(data.mean, tf.float32)
+        self._inverse_std = tf.constant(1 / data.std, tf.float32)
+
+    def seed_layers(self, seed: tf.Tensor) -> None:
+        """Make the noise of Dropout a function of the step, so that segments equal one run."""
+        for number, generator in enumerate(self._masked.generators):
+            key = tf.random.experimental.stateless_fold_in(seed, number)
+            state = tf.concat([tf.zeros(1, tf.int64), tf.cast(key, tf.int64)], 0)
+            generator.state.assign(state)
+
+    def scaled(self, images: tf.Tensor) -> tf.Tensor:
+        return (tf.cast(images, tf.float32) - self._mean) * self._inverse_std
+
+    def log_probabilities(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+        """Of scaled images, [batch, classes], in float32 whatever the precision of the model."""
+        outputs = tf.cast(self._masked.model(images, training=training), tf.float32)
+        if not self.outputs_logits:
+            return tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
+        return tf.nn.log_softmax(outputs)
+
+    def losses(self, images: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:
+        """The cross-entropy of each scaled image, in training mode."""
+        logs = self.log_probabilities(images, training=True)
+        return self.cross_entropy(logs, labels, smoothing)
+
+    def cross_entropy(
+        self, logs: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
+    ) -> tf.Tensor:
+        """Of each example, from its log-probabilities; labels smoothed towards uniform."""
+        low = smoothing / self.classes
+        targets = tf.one_hot(labels, self.classes, 1 - smoothing + low, low)
+        return -tf.reduce_sum(targets * logs, axis=-1)
+
+
+def _ends_in_softmax(model: tf_keras.Model) -> bool:
+    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, tf_keras.Model)]
+    if not layers:
+        return False
+    activation = getattr(layers[-1], "activation", None)
+    softmax = activation is tf_keras.activations.softmax
+    return softmax or isinstance(layers[-1], tf_keras.layers.Softmax)

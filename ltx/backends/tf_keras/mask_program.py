@@ -1,0 +1,164 @@
+"""MaskProgram: the compiled training of masks on a program's model, whose weights it gives back."""
+
+import os
+from collections.abc import Mapping
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tensorflow as tf
+
+from ltx.backends.tf_keras.loop import Report
+from ltx.backends.tf_keras.program import Program, arrays
+from ltx.core.errors import DivergedError, GuardError, UsageError
+from ltx.core.mask import Mask
+from ltx.core.state import State
+from ltx.pruning.learned_masks import EdgePopup, Learning
+
+
+class MaskProgram:
+    """Trains a score for each prunable weight of a program's model, by one method.
+
+    In every step the model's weights are those that were loaded times the step's mask; at the end
+    of a segment they are the loaded ones again, to the bit. Runs on one device.
+    """
+
+    def __init__(self, program: Program, method: Learning) -> None:
+        if program.strategy is not None or program.engine.precision == "float16":
+            raise UsageError(
+                "Engine: masks are learned on one device, in float32 or bfloat16, got strategy"
+                f" {program.engine.strategy!r} and precision {program.engine.precision!r};"
+                " set Engine.strategy = 'one' and another Engine.precision"
+            )
+        self._inner, self._method = program, method
+        shapes = {weight.name: weight.shape for weight in program.masked.prunable}
+        with program.scope():
+            self._fixed, self._scores, self._speeds = (
+                {name: tf.Variable(tf.zeros(shape), name=kind) for name, shape in shapes.items()}
+                for kind in ("fixed", "score", "momentum")
+            )
+            self._counts = {name: tf.Variable(0, dtype=tf.int64) for name in shapes}
+        self._segment = program.loop(self._step, self._report)
+
+    def load(self, state: State, mask: Mask) -> None:
+        """Put a state with scores into the model; what the mask prunes stays away."""
+        self._inner.show(state, mask)
+        self._state, self._mask = state, mask
+        for name, fixed in self._fixed.items():
+            fixed.assign(self._inner.weights[name])
+            self._scores[name].assign(state.slots[f"score:{name}"])
+            self._speeds[name].assign(state.slots[f"score_momentum:{name}"])
+        if isinstance(self._method, EdgePopup):
+            for name, count in self._method.counts(mask).items():
+                self._counts[name].assign(count)
+
+    def run(
+        self, table: np.ndarray, rates: np.ndarray, start: int, seed: np.ndarray, window: int
+    ) -> None:
+        """Train the scores on the batches of `table`, as `Program.run` trains weights."""
+        *_, report = self._segment(table, rates, start, seed, window)
+        finite = report[0].numpy()
+        if not finite.all():
+            name = list(self._scores)[int(np.argmin(finite))]
+            raise DivergedError(
+                f"{self._inner.task.label}: the scores of {name} are not finite before step"
+                f" {start + len(rates)}; lower {type(self._method).__name__}.learning_rate"
+                f" ({self._method.learning_rate:g})"
+            )
+
+    def evaluate(self) -> tuple[float, float]:
+        """Validation loss and accuracy under the mask that the scores mean now."""
+        mask = self._method.mean(arrays(self._scores), self._mask)
+        for name, keep in mask.items():
+            self._inner.weights[name].assign(self._fixed[name] * keep.astype(np.float32))
+        result = self._inner.meter.evaluate("validation")
+        for name, fixed in self._fixed.items():
+            self._inner.weights[name].assign(fixed)
+        return result
+
+    def read(self, step: int) -> State:
+        """The state reached: the weights that were loaded, new scores and statistics."""
+        expected = self._mask.apply(self._state.weights)
+        for name, now in arrays(self._inner.weights).items():
+            if not np.array_equal(now, expected[name]):
+                raise GuardError(
+                    f"{self._inner.task.label}, step {step}: {name} changed while its mask was"
+                    " learned; please report this"
+                )
+        slots = {f"score:{name}": array for name, array in arrays(self._scores).items()}
+        slots |= {f"score_momentum:{name}": array for name, array in arrays(self._speeds).items()}
+        statistics = arrays(self._inner.masked.statistics)
+        return self._state.replace(statistics=statistics, slots=slots, step=step)
+
+    def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
+        inner, method = self._inner, self._method
+        keeps, slopes = self._chosen(tf.random.experimental.stateless_fold_in(seed + 1, step))
+        for name, keep in keeps.items():
+            inner.weights[name].assign(self._fixed[name] * keep)
+        variables = [inner.weights[name] for name in self._scores]
+        gradients = inner.batch_gradients(variables, images, labels, step, seed)
+        for (name, score), gradient in zip(self._scores.items(), gradients, strict=True):
+            # A pruned weight is fixed at zero, so its score feels nothing.
+            slope = gradient * self._fixed[name] * slopes[name]
+            speed = self._speeds[name]
+            speed.assign(method.momentum * speed - rate * slope)
+            score.assign_add(speed)
+
+    def _chosen(self, seed: tf.Tensor) -> tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]:
+        """The step's mask and the scores' slopes; `Learning.draw` and `slope` in TensorFlow."""
+        keeps, slopes = {}, {}
+        for number, (name, score) in enumerate(self._scores.items()):
+            alive = self._inner.masks[name]
+            if isinstance(self._method, EdgePopup):
+                keeps[name] = _highest(score, alive, self._counts[name])
+                slopes[name] = tf.ones_like(score)
+            else:
+                chance = tf.sigmoid(score)
+                key = tf.random.experimental.stateless_fold_in(seed, number)
+                drawn = tf.random.stateless_uniform(score.shape, key, alg="philox") < chance
+                keeps[name] = tf.cast(drawn, tf.float32) * alive
+                slopes[name] = chance * (1 - chance)
+        return keeps, slopes
+
+    def _report(self) -> Report:
+        finite = [tf.reduce_all(tf.math.is_finite(score)) for score in self._scores.values()]
+        with tf.control_dependencies(finite):
+            for name, fixed in self._fixed.items():
+                self._inner.weights[name].assign(fixed)
+        return (tf.stack(finite),)
+
+
+def _highest(score: tf.Tensor, alive: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """1.0 for the `count` highest scores where `alive` is not 0, the first of equals; else 0.0.
+
+    By halving an interval of whole numbers, one for each score and place, that order them. A sort
+    of every layer in every step would take longer than the step.
+    """
+    size = int(np.prod(score.shape))
+    bits = tf.cast(tf.bitcast(tf.where(score == 0, 0.0, score), tf.int32), tf.int64)
+    ordered = tf.bitwise.bitwise_xor(
+        bits, tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, np.int64(63)), 0x7FFFFFFF)
+    )
+    place = tf.reshape(tf.range(size - 1, -1, -1, tf.int64), score.shape)
+    rank = tf.where(alive != 0, ordered * size + place, tf.int64.min)
+
+    def above(least: tf.Tensor) -> tf.Tensor:
+        return tf.math.count_nonzero(rank >= least)
+
+    def halve(low: tf.Tensor, high: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        middle = low + (high - low) // 2
+        found = above(middle)
+        many = found >= count
+        return tf.where(many, middle, low), tf.where(many, high, middle), found
+
+    # Ends at once where a guess keeps as many as are wanted: then `low` is that guess.
+    end = tf.constant(2**31 * size, tf.int64)
+    low = tf.where(count > 0, -end, end)
+    low, _, _ = tf.while_loop(
+        lambda low, high, found: found != count,
+        halve,
+        (low, end, above(low)),
+        parallel_iterations=1,
+    )
+    return tf.cast(rank >= low, tf.float32)

@@ -1,0 +1,297 @@
+"""MaskedModel: a tf_keras model whose prunable weights are held to masks by TF-MOT's wrappers."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ltx.backends.tf_keras import tfmot_import
+from ltx.backends.tf_keras.graph import layer_types
+from ltx.backends.tf_keras.graph.variables import children, generators, is_norm, owned
+from ltx.core.errors import UsageError
+from ltx.core.weight import Weight
+from ltx.pruning.schedules import PolynomialDecay
+from ltx.pruning.structures import Blocks, NofM, Structure
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import tensorflow as tf
+import tf_keras
+
+# TF-MOT looks for a module that Keras 2 had. Python would load all of Keras 3 and scikit-learn to
+# find that it is gone, a third of the time that `ltx run` takes to start.
+with tfmot_import.module("keras.engine"):
+    import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.sparsity.keras import prune_registry
+    from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
+        PruneLowMagnitude,
+    )
+
+layers = tf_keras.layers
+
+# TF-MOT prunes no depthwise kernels and refuses EinsumDense. Its registry is private, but only an
+# entry there survives saving and loading: an attribute of the layer object does not.
+prune_registry.PruneRegistry._LAYERS_WEIGHTS_MAP.update(
+    {
+        layers.DepthwiseConv1D: ["depthwise_kernel"],
+        layers.DepthwiseConv2D: ["depthwise_kernel"],
+        layers.SeparableConv1D: ["depthwise_kernel", "pointwise_kernel"],
+        layers.SeparableConv2D: ["depthwise_kernel", "pointwise_kernel"],
+        layers.EinsumDense: ["kernel"],
+    }
+)
+
+
+@tf_keras.saving.register_keras_serializable("ltx")
+class FixedMask(tfmot.sparsity.keras.PruningSchedule):
+    """A TF-MOT schedule that never updates a mask: it stays what it was set to."""
+
+    def __call__(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.constant(False), tf.constant(0.0)
+
+    def get_config(self) -> dict[str, object]:
+        # Under any other class name TF-MOT silently loads a str in the place of the schedule.
+        return {"class_name": tf_keras.saving.get_registered_name(type(self)), "config": {}}
+
+
+def _tfmot_schedule(schedule: PolynomialDecay) -> tfmot.sparsity.keras.PolynomialDecay:
+    """TF-MOT's own, which counts the step about to be taken where ltx counts those taken."""
+    return tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=1 - schedule.start,
+        final_sparsity=1 - schedule.density,
+        begin_step=schedule.begin + 1,
+        end_step=schedule.end + 1,
+        power=schedule.power,
+        frequency=schedule.every,
+    )
+
+
+def _tfmot_options(structure: Structure) -> dict[str, object]:
+    if isinstance(structure, Blocks):
+        pooling = {"average": "AVG", "max": "MAX"}[structure.pooling]
+        return {
+            "block_size": (structure.height, structure.width),
+            "block_pooling_type": pooling,
+        }
+    if isinstance(structure, NofM):  # TF-MOT counts what goes
+        return {"sparsity_m_by_n": (structure.m - structure.n, structure.m)}
+    return {}
+
+
+def step_callback() -> tf_keras.callbacks.Callback:
+    """TF-MOT's UpdatePruningStep, which `model.fit` needs to train a `wrapped()` model."""
+    return tfmot.sparsity.keras.UpdatePruningStep()
+
+
+class MaskedModel:
+    """A built, uncompiled tf_keras model of any style, seen as named variables and masks.
+
+    `model` is the bare model; it shares its variables with the wrappers, and calling it applies
+    no mask: that is what `apply` does. `weights` are the trainable variables, `statistics` the
+    others that belong to the model's state, `generators` the random states of its Dropout-like
+    layers. `norms` are the BatchNorm layers that train, `moments` their moving statistics and
+    `scales` the names of their trainable scales. `masks` (float32, 1 keeps) and `prunable` are in
+    model order. `unprunable` are the sizes of the weights of rank 2 or more in layers that TF-MOT
+    cannot wrap. `has_convolution` covers custom layers and frozen ones too.
+    """
+
+    def __init__(self, model: tf_keras.Model) -> None:
+        if not isinstance(model, tf_keras.Model) or not model.built:
+            raise UsageError(
+                f"MaskedModel expects a built tf_keras model, got {type(model).__name__} "
+                f"(built: {getattr(model, 'built', None)}); call its build(input_shape) first."
+            )
+        self.model = model
+        self._strategy = model.distribute_strategy
+        entries = owned(model)
+        by_ref = {entry.variable.ref(): entry for entry in entries}
+        trainable = [by_ref[v.ref()] for v in model.trainable_variables]
+        learned = {entry.variable.ref() for entry in trainable}
+        self.weights: dict[str, tf.Variable] = {e.name: e.variable for e in trainable}
+        self.statistics: dict[str, tf.Variable] = {
+            e.name: e.variable for e in entries if e.variable.ref() not in learned
+        }
+        owners = [(e.layer, e.shape) for e in entries]
+        self.has_convolution: bool = layer_types.has_convolution(model, owners)
+        self.generators: list[tf.random.Generator] = generators(model)
+        normed = [e for e in entries if is_norm(e.layer) and e.layer.trainable]
+        self.norms = list({id(e.layer): e.layer for e in normed}.values())
+        self.moments: dict[str, tf.Variable] = {
+            e.name: e.variable
+            for e in normed
+            if e.variable is e.layer.moving_mean or e.variable is e.layer.moving_variance
+        }
+        self.scales = tuple(e.name for e in normed if e.variable is getattr(e.layer, "gamma", None))
+        self._wrappers: dict[int, tf_keras.layers.Layer] = {}
+        masks: dict[object, tf.Variable] = {}
+        taken: set[object] = set()
+        with self._scope():
+            self._wrap(model, learned, masks, taken)
+        pruned = [entry for entry in trainable if entry.variable.ref() in masks]
+        self.masks: dict[str, tf.Variable] = {e.name: masks[e.variable.ref()] for e in pruned}
+        self.prunable: tuple[Weight, ...] = tuple(
+            layer_types.weight(e.name, e.layer, e.shape, e.times, e.layer is pruned[-1].layer)
+            for e in pruned
+        )
+        self.unprunable: dict[str, int] = {
+            e.name: math.prod(e.shape)
+            for e in trainable
+            if len(e.shape) > 1 and e.variable.ref() not in taken
+        }
+
+    def _wrap(
+        self,
+        layer: tf_keras.layers.Layer,
+        learned: set[object],
+        masks: dict[object, tf.Variable],
+        taken: set[object],
+    ) -> None:
+        if id(layer) in self._wrappers:
+            return
+        new = {
+            weight.ref()
+            for weight in _candidates(layer)
+            if len(weight.shape) > 1 and weight.ref() in learned
+        }
+        if not new:
+            for child in children(layer):
+                self._wrap(child, learned, masks, taken)
+            return
+        # The layer's own policy: a float32 head in a half-precision model fails under the global.
+        wrapper = PruneLowMagnitude(layer, FixedMask(), dtype=layer.dtype_policy)
+        wrapper.build(None)
+        self._wrappers[id(layer)] = wrapper
+        masks |= {w.ref(): mask for w, mask, _ in wrapper.pruning_vars if w.ref() in new}
+        taken |= {variable.ref() for variable in layer.trainable_variables}
+
+    def coverage(self) -> str:
+        """One sentence: the share of the parameters that can be pruned, and what cannot."""
+        total = sum(math.prod(variable.shape) for variable in self.weights.values())
+        prunable = sum(weight.size for weight in self.prunable)
+        text = f"{_share(prunable, total)} of {total:,} trainable parameters can be pruned"
+        if not self.unprunable:
+            return f"{text}; every weight of rank 2 or more is among them or in a wrapped layer."
+        left = [f"{name} ({_share(size, total)})" for name, size in self.unprunable.items()]
+        return (
+            f"{text}; TF-MOT cannot wrap the layers of {', '.join(left)}: give them a "
+            "get_prunable_weights method."
+        )
+
+    def set_masks(self, masks: Mapping[str, np.ndarray]) -> None:
+        """Set every mask; the weights stay as they are until `apply`.
+
+        Raises UsageError unless names and shapes are exactly those of `prunable` and all
+        entries are 0 or 1.
+        """
+        missing, extra = self.masks.keys() - masks.keys(), masks.keys() - self.masks.keys()
+        if missing or extra:
+            raise UsageError(
+                f"masks do not fit model {self.model.name!r}: "
+                f"missing {', '.join(sorted(missing)) or 'none'}; "
+                f"not prunable here {', '.join(sorted(extra)) or 'none'}."
+            )
+        arrays = {name: np.asarray(masks[name]) for name in self.masks}
+        for name, array in arrays.items():
+            expected = tuple(self.masks[name].shape)
+            if array.shape != expected:
+                raise UsageError(f"mask of {name!r}: expected shape {expected}, got {array.shape}.")
+            if array.dtype != bool and not np.isin(array, (0, 1)).all():
+                raise UsageError(f"mask of {name!r}: expected only 0 and 1, got other values.")
+        with self._scope():
+            for name, array in arrays.items():
+                self.masks[name].assign(array.astype(self.masks[name].dtype.as_numpy_dtype))
+
+    def get_masks(self) -> dict[str, np.ndarray]:
+        """The masks as bool arrays, True where the weight survives."""
+        return {name: mask.numpy() != 0 for name, mask in self.masks.items()}
+
+    def apply(self) -> None:
+        """Multiply every weight by its mask, eagerly or inside any tf.function."""
+        with self._scope():
+            for wrapper in self._wrappers.values():
+                wrapper.pruning_obj.weight_mask_op()
+
+    def scheduled(self, schedule: PolynomialDecay, step: int) -> dict[str, np.ndarray]:
+        """The masks that TF-MOT makes of the weights as they are, `step` steps having been taken.
+
+        By wrappers of its own, in charge of the schedule; `masks` stay what they are.
+        """
+        due, options = _tfmot_schedule(schedule), _tfmot_options(schedule.structure)
+        groups = isinstance(schedule.structure, NofM)
+        made: dict[object, tf.Variable] = {}
+        with self._scope():
+            for held in self._wrappers.values():
+                wrapper = PruneLowMagnitude(
+                    held.layer, due, **options, dtype=held.layer.dtype_policy
+                )
+                wrapper.build(None)
+                # TF-MOT makes groups at its first step, and only then.
+                wrapper.pruning_step.assign(1 if groups else step + 1)
+                wrapper.pruning_obj.conditional_mask_update()
+                made |= {weight.ref(): mask for weight, mask, _ in wrapper.pruning_vars}
+        return {name: made[self.weights[name].ref()].numpy() != 0 for name in self.masks}
+
+    def wrapped(self) -> tf_keras.Model:
+        """A functional or Sequential model around the same variables that masks in every call.
+
+        Train it with `step_callback`. TF-MOT's wrapper drops Keras' sequence masks
+        (mask_zero) and activity regularizers. Raises UsageError where clone_model cannot put
+        the wrappers in place.
+        """
+        reached = {id(layer) for layer in _graph_layers(self.model)}
+        lost = [w.layer.name for key, w in self._wrappers.items() if key not in reached]
+        if lost or not _is_graph(self.model):
+            raise UsageError(
+                f"model {self.model.name!r} cannot be cloned around TF-MOT's wrappers: expected "
+                "a functional or Sequential model with its prunable layers in the graph, got "
+                f"{type(self.model).__name__} with inner layers {', '.join(lost) or 'none'}; "
+                "use apply() after each update instead."
+            )
+        with self._scope():
+            for wrapper in self._wrappers.values():
+                wrapper.pruning_step.assign(0)
+            return self._clone(self.model)
+
+    def _clone(self, model: tf_keras.Model) -> tf_keras.Model:
+        clone = tf_keras.models.clone_model(model, clone_function=self._cloned_layer)
+        if not clone.built:
+            clone.build(model.input_shape)
+        return clone
+
+    def _cloned_layer(self, layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
+        if id(layer) in self._wrappers:
+            return self._wrappers[id(layer)]
+        if any(id(inner) in self._wrappers for inner in _graph_layers(layer)):
+            return self._clone(layer)
+        return layer
+
+    def _scope(self) -> contextlib.AbstractContextManager[object]:
+        # Entering a scope from inside its own replica context is an error.
+        if tf.distribute.get_strategy() is self._strategy:
+            return contextlib.nullcontext()
+        return self._strategy.scope()
+
+
+def _share(part: int, total: int) -> str:
+    return f"{part / max(total, 1):.1%}"
+
+
+def _is_graph(layer: tf_keras.layers.Layer) -> bool:
+    return isinstance(layer, tf_keras.Model) and layer._is_graph_network
+
+
+def _graph_layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Layer]:
+    if _is_graph(layer):
+        for inner in layer.layers:
+            yield inner
+            yield from _graph_layers(inner)
+
+
+def _candidates(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
+    if not hasattr(layer, "get_prunable_weights"):
+        if not prune_registry.PruneRegistry.supports(layer):
+            return []
+        prune_registry.PruneRegistry.make_prunable(layer)
+    return [weight for weight in layer.get_prunable_weights() if hasattr(weight, "assign")]

@@ -1,0 +1,248 @@
+"""Commands: what each command of the line does, and the status that it exits with.
+
+Each imports what it needs when it is called, so that a light one starts at once.
+"""
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from ltx.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ltx.config.gin_files import Config
+    from ltx.reporting.tensorboard import Board
+    from ltx.study.definition import Study
+
+FLAGS = flags.FLAGS
+
+
+def run(options: argparse.Namespace) -> int:
+    from ltx.store.store import Store
+    from ltx.study import runner
+
+    asked, settings = _asked(options.name)
+    board = _board(FLAGS.tensorboard, asked.study)
+    return runner.run(
+        asked,
+        Store(FLAGS.store),
+        command=shlex.join(["ltx", *sys.argv[1:]]),
+        checkpoint_seconds=FLAGS.checkpoint_seconds,
+        board=board,
+        **settings,
+    )
+
+
+def _board(path: str | None, study: "Study") -> "Board | None":
+    if path is None:
+        return None
+    if not path:
+        raise UsageError("--tensorboard: expected a folder, as in --tensorboard=logs, got ''")
+    try:
+        from ltx.reporting.tensorboard import Board
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--tensorboard: {error.name} is not installed; `pip install 'ltx[tensorboard]'`"
+            " brings it"
+        ) from error
+    return Board(path, study)
+
+
+def explain(options: argparse.Namespace) -> int:
+    from ltx.study import runner
+
+    asked, settings = _asked(options.name)
+    return runner.explain(asked, FLAGS.store, **settings)
+
+
+def _asked(command: str) -> "tuple[Config, dict[str, Any]]":
+    """The study that the flags describe, and how it is to be run."""
+    from ltx.config import gin_files
+    from ltx.core.budget import Limit
+
+    if not FLAGS.gin_file and not FLAGS.gin_param:
+        raise UsageError(
+            f"{command}: expected --gin_file with a study, as in"
+            " --gin_file=studies/first_ticket.gin"
+        )
+    limit = None if FLAGS.budget is None else Limit.parse(FLAGS.budget)
+    params = [*FLAGS.gin_param, *_seeds(FLAGS.seeds)]
+    asked = gin_files.load(FLAGS.gin_file, params, FLAGS.allow_gin_imports)
+    memo_bytes = int(FLAGS.memo_gb * 2**30)
+    return asked, {"data_dir": FLAGS.data_dir, "memo_bytes": memo_bytes, "limit": limit}
+
+
+def status(options: argparse.Namespace) -> int:
+    from ltx.reporting import console
+    from ltx.store.store import Store
+    from ltx.study import status
+
+    chosen = status.pick(list(status.standings(Store(FLAGS.store, create=False))), options.id)
+    if options.id not in (None, "all") and len(chosen) != 1:
+        raise UsageError(
+            f"status {options.id!r}: {len(chosen) or 'no'} studies have an id that begins so; `ltx"
+            " status all` shows every one"
+        )
+    if not chosen:
+        print(f"store {FLAGS.store}: no study was run there yet")
+    for number, standing in enumerate(chosen):
+        if number:
+            print()
+        status.show(console.console(), standing)
+    return 0
+
+
+def _seeds(text: str | None) -> Iterator[str]:
+    if text is None:
+        return
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise UsageError(f"--seeds: expected a count (3) or a list (0,1,7), got {text!r}")
+    yield f"Study.seeds = {text if ',' not in text else f'({text})'}"
+
+
+def report(options: argparse.Namespace) -> int:
+    from ltx.store.store import Store
+
+    store = Store(FLAGS.store, create=False)
+    try:
+        from ltx.reporting import page as report
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"report: {error.name} is not installed; `pip install 'ltx[report]'` brings it"
+        ) from error
+    for path in report.write(
+        store, options.out, study=options.study, figures=options.figures, data=options.data
+    ):
+        print(path)
+    return 0
+
+
+def tickets(options: argparse.Namespace) -> int:
+    import json
+
+    from ltx.reporting import console
+    from ltx.store.store import Store
+
+    if options.action == "show" and not options.id:
+        raise UsageError(
+            "tickets show: expected the beginning of a ticket's id; see `ltx tickets list`"
+        )
+    if options.action == "list" and options.id:
+        raise UsageError(f"tickets list takes no id; did you mean `ltx tickets show {options.id}`?")
+    store = Store(FLAGS.store, create=False)
+    if options.action == "show":
+        print(json.dumps(store.manifest(options.id), indent=2))
+        return 0
+    rows = [
+        [
+            m["id"],
+            m["data"],
+            m["model"],
+            m["finder"],
+            str(m["seed"]),
+            str(m["level"]),
+            f"{m['density']:.2%}",
+            _share(m.get("effective_density")),
+        ]
+        for m in store.manifests()
+    ]
+    columns = ["ticket", "data", "model", "finder", "seed", "level", "density", "effective"]
+    console.console().print(console.plain(columns, rows, right=(4, 5, 6, 7)))
+    return 0
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def plugins(options: argparse.Namespace) -> int:
+    del options
+    from ltx.config import plugins as registry
+    from ltx.reporting import console
+
+    rows = [[p.name, p.kind, p.distribution, p.version, p.status] for p in registry.plugins()]
+    console.console().print(
+        console.plain(["plugin", "kind", "distribution", "version", "status"], rows)
+    )
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    from ltx.config import gin_files
+    from ltx.config import plugins as registry
+    from ltx.core.finder import Finder
+    from ltx.reporting import console
+    from ltx.testing import WatchedLab, conformance
+    from ltx.testing.harness import Bench, example
+
+    cls = registry.load(options.finder)
+    if not issubclass(cls, Finder):
+        raise UsageError(f"check: expected a finder, {options.finder!r} is a score")
+    if FLAGS.gin_file or FLAGS.gin_param:
+        finder = gin_files.build(
+            options.finder, FLAGS.gin_file, FLAGS.gin_param, FLAGS.allow_gin_imports
+        )
+    else:
+        finder = example(cls)
+    bench, rows = Bench(finder, WatchedLab), []  # type: ignore[arg-type]
+    for name in conformance.CHECKS:
+        verdict = conformance.judge(bench, name)
+        rows.append([verdict.check, verdict.outcome, verdict.text])
+    print(finder)
+    console.console().print(console.plain(["check", "verdict", ""], rows))
+    return 1 if any(row[1] == "failed" for row in rows) else 0
+
+
+def data(options: argparse.Namespace) -> int:
+    from ltx.data import tfds as data
+    from ltx.reporting import console
+
+    if options.action == "list":
+        console.console().print(
+            console.plain(["data set", "status"], data.available(FLAGS.data_dir))
+        )
+        return 0
+    if not options.set:
+        raise UsageError(
+            f"data {options.action}: expected the name of a data set, as in fashion_mnist"
+        )
+    if options.action == "prepare":
+        print(data.prepare(options.set, FLAGS.data_dir))
+        return 0
+    if options.set != "fashion_mnist":
+        raise UsageError(
+            f"data import: knows fashion_mnist only, got {options.set!r};"
+            f" use `ltx data prepare {options.set}`"
+        )
+    if not options.source:
+        raise UsageError("data import fashion_mnist: expected --from=DIR with the four .gz files")
+    print(data.import_fashion_mnist(options.source, FLAGS.data_dir))
+    return 0
+
+
+def models(options: argparse.Namespace) -> int:
+    del options
+    from ltx.core import quiet
+    from ltx.reporting import console
+
+    with quiet.stderr():
+        from ltx.backends.tf_keras.models import builder as models
+
+    console.console().print(console.plain(["model", "what it is"], list(models.names().items())))
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    del options
+    from ltx.cli import doctor
+    from ltx.reporting import console
+
+    lines = list(doctor.report())
+    rows = [[what, found, problem or "ok"] for what, found, problem in lines]
+    console.console().print(console.plain(["what", "found", "verdict"], rows))
+    return 1 if any(problem for _, _, problem in lines) else 0

@@ -1,0 +1,247 @@
+"""Config: gin files and bindings, which may run no code, made into one Study and one Engine."""
+
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import re
+import tokenize
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import gin
+from gin import config_parser
+
+from ltx.config import plugins
+from ltx.core.engine import Engine
+from ltx.core.errors import LtxError, UsageError, unknown
+from ltx.core.recipe import Recipe
+from ltx.core.task import Task
+from ltx.evaluation.mode_connectivity import Stability
+from ltx.pruning.learned_masks import METHODS
+from ltx.pruning.round import Pruning
+from ltx.pruning.schedules import PolynomialDecay
+from ltx.pruning.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Snip, Synflow
+from ltx.pruning.structures import Blocks, ByChannel, NofM, Unstructured
+from ltx.study.definition import Study
+from ltx.study.grid import Grid
+
+_SCORES = (Magnitude, Criterion, Snip, Grasp, Synflow, BatchNormScale, Random)
+_STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
+_CORE = (
+    Study,
+    Grid,
+    Task,
+    Recipe,
+    Engine,
+    Stability,
+    Pruning,
+    PolynomialDecay,
+    *_STRUCTURES,
+    *_SCORES,
+    *METHODS,
+)
+CORE = {cls.__name__: cls for cls in _CORE}
+for _cls in CORE.values():
+    gin.register(_cls.__name__, module="ltx")(_cls)
+
+_EXAMPLES = {
+    "Task": "Study.tasks = [@Task()]",
+    "Recipe": "Task.recipe = @Recipe()",
+    "Stability": "Study.stability = @Stability()",
+    "Pruning": "imp.pruning = @Pruning()",
+}
+# Those that some text refers to, even if what it sets is bound anew by a later one.
+_MACROS: set[str] = set()
+_ERRORS = (
+    ValueError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    RuntimeError,
+    AttributeError,
+    tokenize.TokenError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What a command line asks for; `text` is all of it as one gin file."""
+
+    study: Study
+    engine: Engine
+    text: str
+
+
+def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool = False) -> Config:
+    """Apply gin files, then bindings, in their order; the last one to bind a name wins."""
+    _apply_all(files, params, allow_imports)
+    with _translated("configuration"):
+        gin.finalize()
+        study = gin.get_configurable("ltx.Study")()
+        engine = gin.get_configurable("ltx.Engine")()
+        _check_all_used()
+        return Config(study, engine, gin.config_str())
+
+
+def build(
+    name: str, files: Sequence[str] = (), params: Sequence[str] = (), allow_imports: bool = False
+) -> object:
+    """What `@name()` stands for under gin files and bindings."""
+    _apply_all(files, params, allow_imports)
+    with _translated("configuration"):
+        _known(name.rpartition("/")[2], "configuration", allow_imports)
+        gin.finalize()
+        scope, _, selector = name.rpartition("/")
+        with gin.config_scope(scope or None):
+            made = gin.get_configurable(selector)()
+        if not files:  # a study's file rightly sets more
+            _check_all_used()
+        return made
+
+
+def _apply_all(files: Sequence[str], params: Sequence[str], allow_imports: bool) -> None:
+    gin.clear_config()
+    _MACROS.clear()
+    for file in files:
+        _apply_file(_resolve(file), allow_imports)
+    for param in params:
+        _apply(param, f"--gin_param={param}", Path(), allow_imports)
+
+
+def _check_all_used() -> None:
+    """Refuse a setting that nothing reads, which gin would pass over without a word."""
+    used = gin.config._OPERATIVE_CONFIG.keys()  # gin has no public way to ask
+    for (scope, selector), settings in gin.config._CONFIG.items():
+        read = any(
+            n == selector and (not scope or f"{s}/".startswith(f"{scope}/")) for s, n in used
+        )
+        if selector == "gin.macro":
+            if scope not in _MACROS:
+                raise unknown("macro", scope, _MACROS, f"It is set, but no text has %{scope}.")
+        elif not read:
+            name = selector.rpartition(".")[2]
+            raise UsageError(
+                f"{name}.{next(iter(settings))} is set, but nothing in the study uses {name}; refer"
+                f" to it as {_EXAMPLES.get(name, f'@{name}()')}, or leave the setting away"
+            )
+
+
+def _apply_file(path: Path, allow_imports: bool) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "its bytes are no text"
+        raise UsageError(f"gin file {str(path)!r}: cannot be read: {reason}") from error
+    _apply(text, str(path), path.parent, allow_imports)
+
+
+def _apply(text: str, where: str, folder: Path, allow_imports: bool) -> None:
+    """Apply one text statement by statement.
+
+    gin's own loader would run `import` statements, and looks for included files where this one
+    does not; so statements are taken from its parser and given to it one by one.
+    """
+    with _translated(where):
+        for statement in config_parser.ConfigParser(text, _Delegate(where, allow_imports)):
+            if isinstance(statement, config_parser.IncludeStatement):
+                _apply_file(_resolve(statement.filename, folder), allow_imports)
+            elif isinstance(statement, config_parser.ImportStatement):
+                _import(statement, where, allow_imports)
+            elif isinstance(statement, config_parser.BindingStatement):
+                _bind(statement, where, allow_imports)
+
+
+def _import(statement: config_parser.ImportStatement, where: str, allow_imports: bool) -> None:
+    line = statement.format()
+    if not allow_imports:
+        raise UsageError(
+            f"{where}: {line!r} would run code from a configuration; if you trust it,"
+            " pass --allow_gin_imports"
+        )
+    if statement.module.startswith("__gin__"):
+        raise UsageError(f"{where}: {line!r}: register what you need in an imported module instead")
+    importlib.import_module(statement.module)
+
+
+def _bind(statement: config_parser.BindingStatement, where: str, allow_imports: bool) -> None:
+    scope, name, field = statement.scope, statement.selector, statement.arg_name
+    if not field:  # a macro, `name = value`
+        gin.bind_parameter(f"{scope}/{name}/gin.macro.value".lstrip("/"), statement.value)
+        return
+    cls = _known(name, where, allow_imports)
+    if cls is not None:
+        fields = [f.name for f in dataclasses.fields(cls) if f.init]
+        if field not in fields:
+            raise unknown(f"parameter of {name}", field, fields, f"In {where}.")
+    gin.bind_parameter(f"{scope}/{name}.{field}".lstrip("/"), statement.value)
+
+
+class _Delegate(gin.config.ParserDelegate):
+    """Loads the plugin behind a reference before gin looks for it."""
+
+    def __init__(self, where: str, allow_imports: bool) -> None:
+        super().__init__()
+        self._where, self._allow_imports = where, allow_imports
+
+    def configurable_reference(self, scoped_name: str, evaluate: bool) -> object:
+        _known(scoped_name.rpartition("/")[2], self._where, self._allow_imports)
+        return super().configurable_reference(scoped_name, evaluate)
+
+    def macro(self, name: str) -> object:
+        _MACROS.add(name)
+        return super().macro(name)
+
+
+def _known(name: str, where: str, allow_imports: bool) -> type | None:
+    """The class of that name, a plugin's loaded; None for what an imported module registered."""
+    short = name.rpartition(".")[2]
+    if short in CORE:
+        return CORE[short]
+    if short in plugins.entries():
+        return plugins.load(short)
+    if allow_imports or name == "gin.macro":
+        return None
+    raise unknown("name", name, [*CORE, *plugins.entries()], f"In {where}; see `ltx plugins`.")
+
+
+def _shipped() -> list[Path]:
+    """The folder of the configurations that come with ltx."""
+    spec = importlib.util.find_spec("ltx_configs")
+    return [Path(p) for p in spec.submodule_search_locations or ()] if spec else []
+
+
+def _resolve(file: str, beside: Path = Path()) -> Path:
+    """The file beside the one that includes it or in the current folder, else a shipped one."""
+    places = [beside / file, Path(file), *(folder / file for folder in _shipped())]
+    for path in places:
+        if path.is_file():
+            return path
+    folders = dict.fromkeys(str(path.parent) for path in places)
+    text = f"gin file {file!r}: not found in {', '.join(folders)}"
+    known = [p.relative_to(root) for root in _shipped() for p in sorted(root.rglob("*.gin"))]
+    near = {path.stem: path for path in (*known, *Path(file).parent.glob("*.gin"))}
+    if close := difflib.get_close_matches(Path(file).stem, near):
+        raise UsageError(f"{text}; did you mean {' or '.join(str(near[n]) for n in close)}?")
+    studies = ", ".join(str(path) for path in known if path.parent.name == "studies")
+    raise UsageError(f"{text}; ltx comes with {studies}")
+
+
+@contextlib.contextmanager
+def _translated(where: str) -> Iterator[None]:
+    """Turn gin's many-line errors into one line that names the file or the binding."""
+    try:
+        yield
+    except LtxError as error:
+        # gin appends a line for every configurable on the way; the first says it all.
+        raise UsageError(str(error).split("\n", maxsplit=1)[0]) from error
+    except _ERRORS as error:
+        if macro := re.search(r"No bindings specified for '(.*)/gin\.macro'", str(error)):
+            raise UsageError(
+                f"{where}: %{macro[1]} is used and nowhere set; add {macro[1]} = ... or write"
+                " its value in its place"
+            ) from error
+        # Python's own complaint about a token names objects in memory; gin's, behind it, the token.
+        text = re.sub(r"malformed node or string.*?(?=Failed to parse)", "", str(error))
+        raise UsageError(f"{where}: {' '.join(text.split())}") from error

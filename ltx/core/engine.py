@@ -1,0 +1,35 @@
+"""Engine: where and how the arithmetic runs, which changes speed and last bits, not the science."""
+
+import dataclasses
+
+from ltx.core.errors import UsageError
+from ltx.core.validation import check_choice
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """Where and how programs run.
+
+    `strategy`: "one" device, "mirrored" over all devices of the kind, or "tpu". `device` is the
+    kind, "cpu" or "gpu"; "auto" takes a GPU where there is one. `precision` is that of the
+    forward and backward pass; weights stay float32. `compile`: "xla", "graph", or "auto", which is
+    XLA except for convolutions on a CPU and for mirrored replicas. Data sets up to `resident_mb`
+    live on the device, larger ones are streamed; results are the same.
+    """
+
+    strategy: str = "one"
+    device: str = "auto"
+    precision: str = "float32"
+    compile: str = "auto"
+    deterministic: bool = True
+    resident_mb: int = dataclasses.field(default=2048, compare=False)
+
+    def __post_init__(self) -> None:
+        check_choice("Engine.strategy", self.strategy, ("one", "mirrored", "tpu"))
+        check_choice("Engine.device", self.device, ("auto", "cpu", "gpu"))
+        check_choice("Engine.precision", self.precision, ("float32", "bfloat16", "float16"))
+        check_choice("Engine.compile", self.compile, ("auto", "xla", "graph"))
+        if not isinstance(self.resident_mb, int) or self.resident_mb < 0:
+            raise UsageError(
+                f"Engine.resident_mb: expected megabytes, at least 0, got {self.resident_mb!r}"
+            )

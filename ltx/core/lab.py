@@ -1,0 +1,362 @@
+"""Lab: the one thing that trains, made for one task and one seed; values in, values out."""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ltx.core import clock, flops, identity
+from ltx.core.channels import Channels
+from ltx.core.cost import Cost, Ledger
+from ltx.core.duration import Duration
+from ltx.core.errors import DivergedError, UsageError
+from ltx.core.flops import GRADIENT_FLOPS
+from ltx.core.history import Metrics
+from ltx.core.mask import Mask
+from ltx.core.run import Run
+from ltx.core.state import State
+from ltx.core.task import Task
+from ltx.core.validation import check_number
+from ltx.core.weight import Weight
+from ltx.pruning import learned_masks
+from ltx.pruning.learned_masks import Learning
+from ltx.pruning.schedules import PolynomialDecay
+
+
+class Lab(abc.ABC):
+    """Trains one task with one seed; every answer is a function of these and the arguments.
+
+    Finders get a lab whose test split is sealed. What a lab spent counts all that was asked of it,
+    whether it was trained now or remembered; so do its seconds.
+    """
+
+    task: Task
+    seed: int
+    ledger: Ledger
+    sealed: bool = True
+
+    @property
+    @abc.abstractmethod
+    def prunable(self) -> tuple[Weight, ...]:
+        """The weights that a mask covers, in the model's order."""
+
+    @property
+    @abc.abstractmethod
+    def channels(self) -> tuple[Channels, ...]:
+        """The channels that can be dropped whole, from the image to the logits.
+
+        Raises UsageError where the model's layers do not tell how they are wired.
+        """
+
+    @property
+    @abc.abstractmethod
+    def head(self) -> tuple[str, ...]:
+        """The names of all variables of the layer that makes the logits."""
+
+    @property
+    @abc.abstractmethod
+    def image(self) -> tuple[int, int, int]:
+        """Height, width and channels of what the model sees."""
+
+    @property
+    @abc.abstractmethod
+    def outputs_logits(self) -> bool:
+        """Whether the model ends in logits; if not, in softmax, whose sum no weight changes."""
+
+    @property
+    @abc.abstractmethod
+    def epoch(self) -> int:
+        """The steps of one pass over the training split."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """The hash of what results depend on besides arguments and seed: task, data, engine."""
+
+    @abc.abstractmethod
+    def init(self, stream: str = "init") -> State:
+        """A fresh state at step 0; same seed and stream, same bytes."""
+
+    @abc.abstractmethod
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run: ...
+
+    @abc.abstractmethod
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run: ...
+
+    @abc.abstractmethod
+    def _gradients(
+        self, state: State, mask: Mask, batches: int, stream: str
+    ) -> dict[str, np.ndarray]: ...
+
+    @abc.abstractmethod
+    def _hessian_gradient(
+        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
+    ) -> dict[str, np.ndarray]: ...
+
+    @abc.abstractmethod
+    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
+
+    @abc.abstractmethod
+    def _effective(self, mask: Mask) -> Mask: ...
+
+    @abc.abstractmethod
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State: ...
+
+    @abc.abstractmethod
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask: ...
+
+    @abc.abstractmethod
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics: ...
+
+    @abc.abstractmethod
+    def _sibling(self, task: Task) -> "Lab":
+        """A lab for another task, with the same seed, engine, store and ledger."""
+
+    def dense(self) -> Mask:
+        """The mask that prunes nothing."""
+        return Mask.ones(self.prunable)
+
+    def steps(self, until: str | Duration | None = None) -> int:
+        """A duration counted from step 0, in steps; None stands for the recipe's end."""
+        whole = self.task.recipe.steps(self.epoch)
+        if until is None:
+            return whole
+        return Duration.parse(until).steps(epoch=self.epoch, whole=whole)
+
+    def train(
+        self, state: State, mask: Mask, until: str | Duration | None = None, stream: str = "order"
+    ) -> Run:
+        """Train the masked network from `state.step` to `until`, counted from step 0.
+
+        Pruned weights are exactly zero from start to end. Training to 100 and on to 300 gives the
+        same bytes as training to 300. Another `stream` gives another order of the data.
+        """
+        stop = self._stop(state, until)
+        mask.check(self.prunable)
+        run = self._charged(lambda: self._train(state, mask, stop, stream))
+        self.ledger.add(self.cost(stop - state.step, mask))
+        return run
+
+    def _charged(self, train: Callable[[], Run]) -> Run:
+        """Train, and count the seconds of it that the run tells, be it remembered or not."""
+        with self.ledger.working():
+            before = self.ledger.seconds
+            run = train()
+            self.ledger.seconds = before + run.seconds
+        return run
+
+    def _stop(self, state: State, until: str | Duration | None) -> int:
+        stop = self.steps(until)
+        if stop < state.step:
+            raise UsageError(
+                f"train until step {stop}: the state has reached step {state.step} already"
+            )
+        return stop
+
+    def train_mask(
+        self,
+        state: State,
+        mask: Mask,
+        method: Learning,
+        until: str | Duration | None = None,
+        stream: str = "order",
+    ) -> Run:
+        """Train a mask within `mask` from `state.step` to `until`, counted from step 0.
+
+        The weights stay as they are to the bit; BatchNorm's statistics move. The state's slots
+        are then the scores, `score:conv_1/kernel`, and their momentum: `learned_mask` says which
+        mask they mean. A state without scores gets fresh ones. The curve is that of the network
+        under the mask that the scores meant at each step. Segments equal one run.
+        """
+        if not isinstance(method, learned_masks.METHODS):
+            raise UsageError(
+                f"train_mask: expected a method, as in EdgePopup() or Bernoulli(), got {method!r}"
+            )
+        stop = self._stop(state, until)
+        mask.check(self.prunable)
+        begun = learned_masks.begun(state, mask, method, self.rng)
+        run = self._charged(lambda: self._train_mask(begun, mask, method, stop, stream))
+        self.ledger.add(self.cost(stop - state.step, mask))
+        return run
+
+    def scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        """The mask under which TF-MOT's wrapper takes the step after `state.step` by its schedule.
+
+        That is `mask` where none is due; else one that the wrapper makes of the state's weights,
+        without what `mask` prunes already. Training by segments with this call between them equals
+        training wrapped layers with the schedule in charge, where gradients are masked.
+        """
+        schedule.check(self)
+        mask.check(self.prunable)
+        if not schedule.is_due(state.step):
+            return mask
+        with self.ledger.working():
+            return self._scheduled_mask(state.masked(mask), mask, schedule) & mask
+
+    def gradients(
+        self, state: State, mask: Mask, batches: int = 1, stream: str = "gradients"
+    ) -> dict[str, np.ndarray]:
+        """The mean gradient of every prunable weight over `batches` training batches, unmasked.
+
+        The forward pass is masked; BatchNorm normalises by the batch; no state changes.
+        """
+        if batches < 1:
+            raise UsageError(f"gradients: expected at least 1 batch, got {batches}")
+        mask.check(self.prunable)
+        with self.ledger.working():
+            arrays = self._gradients(state, mask, batches, stream)
+        self.ledger.add(self._steps_cost(batches, mask, GRADIENT_FLOPS))
+        return arrays
+
+    def hessian_gradient(
+        self,
+        state: State,
+        mask: Mask,
+        batches: int = 1,
+        temperature: float = 1.0,
+        stream: str = "gradients",
+    ) -> dict[str, np.ndarray]:
+        """The Hessian times the gradient, both means over the same `batches`, unmasked.
+
+        Of the prunable weights alone, of which only survivors enter the gradient that is
+        multiplied. The loss is that of the logits divided by `temperature`. The forward pass is
+        that of `gradients`.
+        """
+        if batches < 1:
+            raise UsageError(f"hessian_gradient: expected at least 1 batch, got {batches}")
+        check_number("hessian_gradient: temperature", temperature, above=0)
+        mask.check(self.prunable)
+        with self.ledger.working():
+            arrays = self._hessian_gradient(state, mask, batches, temperature, stream)
+        # One gradient of the survivors to multiply with, another of theirs, and twice as much to
+        # go back through that one. This last pass alone reaches every weight, by two ways: the
+        # layer's output and the gradient that the layer sends back: 4 of the 24.
+        self.ledger.add(self._steps_cost(4 * batches, mask, GRADIENT_FLOPS // 2))
+        return arrays
+
+    def synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        """The derivative of the summed logits by every prunable weight, unmasked; it sees no data.
+
+        All variables are taken absolute, the input is one image of ones, and BatchNorm
+        normalises by its statistics. Raises DivergedError where the flow overflows, UsageError for
+        a model that ends in softmax.
+        """
+        self.check_flow()
+        mask.check(self.prunable)
+        with self.ledger.working():
+            arrays = self._synaptic_flow(state, mask)
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise DivergedError(
+                    f"{self.task.label}: the synaptic flow of {name} is not finite; the network is"
+                    " too deep for this precision: start from smaller weights"
+                )
+        cost = flops.forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
+        self.ledger.add(dataclasses.replace(cost, examples=0))
+        return arrays
+
+    def check_flow(self) -> None:
+        """Raise UsageError where the model has no synaptic flow."""
+        if not self.outputs_logits:
+            raise UsageError(
+                f"{self.task.label}: expected a model that ends in logits, got one that ends in"
+                " softmax, whose outputs always sum to one; leave its softmax away"
+            )
+
+    def effective(self, mask: Mask) -> Mask:
+        """The survivors that lie on a path of survivors from the image to the outputs.
+
+        The others change no output by what the image holds, whatever their values. Where padding
+        is all that a weight ever sees, it lies on no path even if none is pruned. Raises
+        UsageError for a model whose layers do not tell.
+
+        Reference: Vysogorets & Kempe, Connectivity Matters: Neural Network Pruning Through the
+        Lens of Effective Sparsity, https://arxiv.org/abs/2107.02306
+        """
+        found = self._effective(mask.check(self.prunable))
+        cost = flops.forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
+        self.ledger.add(dataclasses.replace(cost, examples=0))
+        return found
+
+    def recalibrated(
+        self, state: State, mask: Mask, batches: int = 50, stream: str = "recalibrated"
+    ) -> State:
+        """The state with BatchNorm's statistics taken anew under the mask; all else is the same.
+
+        Each is the plain mean of what `batches` training batches give, augmented as in training. A
+        model without such statistics gets the state back. Weights that were made without training,
+        as by interpolating, need it before they are evaluated.
+        """
+        if batches < 1:
+            raise UsageError(f"recalibrated: expected at least 1 batch, got {batches}")
+        mask.check(self.prunable)
+        with self.ledger.working():
+            made = self._recalibrated(state, mask, batches, stream)
+        if made is not state:
+            examples = batches * self.task.recipe.batch_size
+            self.ledger.add(flops.forward(examples, self.prunable, mask))
+        return made
+
+    def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
+        """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
+        self.check_split(split)
+        return self._evaluate(state, mask.check(self.prunable), split)
+
+    def check_split(self, split: str) -> None:
+        """Raise UsageError where there is no such split, or this lab may not see it."""
+        if split not in ("train", "validation", "test"):
+            raise UsageError(f"evaluate: expected split train, validation or test, got {split!r}")
+        if split == "test" and self.sealed:
+            raise UsageError(
+                "evaluate: a finder may not read the test split; use split='validation'"
+            )
+
+    def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
+        """The numbers that `make` gives; a lab that remembers asks for them once for each key.
+
+        For what takes long without being a training. The key, plain values, has to name all that
+        the numbers depend on besides this lab's task, engine and seed.
+        """
+        del key
+        return make()
+
+    def on(self, **changes: object) -> "Lab":
+        """A sibling with the same seed: another `data`, `recipe` or any other field of the task."""
+        known = {field.name for field in dataclasses.fields(Task)}
+        if wrong := sorted(changes.keys() - known):
+            raise UsageError(
+                f"lab.on: a task has no {wrong[0]!r}; it has {', '.join(sorted(known))}"
+            )
+        task = dataclasses.replace(self.task, **changes)  # type: ignore[arg-type]
+        with clock.stopped():
+            return self._sibling(task)
+
+    def rng(self, *stream: object) -> np.random.Generator:
+        """A numpy generator for this seed and stream; the only randomness that a finder needs."""
+        return identity.generator(self.seed, *stream)
+
+    def cost(self, steps: int, mask: Mask) -> Cost:
+        """What `steps` training steps under this mask cost."""
+        return self._steps_cost(steps, mask)
+
+    def _steps_cost(self, steps: int, mask: Mask, unmasked: int = 0) -> Cost:
+        examples = steps * self.task.recipe.batch_size
+        made = flops.forward_backward(examples, self.prunable, mask, unmasked)
+        return dataclasses.replace(made, steps=steps)
+
+    @property
+    def spent(self) -> Cost:
+        return self.ledger.total
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes to do all that was asked for, NaN where nobody knows.
+
+        What is remembered counts as it did when it was done. Evaluations count within a training,
+        and wherever a study runs a finder: there all that the finder does counts. Reading data,
+        building models and compiling them does not.
+        """
+        return self.ledger.seconds

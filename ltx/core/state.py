@@ -1,0 +1,71 @@
+"""State: all that training reads and changes, as immutable named arrays."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from ltx.core import identity
+from ltx.core.mask import Mask
+
+GROUPS = ("weights", "statistics", "slots")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class State:
+    """Weights, other variables (BatchNorm statistics), optimizer slots, and the step reached.
+
+    Slots are named `slot:weight`, as in `momentum:conv_1/kernel`; a slot of the optimizer as a
+    whole has nothing behind the colon. An empty `slots` stands for a fresh optimizer.
+    """
+
+    weights: Mapping[str, np.ndarray]
+    statistics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    slots: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    step: int = 0
+
+    def __post_init__(self) -> None:
+        for group in GROUPS:
+            object.__setattr__(self, group, identity.freeze(getattr(self, group)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"State({self.id}, step={self.step})"
+
+    @functools.cached_property
+    def id(self) -> str:
+        return identity.digest(self.arrays())
+
+    def replace(self, **changes: object) -> "State":
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    def masked(self, mask: Mask) -> "State":
+        """This state with zeros in the weights that the mask prunes, and in their slots."""
+        slots = dict(self.slots)
+        for name, array in slots.items():
+            weight = name.partition(":")[2]
+            if weight in mask:
+                slots[name] = np.where(mask[weight], array, array.dtype.type(0))
+        return self.replace(weights=mask.apply(self.weights), slots=slots)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays in one flat mapping, from which `from_arrays` makes the same state again."""
+        flat = {
+            f"{group}/{name}": a for group in GROUPS for name, a in getattr(self, group).items()
+        }
+        return {**flat, "step": np.asarray(self.step, np.int64)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "State":
+        groups: dict[str, dict[str, np.ndarray]] = {group: {} for group in GROUPS}
+        for name, array in arrays.items():
+            group, _, rest = name.partition("/")
+            if group in groups:
+                groups[group][rest] = array
+        return cls(**groups, step=int(arrays["step"]))

@@ -1,0 +1,91 @@
+"""Task: what is trained, which is a data set, a model and a recipe."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from ltx.core import identity
+from ltx.core.errors import UsageError
+from ltx.core.recipe import Recipe
+from ltx.core.validation import check_choice
+from ltx.data.sampling import CORRUPTIONS, check_subset
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A data set, a model and a recipe.
+
+    `model` is a name that `ltx models` lists, or the dotted path of a function that returns an
+    uncompiled tf_keras model. `image` (height, width, channels) converts the pictures, by `fit`
+    ("resize" or "pad"); None leaves them as they are. `validation` is the count or the share of
+    the training examples that is held out by `split_seed`; `subset` is the count or the share of
+    the others that training sees, every class by its share, scaled like all of them. `classes`
+    takes only these of the set, numbered anew in this order. `corrupt` is for finders, to find on
+    spoilt data: "random_labels" permutes the labels of the training and, apart from them, of the
+    validation examples, "shuffled_pixels" the pixels of each of their images by an order of its
+    own. All are drawn by `split_seed`; validation and test are whole, and the test is never spoilt.
+    """
+
+    data: str = "digits"
+    model: str = "lenet_300_100"
+    recipe: Recipe = Recipe()
+    model_args: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    image: tuple[int, int, int] | None = None
+    fit: str = "resize"
+    validation: int | float = 0.1
+    split_seed: int = 0
+    subset: int | float = 1.0
+    corrupt: str = "none"
+    classes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.recipe, Recipe):
+            raise UsageError(f"Task.recipe: expected @Recipe(), got {self.recipe!r}")
+        check_choice("Task.fit", self.fit, ("resize", "pad"))
+        check_choice("Task.corrupt", self.corrupt, CORRUPTIONS)
+        check_subset("Task.subset", self.subset)
+        object.__setattr__(self, "classes", _checked_classes(self.classes))
+        for name in ("data", "model"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise UsageError(f"Task.{name}: expected a name, got {getattr(self, name)!r}")
+        if self.image is not None:
+            image = tuple(self.image) if isinstance(self.image, list | tuple) else ()
+            if len(image) != 3 or not all(isinstance(n, int) and n > 0 for n in image):
+                raise UsageError(
+                    f"Task.image: expected (height, width, channels), got {self.image!r}"
+                )
+            object.__setattr__(self, "image", image)
+
+    @property
+    def id(self) -> str:
+        return identity.identity(self)
+
+    @property
+    def label(self) -> str:
+        """The name for people, as in `digits/lenet_300_100` or `digits[0-4]/lenet_300_100`."""
+        some = f"[{_ranges(self.classes)}]" if self.classes else ""
+        return f"{self.data}{some}/{self.model.rpartition('.')[2]}"
+
+
+def _checked_classes(given: object) -> tuple[int, ...]:
+    """The classes as a tuple; UsageError unless they are at least two different ones, or none."""
+    classes = tuple(given) if isinstance(given, list | tuple | range) else (given,)
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in classes):
+        raise UsageError(f"Task.classes: expected class numbers, as in (0, 1, 2), got {given!r}")
+    if len(set(classes)) < len(classes):
+        twice = next(n for n in classes if classes.count(n) > 1)
+        raise UsageError(f"Task.classes: expected different classes, got {twice} twice")
+    if len(classes) == 1:
+        raise UsageError(f"Task.classes: expected at least 2 classes, got {given!r}")
+    return classes
+
+
+def _ranges(classes: tuple[int, ...]) -> str:
+    """The classes in their order, three and more that follow one another as 0-4."""
+    runs: list[list[int]] = []
+    for n in classes:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    short = (run if len(run) < 3 else [f"{run[0]}-{run[-1]}"] for run in runs)
+    return ",".join(str(part) for run in short for part in run)

@@ -1,0 +1,97 @@
+"""Ticket: a mask, the state to train it from, where both come from, and what finding them cost."""
+
+import dataclasses
+import functools
+import math
+
+from ltx.core import identity
+from ltx.core.cost import Cost
+from ltx.core.errors import UsageError
+from ltx.core.lab import Lab
+from ltx.core.mask import Mask
+from ltx.core.recipe import Recipe
+from ltx.core.state import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Ticket:
+    """A subnetwork to be put to work.
+
+    `level` counts the rounds of pruning behind it. `recipe` is the training it wants where that
+    is not its task's. `parent` is the id of the ticket it was made from. `note` is free text, JSON
+    values by name, that a finder wants kept. The id covers what a training would see, and the
+    parent; cost and note are kept beside it. `seconds`, what finding took, are not compared and
+    not kept with the ticket: one that is read from a store has NaN.
+    """
+
+    mask: Mask
+    state: State
+    level: int
+    task: str
+    seed: int
+    cost: Cost = Cost()
+    recipe: Recipe | None = None
+    parent: str | None = None
+    note: dict[str, object] = dataclasses.field(default_factory=dict)
+    seconds: float = dataclasses.field(default=math.nan, compare=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        lab: Lab,
+        mask: Mask,
+        state: State,
+        *,
+        level: int = 0,
+        parent: "Ticket | None" = None,
+        recipe: Recipe | None = None,
+        **note: object,
+    ) -> "Ticket":
+        """The ticket with the lab's task and seed, and all that the lab has spent so far."""
+        mask.check(lab.prunable)
+        return cls(
+            mask=mask,
+            state=state,
+            level=level,
+            task=lab.task.id,
+            seed=lab.seed,
+            cost=lab.spent,
+            recipe=recipe,
+            parent=parent.id if parent else None,
+            note=note,
+            seconds=lab.seconds,
+        )
+
+    def child(self, lab: Lab, mask: Mask, **changes: object) -> "Ticket":
+        """The next level's ticket: this one's state under a sparser mask."""
+        if self.mask == mask:
+            raise UsageError(
+                f"pruning at level {self.level} removed nothing: {self.mask.kept} weights are left"
+                " and the rate rounds to none of them; ask for fewer levels or a higher rate"
+            )
+        made = Ticket.of(
+            lab, mask, self.state, level=self.level + 1, parent=self, recipe=self.recipe
+        )
+        return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+    def bench(self, lab: Lab) -> Lab:
+        """The lab, or its sibling for the recipe that the ticket wants."""
+        return lab if self.recipe is None else lab.on(recipe=self.recipe)
+
+    @functools.cached_property
+    def id(self) -> str:
+        return identity.identity(
+            {
+                "mask": self.mask.id,
+                "state": self.state.id,
+                "level": self.level,
+                "task": self.task,
+                "seed": self.seed,
+                "recipe": self.recipe,
+                "parent": self.parent,
+            }
+        )
+
+    @property
+    def density(self) -> float:
+        return self.mask.density

@@ -1,0 +1,4 @@
+"""Data sets as arrays, and which examples a training sees in which order.
+
+Imports: core.
+"""

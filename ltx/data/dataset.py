@@ -1,0 +1,241 @@
+"""Data set: labelled images as plain arrays, of which a seed holds a part out for validation."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import numbers
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ltx.core.errors import UsageError
+from ltx.data import sampling
+
+BATCH_BYTES = 8 * 2**20
+VALIDATION_STREAM = zlib.crc32(b"validation")
+
+Image = tuple[int, int, int]
+Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Labelled images: the `rows` of a larger array, copied only when asked for.
+
+    `source` is uint8 [m, height, width, channels], in memory or mapped; `source_labels` is int32
+    [m]; `rows` is int64 [n], ascending. Where `shuffle` is a seed, each image's pixels are given
+    in an order of its own.
+    """
+
+    source: np.ndarray
+    source_labels: np.ndarray
+    rows: np.ndarray
+    shuffle: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        """What `images` takes in memory."""
+        return len(self.rows) * math.prod(self.source.shape[1:])
+
+    @property
+    def images(self) -> np.ndarray:
+        """All images, read-only uint8 [n, height, width, channels]; a copy if n < m or shuffled."""
+        if self.shuffle is None:
+            return self._whole(self.source)
+        made = np.empty((len(self), *self.source.shape[1:]), self.source.dtype)
+        size, start = batch_size(self.source.shape[1:]), 0
+        for images, _ in self.blocks(size):  # the orders alone are larger than the images
+            made[start : start + len(images)] = images
+            start += len(images)
+        return frozen(made)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """All labels, read-only int32 [n]."""
+        return self._whole(self.source_labels)
+
+    def take(self, indices: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+        """The images and labels at these positions of the split."""
+        rows = self.rows[indices]
+        images = np.asarray(self.source[rows])
+        if self.shuffle is not None:
+            images = sampling.shuffled(images, rows, self.shuffle)
+        return images, self.source_labels[rows]
+
+    def blocks(self, size: int) -> Batches:
+        """The images and labels in order, `size` at once."""
+        for start in range(0, len(self), size):
+            yield self.take(slice(start, start + size))
+
+    def _whole(self, array: np.ndarray) -> np.ndarray:
+        if len(self.rows) == len(array):
+            return array
+        return frozen(np.asarray(array[self.rows]))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """An image-classification set of which a part of the training images is held out.
+
+    `mean` and `std` are float32 [channels] over all training images that are not held out, in raw
+    0..255 units; the std of a constant channel is 1. A subset does not move them, so that what was
+    found on one meets the same pictures in the whole. `fingerprint` follows the images, the labels
+    and the cut: two sets that share it train alike.
+    """
+
+    name: str
+    classes: int
+    image: Image
+    train: Split
+    validation: Split
+    test: Split
+    mean: np.ndarray
+    std: np.ndarray
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """A data set before the cut.
+
+    `histogram` is int64 [channels, 256], how often each channel of the images of `train` has each
+    value; `digests` are those of the train images, train labels, test images and test labels.
+    """
+
+    classes: int
+    image: Image
+    train: Split
+    test: Split
+    histogram: np.ndarray
+    digests: tuple[str, ...]
+
+
+def cut(
+    name: str,
+    whole: Whole,
+    validation: int | float,
+    split_seed: int,
+    *,
+    subset: int | float = 1.0,
+    corrupt: str = "none",
+    classes: tuple[int, ...] = (),
+) -> Dataset:
+    """The data set with `validation` of its training examples, drawn by the seed, held out.
+
+    First only the `classes` are left, then the validation part is held out, then `subset` of the
+    rest is trained on, and last both of these are corrupted. The test part stays true.
+    """
+    if classes:
+        whole = _of_classes(name, whole, classes)
+    train = whole.train
+    count = _held_out(name, validation, len(train))
+    order = np.random.default_rng([split_seed, VALIDATION_STREAM]).permutation(len(train))
+    held, kept = (frozen(np.sort(train.rows[part])) for part in (order[:count], order[count:]))
+    out = Split(train.source, train.source_labels, held)
+    blocks = out.blocks(batch_size(train.source.shape[1:]))
+    mean, std = _moments(whole.histogram - sum(histogram(images) for images, _ in blocks))
+    seen = frozen(kept[sampling.subset(train.source_labels[kept], subset, split_seed)])
+    labels, shuffle = train.source_labels, None
+    if corrupt == "random_labels":
+        labels = labels.copy()
+        for part, rows in (("train", seen), ("validation", held)):
+            labels[rows] = sampling.permuted(labels[rows], split_seed, part)
+        frozen(labels)
+    elif corrupt == "shuffled_pixels":
+        shuffle = split_seed
+    identity = [whole.image, whole.classes, whole.digests, digest(held)]
+    # Only what was asked for is added: sets without it keep the fingerprint that they had.
+    identity += [["classes", *classes]] if classes else []
+    identity += [["part", digest(seen)]] if len(seen) < len(kept) else []
+    identity += [["corrupt", corrupt, split_seed]] if corrupt != "none" else []
+    return Dataset(
+        name=name,
+        classes=whole.classes,
+        image=whole.image,
+        train=Split(train.source, labels, seen, shuffle),
+        validation=Split(train.source, labels, held, shuffle),
+        test=whole.test,
+        mean=mean,
+        std=std,
+        fingerprint=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+    )
+
+
+def _of_classes(name: str, whole: Whole, classes: tuple[int, ...]) -> Whole:
+    """The examples of these classes, numbered in this order; no image is copied."""
+    sampling.check_classes(f"Task.classes of {name!r}", classes, whole.classes)
+    parts = []
+    for split in (whole.train, whole.test):
+        labels = sampling.renumbered(split.source_labels, classes)
+        rows = split.rows[labels[split.rows] >= 0]
+        parts.append(Split(split.source, frozen(labels), frozen(rows)))
+    train, test = parts
+    counts = np.zeros_like(whole.histogram)
+    for images, _ in train.blocks(batch_size(train.source.shape[1:])):
+        counts += histogram(images)
+    return dataclasses.replace(
+        whole, classes=len(classes), train=train, test=test, histogram=counts
+    )
+
+
+def _held_out(name: str, validation: int | float, examples: int) -> int:
+    if isinstance(validation, bool) or not isinstance(validation, numbers.Real):
+        raise UsageError(f"validation: expected a number or a fraction, got {validation!r}")
+    whole = isinstance(validation, numbers.Integral)
+    if not whole and not 0 < validation < 1:
+        raise UsageError(f"validation: expected a fraction in (0, 1), got {validation!r}")
+    count = int(validation) if whole else round(float(validation) * examples)
+    if not 1 <= count < examples:
+        raise UsageError(
+            f"validation={validation!r} holds out {count} of the {examples} training examples of "
+            f"{name!r}: expected 1 to {examples - 1}"
+        )
+    return count
+
+
+def _moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel, float32; 1 in place of a deviation of 0."""
+    values = np.arange(256)
+    total = counts.sum(axis=1, keepdims=True)
+    mean = counts @ values[:, None] / total
+    std = np.sqrt((counts * (values - mean) ** 2).sum(axis=1, keepdims=True) / total)
+    mean, std = mean[:, 0].astype(np.float32), std[:, 0].astype(np.float32)
+    return frozen(mean), frozen(np.where(std == 0, np.float32(1), std))
+
+
+def histogram(images: np.ndarray) -> np.ndarray:
+    """How often each channel has each value: int64 [channels, 256]."""
+    channels = images.shape[-1]
+    return np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(channels)])
+
+
+def batch_size(*shapes: tuple[int, ...]) -> int:
+    """How many images of the largest of these shapes are worked on at once."""
+    return max(1, BATCH_BYTES // max(math.prod(shape) for shape in shapes))
+
+
+def checked_image(image: Any) -> Image:
+    """The shape as three plain integers; UsageError if it is none."""
+    good = isinstance(image, (tuple, list)) and len(image) == 3
+    if not good or not all(isinstance(n, numbers.Integral) and int(n) > 0 for n in image):
+        raise UsageError(f"image: expected (height, width, channels), got {image!r}")
+    height, width, channels = (int(n) for n in image)
+    return height, width, channels
+
+
+def digest(array: np.ndarray) -> str:
+    """SHA-256 of the values in C order."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """The array itself, made read-only."""
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,86 @@
+"""Sample: which examples a training sees, and how a control spoils them, as a seed draws them."""
+
+import numbers
+
+import numpy as np
+
+from ltx.core import identity
+from ltx.core.errors import UsageError
+
+CORRUPTIONS = ("none", "random_labels", "shuffled_pixels")
+
+
+def check_subset(name: str, value: object) -> None:
+    """Refuse what is neither a share in (0, 1] nor a count of at least 2."""
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if good and isinstance(value, numbers.Integral):
+        good = int(value) > 1  # 1 and 1.0 are one setting to an identity, and 1.0 is everything
+    elif good:
+        good = 0 < float(value) <= 1  # type: ignore[arg-type]
+    if not good:
+        raise UsageError(
+            f"{name}: expected a share above 0 and up to 1.0, or a count of at least 2 examples,"
+            f" got {value!r}"
+        )
+
+
+def check_classes(name: str, classes: tuple[int, ...], known: int) -> None:
+    """Refuse a class that a set of `known` classes lacks."""
+    if wrong := [number for number in classes if number >= known]:
+        raise UsageError(
+            f"{name}: there is no class {wrong[0]}: the set has {known}, 0 to {known - 1}"
+        )
+
+
+def renumbered(labels: np.ndarray, classes: tuple[int, ...]) -> np.ndarray:
+    """The place of each label in `classes`, int32; -1 for those that are not among them."""
+    places = np.full(max(int(labels.max(initial=0)), *classes) + 1, -1, np.int32)
+    places[list(classes)] = np.arange(len(classes))
+    return places[labels]
+
+
+def subset(labels: np.ndarray, size: int | float, seed: int) -> np.ndarray:
+    """The positions of `size` of the examples, a count or a share, int64 ascending.
+
+    Every class comes close to its share, because a small draw that misses a class says more about
+    the draw than about its size; and a smaller subset is part of every larger one.
+    """
+    whole = isinstance(size, numbers.Integral)
+    count = int(size) if whole else round(float(size) * len(labels))
+    if not 1 <= count <= len(labels):
+        raise UsageError(
+            f"Task.subset: {size!r} is {count} of the {len(labels)} training examples; expected 1"
+            f" to {len(labels)}"
+        )
+    if count == len(labels):
+        return np.arange(count)
+    drawn = identity.generator(seed, "subset").permutation(len(labels))
+    return np.sort(drawn[_evenly(labels[drawn])[:count]])
+
+
+def _evenly(labels: np.ndarray) -> np.ndarray:
+    """An order of positions of which every beginning holds all labels by their shares."""
+    key = np.empty(len(labels))
+    for label in np.unique(labels):
+        (places,) = np.nonzero(labels == label)
+        key[places] = (np.arange(len(places)) + 0.5) / len(places)
+    return np.argsort(key, kind="stable")
+
+
+def permuted(labels: np.ndarray, seed: int, split: str) -> np.ndarray:
+    """The same labels on other examples."""
+    return identity.generator(seed, "labels", split).permutation(labels)
+
+
+def shuffled(images: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """Each image's pixels at other places; `rows` number the images, each has an order of its own.
+
+    A pixel keeps its channels together. `images` is [n, height, width, channels].
+    """
+    count, height, width, channels = images.shape
+    size = height * width
+    pixels = images.reshape(count, size, channels)
+    orders = [identity.generator(seed, "pixels", int(row)).permutation(size) for row in rows]
+    if not orders:
+        return images
+    return np.take_along_axis(pixels, np.stack(orders)[:, :, None], axis=1).reshape(images.shape)

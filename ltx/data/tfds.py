@@ -1,0 +1,274 @@
+"""Data: the data sets of this disk, prepared and read through TFDS."""
+
+import contextlib
+import difflib
+import functools
+import hashlib
+import io
+import logging
+import numbers
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ltx.core import quiet
+from ltx.core.errors import CorruptError, LtxError, UsageError, unknown
+from ltx.data import digits, fashion_mnist, image_cache, prepared
+from ltx.data.dataset import Batches, Dataset, Image, Split, Whole, batch_size, checked_image, cut
+from ltx.data.image_cache import CACHE, FITS, Parts, locked
+
+__all__ = ["Dataset", "Split", "available", "import_fashion_mnist", "load", "prepare"]
+
+
+def load(
+    name: str,
+    *,
+    image: Image | None = None,
+    fit: str = "resize",
+    validation: int | float = 0.1,
+    split_seed: int = 0,
+    subset: int | float = 1.0,
+    corrupt: str = "none",
+    classes: tuple[int, ...] = (),
+    data_dir: str | None = None,
+) -> Dataset:
+    """The data set `name` of this disk; never touches the network.
+
+    `image` converts every picture to (height, width, channels): "resize" is bilinear with
+    antialiasing, "pad" centres in black or crops the centre, grey is repeated to colour, colour
+    becomes its ITU-R 601 luma. `validation` is the number (int) or fraction (float) of training
+    examples to hold out, drawn uniformly by `split_seed`. A set without labelled test images is
+    tested on its own "validation" split. `subset`, `corrupt` and `classes` are those of a Task.
+    """
+    root = prepared.root(data_dir)
+    image = None if image is None else checked_image(image)
+    if fit not in FITS:
+        raise unknown("fit", fit, FITS)
+    if isinstance(split_seed, bool) or not isinstance(split_seed, numbers.Integral):
+        raise UsageError(f"split_seed: expected an integer, got {split_seed!r}")
+    if int(split_seed) < 0:
+        raise UsageError(f"split_seed: expected 0 or more, got {split_seed}")
+    folder = prepared.folder(name, root)
+    if folder is None and prepared.parse(name)[0] == digits.NAME:
+        prepare(name, data_dir)
+        folder = prepared.folder(name, root)
+    if folder is None:
+        raise _absent(name, root)
+    whole = _cached(name, root, folder, image, fit)
+    return cut(
+        name,
+        whole,
+        validation,
+        int(split_seed),
+        subset=subset,
+        corrupt=corrupt,
+        classes=classes,
+    )
+
+
+def prepare(name: str, data_dir: str | None = None) -> str:
+    """Downloads and prepares `name` through TFDS, unless it is on the disk; says what it did."""
+    root = prepared.root(data_dir)
+    if folder := prepared.folder(name, root):
+        return f"{name} {folder.name} is already prepared in {folder}."
+    base = prepared.parse(name)[0]
+    _require_known(name)
+    with _quiet(), locked(root, base):
+        try:
+            builder = _tfds().builder(name, data_dir=str(root))
+        except (ValueError, AssertionError) as error:
+            raise UsageError(f"data set {name!r}: {_one_line(error)}") from error
+        prepared.shape_and_classes(name, builder.info.features.to_json())
+        # another process may have finished while this one waited for the lock
+        if prepared.folder(name, root) is None:
+            _download(name, builder)
+    return f"{name} {builder.version} is prepared in {builder.data_dir}."
+
+
+def import_fashion_mnist(source_dir: str, data_dir: str | None = None) -> str:
+    """Prepares fashion_mnist from the four files of `source_dir`, without the network.
+
+    They may be Zalando's own or Debian's (package dataset-fashion-mnist). Debian rewrote the gzip
+    headers and kept the compressed bytes; with the original headers TFDS's checksums match, so
+    the stock builder prepares them with every check on.
+    """
+    root = prepared.root(data_dir)
+    if folder := prepared.folder("fashion_mnist", root):
+        return f"fashion_mnist {folder.name} is already prepared in {folder}."
+    builder = _tfds().builder("fashion_mnist", data_dir=str(root))
+    checksums = {info.filename: info.checksum for info in builder.url_infos.values()}
+    with tempfile.TemporaryDirectory() as rebuilt:
+        fashion_mnist.rebuild(Path(source_dir), checksums, Path(rebuilt))
+        config = _tfds().download.DownloadConfig(manual_dir=rebuilt)
+        with _quiet(), locked(root, "fashion_mnist"):
+            if prepared.folder("fashion_mnist", root) is None:
+                _download("fashion_mnist", builder, download_config=config)
+    return f"fashion_mnist {builder.version} is prepared in {builder.data_dir}."
+
+
+def available(data_dir: str | None = None) -> list[tuple[str, str]]:
+    """Name and status of every data set on this disk, the embedded digits first."""
+    root = prepared.root(data_dir)
+    rows = [(digits.NAME, f"embedded {digits.VERSION}, 8x8x1, 10 classes")]
+    for name, folder in prepared.every(root):
+        if name != digits.NAME:
+            cached = ", cached" if (root / CACHE / folder.relative_to(root)).is_dir() else ""
+            rows.append((name, prepared.status(name, folder) + cached))
+    return rows
+
+
+# --- TFDS
+
+
+def _require_known(name: str) -> None:
+    base, config, _ = prepared.parse(name)
+    names = _tfds().list_builders(with_community_datasets=False)
+    if base not in names:
+        raise _unknown("data set", base, names)
+    if config is not None:
+        configs = list(_tfds().builder_cls(base).builder_configs)
+        if config not in configs:
+            raise _unknown(f"configuration of data set {base}", config, configs)
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
+    """Like errors.unknown, without the list of everything: TFDS knows some 450 names."""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f": did you mean {' or '.join(close)}?" if close else f", TFDS has {len(known)} others."
+    return UsageError(f"unknown {kind} {name!r}{hint} `ltx data list` shows what is on this disk.")
+
+
+def _absent(name: str, root: Path) -> UsageError:
+    _require_known(name)
+    remedy = f"run `ltx data prepare {name}`"
+    if prepared.parse(name)[0] == "fashion_mnist":
+        remedy += " or, without a network, `ltx data import fashion_mnist --from DIR`"
+    return UsageError(f"data set {name!r} is not prepared in {root}: {remedy}")
+
+
+@functools.cache
+def _tfds() -> Any:
+    """TFDS, with the digits registered."""
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet.stderr():
+        import tensorflow_datasets as tfds
+        from tensorflow_datasets.core.download import downloader
+
+    downloader.MAX_RETRIES = 4  # TFDS's own 10 are 200 silent seconds where there is no network
+    tfds.disable_progress_bar()
+    # its threads go on retrying, and saying so, after a failed download has been reported
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    digits.register(tfds)
+    return tfds
+
+
+def _download(name: str, builder: Any, **options: Any) -> None:
+    image_cache.tensorflow()
+    try:
+        builder.download_and_prepare(**options)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise LtxError(f"data set {name!r} could not be prepared: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return " ".join(re.sub(r"\x1b\[\d+m", "", text).split())[:400]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what TFDS prints and logs off the terminal."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    try:
+        logger.setLevel(logging.ERROR)
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+# --- from TFDS to arrays
+
+
+def _cached(name: str, root: Path, folder: Path, image: Image | None, fit: str) -> Whole:
+    """The set in the shape asked for; read, or converted, and written if it is not there yet."""
+    native, classes = prepared.shape_and_classes(name, prepared.features(folder))
+    image = _shape(name, native, image)
+    shape = "x".join(map(str, image))
+    target = (
+        root / CACHE / folder.relative_to(root) / (shape if image == native else f"{shape}-{fit}")
+    )
+    stamp = hashlib.sha256((folder / "dataset_info.json").read_bytes()).hexdigest()
+    if whole := image_cache.read(target, stamp):
+        return whole
+    source = None if image == native or None in native else _cached(name, root, folder, None, fit)
+    with _quiet(), locked(root, prepared.parse(name)[0]):
+        if whole := image_cache.read(target, stamp):
+            return whole
+        if source is None:
+            parts = _read(name, folder, None if image == native else image, fit)
+        else:
+            parts = image_cache.converted(source, image, fit)
+        meta = {"source": stamp, "image": image, "classes": classes}
+        image_cache.write(target, parts, meta)
+    if whole := image_cache.read(target, stamp):
+        return whole
+    raise CorruptError(f"data set {name!r}: {target} does not read back as it was written")
+
+
+def _shape(name: str, native: tuple[int | None, ...], image: Image | None) -> Image:
+    """The shape asked for, or the set's own; UsageError if it cannot be made."""
+    if image is None and None in native:
+        raise UsageError(
+            f"data set {name!r} has images of many sizes, {native}: ask for one shape, "
+            "such as image=(64, 64, 3)"
+        )
+    image = image or checked_image(native)
+    if native[2] != image[2] and {native[2], image[2]} != {1, 3}:
+        raise UsageError(
+            f"data set {name!r}: {native[2]} channels cannot become {image[2]}; only 1 and 3 "
+            "can become each other"
+        )
+    return image
+
+
+def _read(name: str, folder: Path, image: Image | None, fit: str) -> Parts:
+    """Train and test as TFDS prepared them: number of examples, batches."""
+    image_cache.tensorflow()
+    tfds = _tfds()
+    builder = tfds.builder_from_directory(folder)
+    decoders = tfds.decode.PartialDecoding({"image": True, "label": True})
+
+    def batches(split: str, size: int) -> Batches:
+        stream = builder.as_dataset(split=split, decoders=decoders)
+        stream = stream.map(lambda example: (example["image"], example["label"]))
+        if image is not None:
+            stream = stream.map(
+                lambda picture, label: (image_cache.convert(picture, image, fit), label),
+                num_parallel_calls=os.cpu_count(),
+            )
+        yield from stream.batch(size).prefetch(1).as_numpy_iterator()
+
+    def labelled(split: str) -> bool:
+        first = next(batches(f"{split}[:1]", 1), None) if split in builder.info.splits else None
+        return first is not None and first[1][0] >= 0
+
+    test = next((split for split in ("test", "validation") if labelled(split)), None)
+    if test is None or "train" not in builder.info.splits:
+        raise UsageError(
+            f"data set {name!r}: expected the split train and a labelled test or validation, got "
+            f"{', '.join(builder.info.splits) or 'none'}"
+        )
+    size = batch_size(image or builder.info.features["image"].shape)
+    examples = {part: builder.info.splits[part].num_examples for part in ("train", test)}
+    return {
+        "train": (examples["train"], batches("train", size)),
+        "test": (examples[test], batches(test, size)),
+    }

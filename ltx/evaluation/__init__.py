@@ -1,0 +1,5 @@
+"""What is measured of one ticket: its trial, effective sparsity, mask overlap, control checks and
+linear mode connectivity.
+
+Imports: core, pruning.
+"""

@@ -1,0 +1,184 @@
+"""Instability: what becomes of two copies of a ticket that see the data in different orders."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ltx.core import identity
+from ltx.core.lab import Lab
+from ltx.core.mask import Mask
+from ltx.core.state import State
+from ltx.core.ticket import Ticket
+from ltx.evaluation.mode_connectivity import STREAMS, TICKET, Barrier, Stability, barrier, copies
+from ltx.store.store import Store
+
+KIND = "stability"  # the store's folder for it
+
+
+@dataclasses.dataclass(frozen=True)
+class Apart:
+    """How far two trained networks lie apart in the weights that survive, and how they got there.
+
+    `distance` is Euclidean, `moved` the mean of how far the two went from their common start, and
+    `angle` that between their ways, in degrees; None where one of them did not move.
+    """
+
+    distance: float
+    moved: float
+    angle: float | None
+
+    @classmethod
+    def of(cls, start: State, one: State, other: State, mask: Mask) -> "Apart":
+        origin, first, second = (_survivors(state, mask) for state in (start, one, other))
+        ways = first - origin, second - origin
+        lengths = [float(np.linalg.norm(way)) for way in ways]
+        return cls(float(np.linalg.norm(first - second)), sum(lengths) / 2, _angle(*ways))
+
+    @property
+    def relative(self) -> float | None:
+        """The distance by how far the two moved: root 2 for ways at right angles."""
+        return self.distance / self.moved if self.moved else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Instability:
+    """Two copies of one ticket, trained to the end from one place by two orders of the data.
+
+    `at` is the place as it was asked for, `start` its step. `to_order` is how far apart the
+    two copies end, `to_pruning` the first of them and the dense network trained from the same place
+    by the same order, both in the ticket's surviving weights; None where it was not asked for.
+    """
+
+    id: str
+    ticket: str
+    task: str
+    seed: int
+    level: int
+    density: float
+    at: str
+    start: int
+    split: str
+    alphas: tuple[float, ...]
+    errors: tuple[float, ...]
+    to_order: Apart
+    to_pruning: Apart | None
+
+    @classmethod
+    def of(cls, lab: Lab, ticket: Ticket, asked: Stability, at: str = TICKET) -> "Instability":
+        """Train the copies, of which the first is that of the ticket's trial, and compare them."""
+        bench, start = begun(lab, ticket, at)
+        one, other, dense = trained(bench, start, ticket.mask, asked)
+        line = barrier(bench, ticket.mask, one, other, asked.points, asked.batches, asked.split)
+        return cls(
+            id=cls.key(lab, ticket, asked, at),
+            ticket=ticket.id,
+            task=bench.task.id,
+            seed=lab.seed,
+            level=ticket.level,
+            density=ticket.density,
+            at=at,
+            start=start.step,
+            split=asked.split,
+            alphas=line.alphas,
+            errors=line.errors,
+            to_order=Apart.of(start, one, other, ticket.mask),
+            to_pruning=Apart.of(start, one, dense, ticket.mask) if dense else None,
+        )
+
+    @staticmethod
+    def key(lab: Lab, ticket: Ticket, asked: Stability, at: str = TICKET) -> str:
+        """The id of what `of` makes, known before it is made."""
+        alone = dataclasses.replace(asked, at=(at,), levels=())
+        return identity.identity(
+            {
+                "instability": alone,
+                "ticket": ticket.id,
+                "lab": _bench(lab, ticket, at).fingerprint,
+                "seed": lab.seed,
+            }
+        )
+
+    @property
+    def barrier(self) -> Barrier:
+        return Barrier(self.alphas, self.errors)
+
+    def document(self) -> dict[str, object]:
+        """Plain JSON data, with what follows from it for those who read no more than that."""
+        height, stable = self.barrier.height, self.barrier.stable()
+        return {"kind": KIND, "height": height, "stable": stable, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_document(cls, document: Mapping) -> "Instability":
+        values = {field.name: document[field.name] for field in dataclasses.fields(cls)}
+        pruning = values["to_pruning"]
+        return cls(
+            **{
+                **values,
+                "alphas": tuple(values["alphas"]),
+                "errors": tuple(values["errors"]),
+                "to_order": Apart(**values["to_order"]),
+                "to_pruning": None if pruning is None else Apart(**pruning),
+            }
+        )
+
+    @classmethod
+    def stored(cls, store: Store, id: str) -> "Instability | None":
+        """The one of exactly this id, if it is there and sound."""
+        document = store.document(KIND, id)
+        return None if document is None else cls.from_document(document)
+
+    def put(self, store: Store) -> None:
+        store.put_document(KIND, self.id, self.document())
+
+
+def places(lab: Lab, ticket: Ticket, asked: Stability) -> list[str]:
+    """Where the ticket's copies are to start: nowhere where its level is not asked for.
+
+    A ticket that is not trained any more has no copies of its own to tell apart.
+    """
+    if not asked.measures(ticket.level):
+        return []
+    ends = {at: _bench(lab, ticket, at).steps() for at in asked.at}
+    return [at for at in asked.at if at != TICKET or ticket.state.step < ends[at]]
+
+
+def begun(lab: Lab, ticket: Ticket, at: str) -> tuple[Lab, State]:
+    """The lab to train the copies on, and the state they start from.
+
+    The dense network is trained from the ticket's weights where these are those of step 0, so that
+    a control with weights of its own has a dense network of its own, else from the task's.
+    """
+    bench = _bench(lab, ticket, at)
+    if at == TICKET:
+        return bench, ticket.state
+    own = ticket.state.step == 0 and ticket.recipe is None
+    return bench, lab.train(ticket.state if own else lab.init(), lab.dense(), until=at).state
+
+
+def trained(
+    bench: Lab, start: State, mask: Mask, asked: Stability
+) -> tuple[State, State, State | None]:
+    """What the two copies end in, and what the dense network does, where that is asked for."""
+    one, other = copies(bench, start, mask, STREAMS)
+    dense = bench.train(start, bench.dense()).state if asked.to_pruning else None
+    return one, other, dense
+
+
+def _bench(lab: Lab, ticket: Ticket, at: str) -> Lab:
+    """The lab that trains the ticket; rewound ones are trained as their task says."""
+    return ticket.bench(lab) if at == TICKET else lab
+
+
+def _survivors(state: State, mask: Mask) -> np.ndarray:
+    return np.concatenate([state.weights[name][keep] for name, keep in mask.items()]).astype(float)
+
+
+def _angle(one: np.ndarray, other: np.ndarray) -> float | None:
+    """In degrees; by half-angles, for the arc cosine knows little of small ones."""
+    lengths = [float(np.linalg.norm(way)) for way in (one, other)]
+    if not all(lengths):
+        return None
+    u, v = one / lengths[0], other / lengths[1]
+    return math.degrees(2 * math.atan2(np.linalg.norm(u - v), np.linalg.norm(u + v)))

@@ -1,0 +1,87 @@
+"""Trial: one ticket trained to the end on a task and measured."""
+
+import dataclasses
+
+from ltx.core import identity
+from ltx.core.cost import Cost
+from ltx.core.history import History, Metrics
+from ltx.core.lab import Lab
+from ltx.core.ticket import Ticket
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """The curve and the final metrics of one ticket, and what finding and training it cost.
+
+    `early_stop` is the step with the least validation loss, counted from step 0 as states count:
+    the steps that a ticket's weights were trained for before it was found are steps, too. None
+    where the recipe trains nothing. The test split is read once, at the end.
+    """
+
+    id: str
+    ticket: str
+    task: str
+    seed: int
+    level: int
+    density: float
+    start: int
+    history: History
+    validation: Metrics
+    test: Metrics
+    found_for: Cost
+    trained_for: Cost
+
+    @classmethod
+    def of(cls, lab: Lab, ticket: Ticket) -> "Trial":
+        """Train the ticket on the lab's task, or by the recipe it asks for, to the end."""
+        bench, before = ticket.bench(lab), lab.spent
+        run = bench.train(ticket.state, ticket.mask)
+        return cls(
+            id=cls.key(lab, ticket),
+            ticket=ticket.id,
+            task=bench.task.id,
+            seed=lab.seed,
+            level=ticket.level,
+            density=ticket.density,
+            start=ticket.state.step,
+            history=run.history,
+            validation=bench.evaluate(run.state, ticket.mask, "validation"),
+            test=bench.evaluate(run.state, ticket.mask, "test"),
+            found_for=ticket.cost,
+            trained_for=lab.spent - before,
+        )
+
+    @staticmethod
+    def key(lab: Lab, ticket: Ticket) -> str:
+        """The id of the trial that `of` makes, known before it is made."""
+        bench = ticket.bench(lab).fingerprint
+        return identity.identity(
+            {"ticket": ticket.id, "lab": bench, "seed": lab.seed, "found_for": ticket.cost}
+        )
+
+    @property
+    def early_stop(self) -> int | None:
+        return self.history.early_stop
+
+    def document(self) -> dict[str, object]:
+        return {
+            "kind": "trial",
+            "id": self.id,
+            "early_stop": self.early_stop,
+            **dataclasses.asdict(self),
+        }
+
+    @classmethod
+    def from_document(cls, document: dict) -> "Trial":
+        values = {field.name: document[field.name] for field in dataclasses.fields(cls)}
+        curve = {key: tuple(points) for key, points in values["history"].items()}
+        return cls(
+            **{
+                **values,
+                "history": History(**curve),
+                "validation": Metrics(**values["validation"]),
+                "test": Metrics(**values["test"]),
+                "found_for": Cost(**values["found_for"]),
+                "trained_for": Cost(**values["trained_for"]),
+            }
+        )

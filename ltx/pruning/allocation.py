@@ -1,0 +1,90 @@
+"""Densities: how one density is shared out among the layers, in exact counts."""
+
+from collections.abc import Callable, Mapping
+
+from ltx.core.weight import Weight
+
+# What a layer's density is proportional to: its weight, its number from 1, and how many there are.
+Rule = Callable[[Weight, int, int], float]
+
+
+def uniform(weight: Weight, number: int, layers: int) -> float:
+    """Every layer as dense as any other."""
+    return 1.0
+
+
+def erk(weight: Weight, number: int, layers: int) -> float:
+    """Erdos-Renyi-Kernel: the sum of a kernel's dimensions over their product.
+
+    Reference: Evci et al., Rigging the Lottery, https://arxiv.org/abs/1911.11134
+    """
+    return sum(weight.shape) / weight.size
+
+
+def smart(weight: Weight, number: int, layers: int) -> float:
+    """Smart ratios: with k layers from this one to the last, both counted, k squared plus k.
+
+    The layer that makes the logits has density 0.3 instead. As the paper has it for ResNets; for
+    VGG it divides by the square of the layer's number as well.
+
+    Reference: Su et al., Sanity-Checking Pruning Methods: Random Tickets can Win the Jackpot,
+    https://arxiv.org/abs/2009.11094
+    """
+    left = layers - number + 1
+    return float(left * left + left)
+
+
+RULES: Mapping[str, Rule] = {"layer": uniform, "erk": erk, "smart": smart}
+
+# The density of the layer that makes the logits, in scopes that fix it.
+OUTPUT: Mapping[str, float] = {"smart": 0.3}
+
+
+def counts(
+    weights: Mapping[str, Weight],
+    density: float,
+    scope: str,
+    sizes: Mapping[str, int] | None = None,
+    least: int = 0,
+) -> dict[str, int]:
+    """How many units each layer keeps: exactly round(density * all), as near the rule as can be.
+
+    The units are weights, or as many as `sizes` says. A layer that the rule would fill beyond its
+    size stays dense, one that it would leave fewer than `least` keeps those, and the others share
+    the rest.
+    """
+    rule, output = RULES[scope], OUTPUT.get(scope)
+    sizes = sizes or {name: weight.size for name, weight in weights.items()}
+    ratios = {
+        name: rule(weight, number, len(weights))
+        for number, (name, weight) in enumerate(weights.items(), 1)
+    }
+    total = round(density * sum(sizes.values()))
+    fixed: dict[str, int] = {}
+    if output is not None:
+        fixed = {n: round(output * sizes[n]) for n, w in weights.items() if w.is_output}
+        others = sum(size for name, size in sizes.items() if name not in fixed)
+        if not 0 < total - sum(fixed.values()) <= others:
+            fixed = {}  # nothing is left to share out, or more than the others can hold
+    while True:
+        rest = [name for name in sizes if name not in fixed]
+        left = total - sum(fixed.values())
+        ideal = sum(ratios[name] * sizes[name] for name in rest)
+        scale = left / ideal if rest else 0.0
+        shares = {name: scale * ratios[name] * sizes[name] for name in rest}
+        full = {name: sizes[name] for name in rest if scale * ratios[name] > 1}
+        few = {name: least for name in rest if shares[name] < least <= sizes[name]}
+        if not full and not few:
+            break
+        # One kind at a time, since what the one takes the other may get.
+        fixed |= full or few
+    made = {**fixed, **_rounded(shares, left)}
+    return {name: made[name] for name in sizes}
+
+
+def _rounded(shares: Mapping[str, float], total: int) -> dict[str, int]:
+    """Whole numbers of that total, each the share rounded down or up: largest remainders first."""
+    floors = {name: int(share + 1e-9) for name, share in shares.items()}
+    missing = total - sum(floors.values())
+    by_remainder = sorted(shares, key=lambda name: floors[name] - shares[name])
+    return {name: floor + (name in by_remainder[:missing]) for name, floor in floors.items()}

@@ -1,0 +1,164 @@
+"""Learned mask: a score for every weight is trained while the weights stay what they are."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from ltx.core.errors import UsageError
+from ltx.core.mask import Mask
+from ltx.core.state import State
+from ltx.core.validation import check_number
+
+Scores = Mapping[str, np.ndarray]
+
+
+class Learning(Protocol):
+    """How scores become masks, and how they learn: by SGD with momentum at a rate of their own.
+
+    Their own, because scores live on another scale than weights. Of the recipe come the batches,
+    the length, the shape of the learning-rate curve, augmentation and label smoothing; its weight
+    decay and clipping are the weights'. What `mask` prunes has no part in any of it.
+    """
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def momentum(self) -> float: ...
+
+    def begin(self, weights: Scores, mask: Mask, rng: Callable[..., np.random.Generator]) -> Scores:
+        """The scores before the first step, float32."""
+
+    def mean(self, scores: Scores, mask: Mask) -> Mask:
+        """The mask that these scores mean."""
+
+    def draw(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
+        """The mask of one training step."""
+
+    def slope(self, scores: Scores) -> Scores:
+        """By what a score's gradient differs from that of its weight's presence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EdgePopup:
+    """Keeps the share `density` of each tensor with the highest scores, at every step.
+
+    The gradient passes the choice as if every weight were multiplied by its score:
+    dL/ds = dL/dw * w. Scores start uniform in 0 to 1/sqrt(fan-in). In a tensor that a mask has
+    pruned before, `density` is a share of what survives, and at least one weight.
+
+    Reference: Ramanujan et al., What's Hidden in a Randomly Weighted Neural Network?,
+    https://arxiv.org/abs/1911.13299
+    """
+
+    density: float = 0.5
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_number("EdgePopup.density", self.density, above=0, below=1)
+        check_number("EdgePopup.learning_rate", self.learning_rate, above=0)
+        check_number("EdgePopup.momentum", self.momentum, least=0, below=1)
+
+    def begin(self, weights: Scores, mask: Mask, rng: Callable[..., np.random.Generator]) -> Scores:
+        return {
+            name: rng("scores", name).random(keep.shape, np.float32)
+            / np.float32(np.sqrt(keep.size / keep.shape[-1]))
+            for name, keep in mask.items()
+        }
+
+    def counts(self, mask: Mask) -> dict[str, int]:
+        """How many weights of each tensor are kept."""
+        alive = {name: int(keep.sum()) for name, keep in mask.items()}
+        return {name: min(n, max(1, round(self.density * n))) for name, n in alive.items()}
+
+    def mean(self, scores: Scores, mask: Mask) -> Mask:
+        kept = {}
+        for name, count in self.counts(mask).items():
+            alive = np.flatnonzero(mask[name])
+            # Stable: of equal scores the first, as the compiled program has it.
+            best = np.argsort(-scores[name].reshape(-1)[alive], kind="stable")[:count]
+            kept[name] = np.isin(np.arange(mask[name].size), alive[best]).reshape(mask[name].shape)
+        return Mask(kept)
+
+    def draw(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
+        return self.mean(scores, mask)
+
+    def slope(self, scores: Scores) -> Scores:
+        return {name: np.ones_like(array) for name, array in scores.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Bernoulli:
+    """Keeps each weight with probability sigmoid(score), drawn anew at every step.
+
+    The gradient passes the draw as if the mask were the probability p: dL/ds = dL/dw * w * p(1-p).
+    All start at `probability`. The mask that is learned keeps what is likelier there than not.
+
+    Reference: Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067
+    """
+
+    probability: float = 0.5
+    learning_rate: float = 100.0
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("Bernoulli.probability", self.probability, above=0, below=1)
+        check_number("Bernoulli.learning_rate", self.learning_rate, above=0)
+        check_number("Bernoulli.momentum", self.momentum, least=0, below=1)
+
+    def begin(self, weights: Scores, mask: Mask, rng: Callable[..., np.random.Generator]) -> Scores:
+        start = np.float32(np.log(self.probability / (1 - self.probability)))
+        return {name: np.full(keep.shape, start) for name, keep in mask.items()}
+
+    def mean(self, scores: Scores, mask: Mask) -> Mask:
+        return Mask({name: keep & (scores[name] > 0) for name, keep in mask.items()})
+
+    def draw(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
+        chances = {name: sigmoid(scores[name]) for name in mask}
+        return Mask(
+            {
+                name: keep & (rng.random(keep.shape, np.float32) < chances[name])
+                for name, keep in mask.items()
+            }
+        )
+
+    def slope(self, scores: Scores) -> Scores:
+        chances = {name: sigmoid(array) for name, array in scores.items()}
+        return {name: p * (1 - p) for name, p in chances.items()}
+
+
+METHODS = (EdgePopup, Bernoulli)
+
+
+def sigmoid(array: np.ndarray) -> np.ndarray:
+    """In the form that overflows for no score."""
+    return (np.tanh(array / 2) + np.float32(1)) / np.float32(2)
+
+
+def begun(
+    state: State, mask: Mask, method: Learning, rng: Callable[..., np.random.Generator]
+) -> State:
+    """The state with scores and their momentum as its only slots: its own, or fresh ones."""
+    if any(slot.startswith("score:") for slot in state.slots):
+        return state
+    first = method.begin(state.weights, mask, rng)
+    slots = {f"score:{name}": array for name, array in first.items()}
+    slots |= {f"score_momentum:{name}": np.zeros_like(array) for name, array in first.items()}
+    return state.replace(slots=slots)
+
+
+def scores(state: State, mask: Mask) -> dict[str, np.ndarray]:
+    """The scores that a training of masks left in a state."""
+    if missing := sorted(f"score:{name}" for name in mask if f"score:{name}" not in state.slots):
+        raise UsageError(
+            f"state {state.id}: no {missing[0]} in it; expected one that lab.train_mask returned"
+        )
+    return {name: state.slots[f"score:{name}"] for name in mask}
+
+
+def learned_mask(state: State, mask: Mask, method: Learning) -> Mask:
+    """The mask that a state of `lab.train_mask` has reached, within the mask it began from."""
+    return method.mean(scores(state, mask), mask)

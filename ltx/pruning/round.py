@@ -1,0 +1,231 @@
+"""Pruning: how many of the surviving units go, and from where, in exact counts."""
+
+import dataclasses
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ltx.core.errors import UsageError, unknown
+from ltx.core.mask import Mask
+from ltx.core.validation import check_choice, check_type
+from ltx.core.weight import Weight
+from ltx.pruning import allocation
+from ltx.pruning.structures import Arrays, Group, Prunable, Structure, Unstructured
+
+SCOPES = ("layer", *(scope for scope in allocation.RULES if scope != "layer"), "global")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruning:
+    """One round of pruning: `rate` is the share of the surviving units that it removes.
+
+    `structure` says what a unit is: one weight, or many that live and die together.
+
+    Scope "layer" prunes each tensor by itself, convolutions at `conv_rate`, others at
+    `dense_rate` (both `rate` when not given) and the layer that makes the logits at
+    `output_rate` (half the rate its kind has, as the papers do). Scope "global" compares the
+    scores of all tensors. `keep` names weights to leave alone, by patterns such as `conv_1/*`.
+
+    A `density` takes the place of the rate: exactly round(density * all) of the units that may
+    be pruned are left, the same share of every layer in scope "layer", shares by the
+    Erdos-Renyi-Kernel rule in scope "erk", falling from layer to layer in scope "smart".
+    """
+
+    rate: float = 0.2
+    scope: str = "layer"
+    conv_rate: float | None = None
+    dense_rate: float | None = None
+    output_rate: float | None = None
+    keep: tuple[str, ...] = ()
+    density: float | None = None
+    structure: Structure = Unstructured()
+
+    @classmethod
+    def to(
+        cls,
+        density: float,
+        scope: str = "global",
+        keep: tuple[str, ...] = (),
+        structure: Structure = Unstructured(),  # noqa: B008 (frozen)
+    ) -> "Pruning":
+        """The pruning that leaves this share of all units, whatever was pruned before."""
+        return cls(scope=scope, keep=keep, density=density, structure=structure)
+
+    def __post_init__(self) -> None:
+        keep = (self.keep,) if isinstance(self.keep, str) else self.keep
+        if not isinstance(keep, list | tuple) or not all(isinstance(p, str) for p in keep):
+            raise UsageError(f"Pruning.keep: expected patterns, as in ('conv_1/*',), got {keep!r}")
+        object.__setattr__(self, "keep", tuple(keep))
+        check_choice("Pruning.scope", self.scope, SCOPES)
+        if self.scope not in ("layer", "global") and self.density is None:
+            raise UsageError(
+                f"Pruning.scope: {self.scope} shares out a density; set Pruning.density"
+            )
+        for name in ("rate", "conv_rate", "dense_rate", "output_rate", "density"):
+            rate = getattr(self, name)
+            if rate is None and name != "rate":
+                continue
+            if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < 1:
+                raise UsageError(
+                    f"Pruning.{name}: expected a share strictly between 0 and 1, got {rate!r}"
+                )
+            if self.density is not None and name.endswith("_rate"):
+                raise UsageError(f"Pruning.{name}: a density leaves no choice of rates; drop one")
+            if self.scope == "global" and name.endswith("_rate"):
+                raise UsageError(
+                    f"Pruning.{name}: the global scope has one rate; use scope 'layer'"
+                )
+        self._check_structure()
+
+    def _check_structure(self) -> None:
+        check_type("Pruning.structure", self.structure, Structure, "@ByChannel()")
+        if self.scope not in self.structure.scopes:
+            raise UsageError(
+                f"Pruning.scope: {self.structure} is compared in scope"
+                f" {' or '.join(self.structure.scopes)}, got {self.scope!r}"
+            )
+        only = self.structure.only
+        if only is not None and (self.density is None or abs(self.density - only) > 1e-5 * only):
+            got = f"rate {self.rate:g}" if self.density is None else f"density {self.density:g}"
+            raise UsageError(
+                f"Pruning.density: {self.structure} has density {only:.6g} and no other; set that"
+                f" instead of {got}"
+            )
+
+    def check(self, lab: Prunable, score: object = None, rounds: int = 1) -> "Pruning":
+        """This pruning, if on this lab it and the score can do what they are asked to do.
+
+        That is: every `keep` pattern matches a weight, something is left to prune, a density can
+        be met, and `rounds` of it do not ask for one twice.
+        """
+        names = [weight.name for weight in lab.prunable]
+        for pattern in self.keep:
+            if not fnmatch.filter(names, pattern):
+                raise unknown("weight pattern", pattern, names, "See Pruning.keep.")
+        groups = self._groups(lab)
+        if names and not groups:
+            raise UsageError(
+                f"Pruning.keep: {', '.join(self.keep)} leaves no"
+                f" {self.structure.unit.removesuffix('s')} to prune"
+            )
+        if self.density is not None:
+            self._check_density(groups, self.density, rounds)
+        # A score may be any callable; only some can tell beforehand what they need of a lab.
+        if hasattr(score, "check"):
+            score.check(lab)
+        return self
+
+    def _check_density(self, groups: Sequence[Group], density: float, rounds: int) -> None:
+        if rounds > 1:
+            raise UsageError(
+                f"Pruning.density: {rounds} rounds to one density would remove nothing after the"
+                " first; ask for one, or set Pruning.rate"
+            )
+        unit, least = self.structure.unit, self.structure.least * len(groups)
+        size = sum(group.size for group in groups)
+        left = round(density * size)
+        if size and left < max(1, least):
+            what = "one" if least <= 1 else f"{least}, one for each layer"
+            raise UsageError(
+                f"Pruning.density: {density:g} of {size} {unit} is less than {what}; ask for at"
+                f" least {max(1, least) / size:.1g}"
+            )
+        output = allocation.OUTPUT.get(self.scope)
+        if output is not None:
+            fixed = sum(round(output * g.size) for g in groups if g.weight.is_output)
+            if left <= fixed < size:
+                raise UsageError(
+                    f"Pruning.density: {density:g} of {size} {unit} leaves nothing beside the"
+                    f" {fixed} that scope {self.scope} keeps in the output layer; ask for more"
+                    f" than {fixed / size:.2g}"
+                )
+
+    def __call__(self, lab: Prunable, mask: Mask, scores: Mapping[str, np.ndarray]) -> Mask:
+        """The mask without its lowest-scored units; exactly round(rate * surviving) go.
+
+        Or so many that the density is left: none from a layer that has fewer already.
+        """
+        self.check(lab)
+        for weight in lab.prunable:
+            _check_scores(weight, mask, scores)
+        structure, groups = self.structure, self._groups(lab)
+        alive = structure.alive(lab, mask)
+        with np.errstate(invalid="ignore"):  # infinities may cancel, and are refused below
+            worth = structure.scores(lab, mask, scores)
+        for group in groups:
+            if bad := _nans(worth[group.name], alive[group.name]):
+                raise UsageError(
+                    f"score of {group.name}: {bad} {structure.unit} are NaN, for they hold"
+                    " infinities of both signs"
+                )
+        left = dict(alive)
+        for names, count in self._counts(groups, alive):
+            left.update(
+                structure.drop({n: worth[n] for n in names}, {n: alive[n] for n in names}, count)
+            )
+        made = structure.mask(lab, mask, left)
+        for array in made.values():
+            array.flags.writeable = False  # a mask takes what nobody can change without a copy
+        return Mask(made)
+
+    def _groups(self, lab: Prunable) -> tuple[Group, ...]:
+        return self.structure.groups(lab, self._is_kept)
+
+    def _counts(
+        self, groups: Sequence[Group], alive: Arrays
+    ) -> Iterator[tuple[tuple[str, ...], int]]:
+        """The groups of units whose scores are compared, and how many units each loses."""
+        have = {group.name: int(np.count_nonzero(alive[group.name])) for group in groups}
+        if self.scope == "global":
+            count = round(self.rate * sum(have.values()))
+            if self.density is not None:
+                size = sum(group.size for group in groups)
+                count = max(0, sum(have.values()) - round(self.density * size))
+            yield tuple(have), count
+        elif self.density is None:
+            for group in groups:
+                yield (group.name,), round(self.rate_of(group.weight) * have[group.name])
+        else:
+            left = allocation.counts(
+                {g.name: g.weight for g in groups},
+                self.density,
+                self.scope,
+                {g.name: g.size for g in groups},
+                self.structure.least,
+            )
+            for name, count in have.items():
+                yield (name,), max(0, count - left[name])
+
+    def rate_of(self, weight: Weight) -> float:
+        """The share of this tensor's survivors that a layer-wise round removes."""
+        own = self.conv_rate if weight.kind == "conv" else self.dense_rate
+        rate = self.rate if own is None else own
+        if not weight.is_output:
+            return rate
+        return rate / 2 if self.output_rate is None else self.output_rate
+
+    def _is_kept(self, name: str) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.keep)
+
+
+def _check_scores(weight: Weight, mask: Mask, scores: Mapping[str, np.ndarray]) -> None:
+    if weight.name not in scores:
+        raise UsageError(
+            f"score: no values for {weight.name}; a score covers every prunable weight"
+        )
+    array = scores[weight.name]
+    if array.shape != weight.shape:
+        raise UsageError(
+            f"score of {weight.name}: expected shape {weight.shape}, got {array.shape}"
+        )
+    if bad := _nans(array, mask[weight.name]):
+        raise UsageError(f"score of {weight.name}: {bad} values are NaN")
+
+
+def _nans(scores: np.ndarray, keep: np.ndarray) -> int:
+    """How many of the survivors have no score."""
+    # The largest of all is NaN where any is, and takes no memory to find.
+    if scores.dtype.kind != "f" or not np.isnan(scores.max(initial=0)):
+        return 0
+    return int(np.isnan(scores[keep]).sum())

@@ -1,0 +1,291 @@
+"""Report: one page in one file that shows what a study found, and the same as data and figures."""
+
+import base64
+import dataclasses
+import hashlib
+import html
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from ltx.analysis import curves, instability_curves, mask_similarity, transfer, verdict
+from ltx.analysis.paired_tests import MOST, Interval
+from ltx.analysis.verdict import Level
+from ltx.core.errors import UsageError
+from ltx.reporting import tables as export
+from ltx.reporting.figures import accuracy as figures
+from ltx.reporting.figures import instability, masks
+from ltx.reporting.figures import style as plot
+from ltx.reporting.figures.style import Plot
+from ltx.store.store import Store
+from ltx.study.record import Record
+
+# What the figures' colours are called in the page, which has others for the dark.
+_COLOURS = {
+    plot.INK: "ink",
+    plot.FAINT: "line",
+    plot.PAPER: "paper",
+    **{colour: f"c{place}" for place, colour in enumerate(plot.COLOURS)},
+    **{colour: f"t{place}" for place, colour in enumerate(plot.TEXTS)},
+}
+_MARKS = dict(zip(plot.MARKERS, "\u25cf\u25a0\u25c6\u25b2\u25bc\u271a", strict=True))
+
+
+class Report:
+    """What the page, the tables and the figures of one study are made from."""
+
+    def __init__(self, record: Record, store: Store) -> None:
+        self.record = record
+        self.levels = verdict.levels(
+            record.rows,
+            margin=record.margin,
+            seeds=record.seeds,
+            controls=[name for name, control in record.finders.items() if control],
+        )
+        self.curves = curves.curves(record.rows, list(record.finders), record.took)
+        self.manifests = export.manifests(record, store)
+        self.trials = export.trials(record, self.manifests)
+        self.layers = export.layers(record, self.manifests)
+        self.strands = instability_curves.strands(record.compared, list(record.finders))
+        self.stability = export.stability(record)
+        self.carried = transfer.carried(record, store)
+        self.likenesses = list(mask_similarity.likenesses(record, store))
+        self.plots = dict(self._plots())
+
+    def page(self) -> str:
+        """The whole page; the same study gives the same bytes."""
+        folder = resources.files("ltx.reporting")
+        style, script = (folder.joinpath(f"page.{kind}").read_text() for kind in ("css", "js"))
+        environment = jinja2.Environment(
+            autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        )
+        environment.filters.update(
+            percent=percent,
+            points=points,
+            steps=steps,
+            more=more,
+            chance=chance,
+            number=number,
+            mean=mean,
+            share=share,
+            svg=_svg,
+        )
+        template = environment.from_string(folder.joinpath("page.html").read_text())
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        return template.render(
+            record=self.record,
+            groups=self._groups(),
+            counts=self._counts(),
+            plots=self.plots,
+            key=self._key(),
+            carried=self.carried,
+            carried_sentence=transfer.sentence(self.carried) if self.carried else "",
+            trials=self.trials,
+            strands=self.strands,
+            uncompared=[line for line in self.stability if "missing" in line],
+            likenesses=self.likenesses,
+            missing=sum("missing" in line for line in self.trials),
+            untimed=sum(line.get("seconds", 0) is None for line in self.trials),
+            style=Markup(style),
+            script=Markup(script),
+            digest=digest,
+        )
+
+    def write_data(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """All numbers of the page as CSV and Parquet; where they are."""
+        tables = {
+            "trials": (self.trials, export.TRIALS),
+            "levels": (export.levels(self.levels), export.LEVELS),
+            "comparisons": (export.comparisons(self.levels), export.COMPARISONS),
+            "layers": (self.layers, export.LAYERS),
+            "stability": (self.stability, export.STABILITY),
+            "transfers": (export.transfers(self.carried), export.TRANSFERS),
+            "overlaps": (export.overlaps(self.likenesses), export.OVERLAPS),
+        }
+        return [p for name, table in tables.items() for p in export.write(folder, name, *table)]
+
+    def write_figures(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """All plots of the page as SVG and PDF; where they are."""
+        names: set[str] = set()
+        paths: list[Path] = []
+        for one in (one for plots in self.plots.values() for one in plots):
+            name, count = one.name, 1
+            while name in names:  # two finders may differ in what no file's name may hold
+                name, count = f"{one.name}-{count + 1}", count + 1
+            names.add(name)
+            paths += dataclasses.replace(one, name=name).write(folder)
+        return paths
+
+    def _key(self) -> list[tuple[str, str, str, bool]]:
+        """Each finder with the name of its colour, its mark, and whether it is a control."""
+        looks = [plot.look(place) for place in range(len(self.record.finders))]
+        return [
+            (name, _COLOURS[colour], _MARKS[marker], control)
+            for (name, control), (colour, marker) in zip(
+                self.record.finders.items(), looks, strict=True
+            )
+        ]
+
+    def _groups(self) -> list[tuple[str, list[Level], list[str]]]:
+        """The levels of each finder on each task under their sentence, with their controls."""
+        groups: dict[tuple[str, str], list[Level]] = {}
+        for level in self.levels:
+            groups.setdefault((level.task, level.finder), []).append(level)
+        return [
+            (verdict.sentence(found), found, sorted({c for level in found for c in level.controls}))
+            for found in groups.values()
+        ]
+
+    def _counts(self) -> list[tuple[str, int]]:
+        words = [level.verdict for level in self.levels if level.level > 0]
+        return [(word, words.count(word)) for word in verdict.VERDICTS]
+
+    def _plots(self) -> Iterable[tuple[str, list[Plot]]]:
+        tasks = dict.fromkeys(c.task for c in self.curves)
+        by_task = {task: [c for c in self.curves if c.task == task] for task in tasks}
+        yield "cost", [p for task, own in by_task.items() for p in figures.costs(task, own)]
+        yield "accuracy", [figures.accuracies(task, own) for task, own in by_task.items()]
+        stops = [figures.early_stops(task, own) for task, own in by_task.items()]
+        yield "early stop", [p for p in stops if p]
+        yield "layers", self._layer_plots(figures.layers)
+        shares = [masks.effective(t, own, self.trials) for t, own in by_task.items()]
+        yield "effective", [p for p in shares if p]
+        yield "dead units", self._layer_plots(masks.dead_units)
+        shared = [masks.overlaps(task, self.likenesses) for task in by_task]
+        yield "overlaps", [p for p in shared if p]
+        yield "sources and targets", figures.transferred(self.carried)
+        yield from self._stability_plots()
+
+    def _layer_plots(self, draw: Callable[..., Plot | None]) -> list[Plot]:
+        cells: dict[tuple[str, str], list] = {}
+        for line in self.layers:
+            if not line["control"]:
+                cells.setdefault((str(line["task"]), str(line["finder"])), []).append(line)
+        return [p for place, lines in cells.items() if (p := draw(*place, lines))]
+
+    def _stability_plots(self) -> Iterable[tuple[str, list[Plot]]]:
+        tasks = dict.fromkeys(one.task for one in self.strands)
+        by_task = {task: [one for one in self.strands if one.task == task] for task in tasks}
+        places = {(one.task, one.at): None for one in self.strands}
+        # The first place stands for all where there are too many plots to look at.
+        first = {task: [one for one in own if one.at == own[0].at] for task, own in by_task.items()}
+        yield (
+            "barriers",
+            [
+                instability.heights(task, [one for one in by_task[task] if one.at == at])
+                for task, at in places
+            ],
+        )
+        trails = {task: instability_curves.trails(own) for task, own in by_task.items()}
+        yield (
+            "rewinds",
+            [
+                instability.rewinds(task, own, by_task[task][0].split)
+                for task, own in trails.items()
+                if own
+            ],
+        )
+        yield "between copies", [instability.errors(one) for own in first.values() for one in own]
+        yield "apart", [p for task, own in first.items() for p in instability.gaps(task, own)]
+
+
+def write(
+    store: Store,
+    out: str | os.PathLike[str],
+    *,
+    study: str = "",
+    figures: str | None = None,
+    data: str | None = None,
+) -> list[Path]:
+    """Write the page of a study, and its figures and data where folders are given for them."""
+    made = Report(Record.read(store, study), store)
+    path = Path(out)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(made.page(), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+    more_paths = made.write_figures(figures) if figures else []
+    return [path, *more_paths, *(made.write_data(data) if data else [])]
+
+
+def percent(interval: Interval | None) -> str:
+    """A share in percent with its interval's reach, as in 98.3 ± 0.4."""
+    return _interval(interval, lambda v: f"{100 * v:.2f}")
+
+
+def points(interval: Interval | None) -> str:
+    """A difference in percentage points with both ends: corrected ones need not be even."""
+    if interval is None or math.isnan(interval.mean):
+        return "missing"
+    mean, low, high = (
+        f"{round(100 * v, 2) + 0:+.2f}" for v in (interval.mean, interval.low, interval.high)
+    )  # never -0.00
+    return mean if math.isnan(interval.low) else f"{mean} [{low}, {high}]"
+
+
+def steps(interval: Interval | None) -> str:
+    """Steps with their interval's reach, as in 1240 ± 310."""
+    return _interval(interval, lambda v: f"{v:.0f}")
+
+
+def _interval(interval: Interval | None, write: Callable[[float], str]) -> str:
+    if interval is None or math.isnan(interval.mean):
+        return "missing"
+    text = write(interval.mean)
+    return text if math.isnan(interval.low) else f"{text} ± {write(interval.reach)}"
+
+
+def more(seeds: float) -> str:
+    """How many more seeds would settle a level."""
+    if math.isnan(seeds):
+        return "?"
+    return f"more than {MOST}" if math.isinf(seeds) else f"{seeds:.0f}" if seeds else ""
+
+
+def chance(p: float) -> str:
+    """A p-value, of which nobody needs more than three digits."""
+    return f"{p:.3f}" if p >= 0.001 else "<.001"
+
+
+def mean(interval: Interval, form: str = "") -> str:
+    """A mean over seeds with its interval's reach; a missing one is a dash."""
+    if math.isnan(interval.mean):
+        return "-"
+    return _interval(interval, lambda v: format(v, form))
+
+
+def number(value: object, form: str = "") -> str:
+    """A value of a table's cell; a missing one is a dash, never zero."""
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return "-" if missing else format(value, form)
+
+
+def share(value: float | None) -> str:
+    """A share in percent; a missing one is a dash."""
+    return number(None if value is None else 100 * value, ".2f")
+
+
+def _svg(one: Plot, place: str) -> Markup:
+    """A figure made fit to stand in a page: named, scaled by its frame, in the page's colours."""
+    text = one.svg()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</defs>", "", text, flags=re.S)
+    # Definitions need names of their own among all figures; groups need none.
+    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)
+    text = re.sub(r'(id="|#)([a-z]\w*?[0-9a-f]{10})\b', rf"\1{place}-\2", text)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", text)
+    for colour, name in _COLOURS.items():
+        text = text.replace(f": {colour}", f": var(--{name})")
+    box = re.search(r'viewBox="([^"]+)"', text)
+    assert box is not None
+    title, words = html.escape(one.title), html.escape(one.text)
+    head = f'<svg viewBox="{box[1]}" role="img" aria-labelledby="{place}-t {place}-d">'
+    head += f'<title id="{place}-t">{title}</title><desc id="{place}-d">{words}</desc>'
+    return Markup(re.sub(r"\s*\n\s*", "\n", head + text[text.index(">") + 1 :]))

@@ -1,0 +1,133 @@
+"""Outlook: a plan as a table, with what it will take in time and on the disk, for a terminal."""
+
+from collections.abc import Sequence
+
+import rich.console
+
+from ltx.core.budget import Limit
+from ltx.reporting import console as table
+from ltx.study.plan import Cell, Line
+
+_COLUMNS = ("task", "finder", "seeds", "tickets", "steps", "stored", "shared", "to train")
+
+
+def show(
+    console: rich.console.Console,
+    lines: Sequence[Line],
+    cells: Sequence[Cell],
+    memo_bytes: int,
+    limit: Limit | None = None,
+) -> None:
+    """Print a line for each finder on each task, the total, and what to know about them."""
+    rows = [_row(line) for line in lines]
+    total = _total(lines)
+    console.print(
+        table.plain(
+            [*_COLUMNS, "FLOPs", "time", "disk"],
+            [*rows, ["total", "", "", *_row(total)[3:]]],
+            right=range(2, len(_COLUMNS) + 3),
+        )
+    )
+    for text in _remarks(lines, total, cells, memo_bytes, limit):
+        console.print(f"\n{text}", soft_wrap=True)
+
+
+def _row(line: Line) -> list[str]:
+    most = line.cost.steps
+    train = f"{most:,}" if line.least == most else f"{line.least:,} to {most:,}"
+    steps = [f"{count:,}" for count in (line.asked, line.stored, line.shared)]
+    flops = _flops(line.cost.dense_flops)
+    names = [line.task, line.finder, str(line.seeds), str(line.tickets)]
+    return [*names, *steps, train, flops, duration(line.seconds), _size(line.bytes)]
+
+
+def _total(lines: Sequence[Line]) -> Line:
+    cost = sum((line.cost for line in lines[1:]), lines[0].cost)
+    seconds = [line.seconds for line in lines if line.seconds is not None]
+    return Line(
+        task="",
+        finder="",
+        seeds=0,
+        tickets=sum(line.tickets for line in lines),
+        asked=sum(line.asked for line in lines),
+        stored=sum(line.stored for line in lines),
+        shared=sum(line.shared for line in lines),
+        cost=cost,
+        least=sum(line.least for line in lines),
+        seconds=sum(seconds) if len(seconds) == len(lines) else None,
+        bytes=sum(line.bytes for line in lines),
+    )
+
+
+def _remarks(
+    lines: Sequence[Line],
+    total: Line,
+    cells: Sequence[Cell],
+    memo_bytes: int,
+    limit: Limit | None,
+) -> list[str]:
+    said = []
+    if not total.cost.steps:
+        said.append("Nothing is left to train: the store holds all of it.")
+    else:
+        said.append(
+            "Time is an estimate from a short measurement on this machine, FLOPs are those of the"
+            " dense network, disk is that of tickets and trials; beside them the memo takes up to"
+            f" {_size(memo_bytes)} (--memo_gb)."
+        )
+    if open_ended := [line.finder for line in lines if line.least < line.cost.steps]:
+        names = ", ".join(dict.fromkeys(open_ended))
+        said.append(f"What is left of {names} depends on what it sees; time is that of the most.")
+    for cell in cells:
+        if cell.error:
+            said.append(
+                f"{cell.finder} on {cell.task}, seed {cell.seed} stops after {cell.tickets} tickets"
+                f" of this plan, where what it sees may be made up: {cell.error}"
+            )
+    if limit:
+        said.append(_fit(total, limit))
+    return said
+
+
+def _fit(total: Line, limit: Limit) -> str:
+    need = total.cost.steps if limit.steps is not None else total.seconds
+    have = limit.steps if limit.steps is not None else limit.seconds
+    if need is None or have is None:
+        return f"Whether it fits the budget of {limit.text} cannot be told: no time was measured."
+    if need <= have:
+        return f"It fits the budget of {limit.text}."
+    least = total.least / max(1, total.cost.steps) * need
+    sure = "would end" if least > have else "may end"
+    return (
+        f"The budget of {limit.text} {sure} it at {have / need:.0%} of what is to be trained;"
+        f" the same command, given {-int(-need // have)} times in all, gets to the end."
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Two units at most, as in 1 h 20 min."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def _flops(count: float) -> str:
+    return _scaled(count, 1000, ("", "k", "M", "G", "T", "P", "E"))
+
+
+def _size(count: float) -> str:
+    return _scaled(count, 1024, (" B", " KB", " MB", " GB", " TB"))
+
+
+def _scaled(count: float, base: int, units: Sequence[str]) -> str:
+    number = 0
+    while count >= base and number < len(units) - 1:
+        count, number = count / base, number + 1
+    return f"{count:.3g}{units[number]}" if count < 999 else f"{count:.0f}{units[number]}"

@@ -1,0 +1,188 @@
+"""Summary: a study's tables and verdicts, for a terminal."""
+
+import math
+from collections.abc import Sequence
+
+import rich.console
+import rich.table
+
+from ltx.analysis import instability_curves, transfer, verdict
+from ltx.analysis.paired_tests import MOST, Interval
+from ltx.analysis.transfer import Carried
+from ltx.analysis.verdict import Level
+from ltx.reporting import console as table
+from ltx.study.definition import Compared, Failure, Row
+
+
+def show(
+    console: rich.console.Console,
+    rows: Sequence[Row],
+    failures: Sequence[Failure],
+    *,
+    margin: float = verdict.MARGIN,
+    seeds: Sequence[int] = (),
+    controls: Sequence[str] = (),
+) -> None:
+    """Print each finder's table with its verdict in a sentence, then what stopped early."""
+    groups: dict[tuple[str, str], list[Level]] = {}
+    for level in verdict.levels(rows, margin=margin, seeds=seeds, controls=controls):
+        groups.setdefault((level.task, level.finder), []).append(level)
+    for (task, finder), found in groups.items():
+        seen = max(level.seeds for level in found)
+        console.print(f"\n{finder} on {task}, test accuracy over {seen} seeds\n", style="bold")
+        console.print(_table(found))
+        console.print("\n".join(["", *_reasons(found)]), soft_wrap=True)
+        console.print(verdict.sentence(found), soft_wrap=True)
+    for failure in failures:
+        console.print(
+            f"\n{failure.finder} on {failure.task}, seed {failure.seed}"
+            f"{' stopped early' if failure.ended else ''}: {failure.error}",
+            soft_wrap=True,
+        )
+
+
+def show_stability(
+    console: rich.console.Console, compared: Sequence[Compared], finders: Sequence[str]
+) -> None:
+    """Print how high the barrier between two copies of every ticket is, where that was measured.
+
+    Distances are by how far the copies moved, angles in degrees.
+    """
+    tasks: dict[str, list[instability_curves.Strand]] = {}
+    for strand in instability_curves.strands(compared, finders):
+        tasks.setdefault(strand.task, []).append(strand)
+    columns = ["finder", "from", "level", "density", "barrier", "stable", "distance", "angle"]
+    columns += ["to dense:\ndistance", "angle"]
+    for task, strands in tasks.items():
+        console.print(f"\nstability on {task}, {strands[0].split} error\n", style="bold")
+        rows = [
+            [
+                *(strand.finder, strand.at, str(spot.level), f"{spot.density:.2%}"),
+                *(_percent(spot.height), f"{spot.stable} of {spot.seeds}"),
+                *(_number(spot.distance, ".2f"), _number(spot.angle, ".0f")),
+                *(_number(spot.pruned_distance, ".2f"), _number(spot.pruned_angle, ".0f")),
+            ]
+            for strand in strands
+            for spot in strand.points
+        ]
+        console.print(table.plain(columns, rows, right=range(2, len(columns))))
+
+
+def _number(interval: Interval, form: str) -> str:
+    return "-" if math.isnan(interval.mean) else format(interval.mean, form)
+
+
+def show_transfers(console: rich.console.Console, found: Sequence[Carried]) -> None:
+    """Print one table of all that was carried: the gap to native in points, with its word.
+
+    A gap without a word is inconclusive, and a dash is missing.
+    """
+    if not found:
+        return
+    ways = transfer.ways(found)
+    carries = list(dict.fromkeys(ways.values()))
+    lines: dict[tuple[str, str, int], dict[str, Carried]] = {}
+    for one in found:
+        lines.setdefault((one.task, one.source, one.level), {})[ways[one.finder]] = one
+    rows = []
+    for (task, source, level), cells in lines.items():
+        natives = {_percent(one.native_accuracy): None for one in cells.values()}
+        denses = {_percent(one.dense_accuracy): None for one in cells.values()}
+        gaps = [_gap(cells.get(carry)) for carry in carries]
+        beside = (" / ".join(denses), " / ".join(natives))
+        rows.append([task, source, str(level), *beside, *gaps])
+    columns = ["target", "source", "level", "dense", "native", *carries]
+    console.print("\nCarried to the target, test accuracy less native, in points\n", style="bold")
+    console.print(table.plain(columns, rows, right=range(2, len(columns))))
+    console.print(f"\n{transfer.sentence(found)}", soft_wrap=True)
+
+
+def _gap(one: Carried | None) -> str:
+    if one is None or one.gap is None:
+        return "-"
+    word = "" if one.word == transfer.INCONCLUSIVE else f"{one.word} "
+    return f"{word}{round(100 * one.gap.mean, 2) + 0:+.2f}"  # never -0.00
+
+
+def _table(levels: Sequence[Level]) -> rich.table.Table:
+    """The levels of one finder on one task, its controls beside it.
+
+    `p` is the corrected one of the verdict, and where nothing is shown the least there is; `seeds`
+    is how many more may settle it.
+    """
+    controls = list(dict.fromkeys(name for level in levels for name in level.controls))
+    columns = [
+        "level",
+        "density",
+        "accuracy",
+        "early stop",
+        *(text for name in controls for text in (f"{name}\n(control)", "early stop")),
+        "verdict",
+        "p",
+        "seeds",
+    ]
+    rows = [
+        [
+            str(level.level),
+            f"{level.density:.2%}",
+            _percent(level.accuracy),
+            _steps(level.early_stop),
+            *(text for name in controls for text in _control(level, name)),
+            *_judged(level),
+        ]
+        for level in levels
+    ]
+    if any(level.missing for level in levels):
+        columns.append("missing")
+        for row, level in zip(rows, levels, strict=True):
+            row.append(_missing(level))
+    return table.plain(columns, rows, right=range(len(columns)))
+
+
+def _judged(level: Level) -> tuple[str, str, str]:
+    if level.level == 0:
+        return "dense", "", ""
+    p = level.p.get(level.verdict, min(level.p.values()))
+    more = level.more_seeds
+    if math.isnan(more):
+        asked = "?"
+    elif math.isinf(more):
+        asked = f"+>{MOST}"
+    else:
+        asked = f"+{more:.0f}" if more else ""
+    # Rounded up, so that what is not shown never reads as if it were.
+    return level.verdict, f"{math.ceil(p * 1000) / 1000:.3f}", asked
+
+
+def _reasons(found: Sequence[Level]) -> list[str]:
+    """A line for each verdict and reason, with the levels that share them."""
+    shared: dict[str, list[str]] = {}
+    for level in found:
+        if level.level > 0:
+            shared.setdefault(f"{level.verdict}: {level.reason}", []).append(str(level.level))
+    return [
+        f"level{'s' * (len(numbers) > 1)} {', '.join(numbers)}: {text}"
+        for text, numbers in shared.items()
+    ]
+
+
+def _missing(level: Level) -> str:
+    return f"{len(level.missing)} of {len(level.missing) + level.seeds}" if level.missing else ""
+
+
+def _control(level: Level, name: str) -> tuple[str, str]:
+    return _percent(level.controls.get(name)), _steps(level.control_stops.get(name))
+
+
+def _percent(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    return f"{interval.mean:.2%}" + (
+        "" if math.isnan(interval.low) else f" ± {interval.reach * 100:.2f}"
+    )
+
+
+def _steps(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    return f"{interval.mean:.0f}" + ("" if math.isnan(interval.low) else f" ± {interval.reach:.0f}")

@@ -1,0 +1,119 @@
+"""Sealed file: named arrays or JSON, written whole or not at all, with a digest over every byte."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from ltx.core.errors import CorruptError, StoreFullError, UsageError
+
+_SEAL = re.compile(rb"sha256-([0-9a-f]{64})")
+_BLANK = "sha256-" + "0" * 64
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_STALE_SECONDS = 3600
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, object]
+) -> None:
+    """Write a safetensors file with the header as JSON under its one metadata key, `ltx`."""
+    # One key, because safetensors keeps several in no fixed order; contiguous, because it
+    # silently scrambles what is not.
+    text = json.dumps({"seal": _BLANK, **header}, separators=(",", ":"))
+    plain = {
+        name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()
+    }
+    _write(path, safetensors.numpy.save(plain, {"ltx": text}))
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays and the header of a sealed file; CorruptError where a byte of it has changed."""
+    content = _read(path)
+    return safetensors.numpy.load(content), _header(content)
+
+
+def read_header(path: Path) -> dict:
+    """The header alone, of a file verified whole."""
+    return _header(_read(path))
+
+
+def write_json(path: Path, document: Mapping[str, object]) -> None:
+    _write(path, (json.dumps({"seal": _BLANK, **document}, indent=1) + "\n").encode())
+
+
+def read_json(path: Path) -> dict:
+    """The document of a sealed JSON file; CorruptError where a byte of it has changed."""
+    document = json.loads(_read(path))
+    document.pop("seal")
+    return document
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left half-written an hour ago or longer."""
+    for path in folder.rglob("*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
+
+
+def _header(content: bytes) -> dict:
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["ltx"])
+    header.pop("seal")
+    return header
+
+
+def _write(path: Path, content: bytes) -> None:
+    blank = _SEAL.search(content)
+    assert blank is not None
+    seal = hashlib.sha256(content).hexdigest().encode()
+    sealed = content[: blank.start(1)] + seal + content[blank.end(1) :]
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as file:
+            file.write(sealed)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if error.errno in _FULL:
+            raise StoreFullError(
+                f"cannot write {path}: {error.strerror} ({len(sealed)} bytes); what was stored"
+                " before is intact: free some space and run the same command again"
+            ) from error
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}; choose another --store"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> bytes:
+    content = path.read_bytes()
+    seal = _SEAL.search(content)
+    if seal is None:
+        raise CorruptError(f"{path}: no digest in it; the file is damaged or not one of ltx")
+    blank = content[: seal.start(1)] + b"0" * 64 + content[seal.end(1) :]
+    if hashlib.sha256(blank).hexdigest().encode() != seal[1]:
+        raise CorruptError(f"{path}: its bytes do not match its digest; the file is damaged")
+    return content

@@ -1,0 +1,82 @@
+"""Manifest: all that a store keeps of a ticket beside its masks and its state."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from ltx.core import identity
+from ltx.core.cost import Cost
+from ltx.core.mask import Mask
+from ltx.core.recipe import Recipe
+from ltx.core.state import State
+from ltx.core.task import Task
+from ltx.core.ticket import Ticket
+from ltx.core.versions import versions
+from ltx.evaluation.effective_sparsity import Effective
+
+
+def of(
+    ticket: Ticket, task: Task, finder: object, label: str, effective: Effective | None = None
+) -> dict[str, object]:
+    """The manifest of a ticket that the finder of that label found, as plain JSON data.
+
+    What is `effective` of it goes in as it is; where that was not measured it is left out.
+    """
+    return {
+        "kind": "ticket",
+        "id": ticket.id,
+        "level": ticket.level,
+        "density": ticket.density,
+        **(dataclasses.asdict(effective) if effective else {}),
+        "data": task.data,
+        "model": task.model,
+        "task": identity.describe(task),
+        "task_id": ticket.task,
+        "seed": ticket.seed,
+        "finder": label,
+        "finder_settings": identity.describe(finder),
+        "parent": ticket.parent,
+        "recipe": None if ticket.recipe is None else identity.describe(ticket.recipe),
+        "cost": vars(ticket.cost),
+        "note": identity.describe(ticket.note),
+        "state": ticket.state.id,
+        "step": ticket.state.step,
+        "shapes": {name: keep.shape for name, keep in ticket.mask.items()},
+        "versions": versions(),
+    }
+
+
+def packed(mask: Mask) -> dict[str, np.ndarray]:
+    """The masks, one bit a weight."""
+    return {name: np.packbits(keep.reshape(-1)) for name, keep in mask.items()}
+
+
+def ticket(manifest: Mapping, bits: Mapping[str, np.ndarray], state: State) -> Ticket:
+    """The ticket that a manifest, its packed masks and its state make."""
+    arrays = {}
+    for name, shape in manifest["shapes"].items():
+        flat = np.unpackbits(bits[name], count=int(np.prod(shape)))
+        arrays[name] = flat.reshape(shape).astype(np.bool_)
+    recipe = manifest["recipe"]
+    if recipe is not None:
+        recipe = Recipe(**{key: value for key, value in recipe.items() if key != "is"})
+    return Ticket(
+        mask=Mask(arrays),
+        state=state,
+        level=manifest["level"],
+        task=manifest["task_id"],
+        seed=manifest["seed"],
+        cost=Cost(**manifest["cost"]),
+        recipe=recipe,
+        parent=manifest["parent"],
+        note=manifest["note"],
+    )
+
+
+def densities(manifest: Mapping, bits: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The density of each weight tensor, read off its packed mask."""
+    return {
+        name: int(np.bitwise_count(bits[name]).sum()) / int(np.prod(shape))
+        for name, shape in manifest["shapes"].items()
+    }

@@ -1,0 +1,244 @@
+"""Memo: a lab that remembers every training in a store, and goes on where a killed one stopped."""
+
+import contextlib
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ltx.core import clock, identity
+from ltx.core.budget import Budget
+from ltx.core.cost import Cost
+from ltx.core.errors import BudgetError, CorruptError
+from ltx.core.history import History
+from ltx.core.lab import Lab
+from ltx.core.lab_wrapper import Around
+from ltx.core.mask import Mask
+from ltx.core.run import Run
+from ltx.core.state import State
+from ltx.core.task import Task
+from ltx.pruning.learned_masks import Learning
+from ltx.store import atomic_files
+from ltx.store.store import Store
+
+Advance = Callable[[State, int], Run]
+Tell = Callable[["Training", Run], None]
+CHECKPOINT_SECONDS = 10.0
+MEMO_BYTES = 8 << 30
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a lab was asked to train; `task`, `state` and `mask` are ids, `start` a step."""
+
+    task: str
+    start: int
+    state: str
+    mask: str
+    stream: str = "order"
+    method: Learning | None = None
+
+    @classmethod
+    def of(cls, task: Task, state: State, mask: Mask, **asked: Any) -> "Training":
+        return cls(task.id, state.step, state.id, mask.id, **asked)
+
+
+class MemoLab(Around):
+    """Wraps any lab. An entry is a cache: always safe to delete.
+
+    All trainings from the same state, mask and data order share one folder of states by step, so
+    a longer training starts from the longest one known. A checkpoint is such a state that nobody
+    asked for, left about every `every` seconds; the next one replaces it. Entries of more than
+    `limit` bytes together are deleted, those least recently used first. Where the `budget` ends
+    training stops, in the middle of a run as well, behind a checkpoint. An entry tells how many
+    seconds all the training that led to it took; what a kill made void is not among them. `tell`
+    hears how far each training has come, about as often, and once of one that is remembered.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        store: Store,
+        limit: int = MEMO_BYTES,
+        every: float | None = None,
+        budget: Budget | None = None,
+        tell: Tell = lambda training, run: None,
+    ) -> None:
+        super().__init__(lab)
+        self.budget, self.tell = budget or Budget(), tell
+        self.store, self.limit = store, limit
+        self.every = CHECKPOINT_SECONDS if every is None else every
+
+    def _sibling(self, task: Task) -> Lab:
+        inner = self.inner._sibling(task)
+        return MemoLab(inner, self.store, self.limit, self.every, self.budget, self.tell)
+
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        def advance(state: State, stop: int) -> Run:
+            return self.inner._train(state, mask, stop, stream)
+
+        asked = Training.of(self.task, state, mask, stream=stream)
+        return self._remembered(asked, advance, state, stop)
+
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run:
+        def advance(state: State, stop: int) -> Run:
+            return self.inner._train_mask(state, mask, method, stop, stream)
+
+        asked = Training.of(self.task, state, mask, stream=stream, method=method)
+        return self._remembered(asked, advance, state, stop)
+
+    def key(self, state: State, mask: Mask, stream: str, method: Learning | None = None) -> str:
+        """The name of the folder that trainings from here share."""
+        return self._key(Training.of(self.task, state, mask, stream=stream, method=method))
+
+    def _key(self, asked: Training) -> str:
+        parts = [self.fingerprint, self.seed, asked.state, asked.mask, asked.stream]
+        return identity.identity(parts if asked.method is None else [*parts, asked.method])
+
+    def _remembered(self, asked: Training, advance: Advance, state: State, stop: int) -> Run:
+        if stop == state.step:
+            return advance(state, stop)  # no training, and nothing to remember
+        key = self._key(asked)
+        known = self._longest(key, stop)
+        if known is None or known.state.step < stop:
+            with self.store.lock(key):
+                # Another process may have finished it while this one waited.
+                known = self._longest(key, stop) or Run(state, History(), 0.0)
+                if known.state.step < stop:
+                    return self._extend(asked, known, advance, stop)
+        self.tell(asked, known)
+        return known
+
+    def _extend(self, asked: Training, known: Run, advance: Advance, stop: int) -> Run:
+        """Train on to `stop`, leaving a checkpoint about every `every` seconds."""
+        key, state, history = self._key(asked), known.state, known.history
+        took = known.seconds
+        stride, pace = max(1, min(20, self.inner.steps(self.task.recipe.eval_every))), 0.0
+        while state.step < stop:
+            try:
+                granted = self.budget.grant(min(stop - state.step, stride), pace)
+            except BudgetError:
+                if state.step > known.state.step:
+                    self._put(key, Run(state, history, took), checkpoint=True)
+                raise
+            target, begun = state.step + granted, time.monotonic()
+            run = advance(state, target)
+            seconds = max(time.monotonic() - begun, 1e-6)
+            self.budget.spend(granted, seconds)
+            pace = seconds / granted
+            self.store.record(
+                {
+                    "trained": key,
+                    "from": state.step,
+                    "to": target,
+                    "end": stop,
+                    "seconds": round(seconds, 3),
+                }
+            )
+            state, history, took = run.state, history + run.history, took + run.seconds
+            self.tell(asked, Run(state, history))
+            if target == stop:
+                break
+            if seconds > self.every / 4:
+                self._put(key, Run(state, history, took), checkpoint=True)
+            stride = max(1, int(stride * min(10.0, self.every / seconds)))
+        run = Run(state, history, took)
+        self._put(key, run, checkpoint=False)
+        return run
+
+    def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
+        if known := self.recalled(key):
+            return known
+        before, begun = self.spent, clock.now()
+        numbers = self.inner.once(key, make)
+        took = {"cost": vars(self.spent - before), "seconds": clock.now() - begun}
+        kept = {"kind": "memo", "numbers": numbers, **took}
+        atomic_files.write_json(self._numbers(key), kept)
+        self._shrink()
+        return numbers
+
+    def recalled(self, key: Sequence[object], peek: bool = False) -> list[float] | None:
+        """What `once` remembers of the key, charged as if it were computed again."""
+        known = self._kept(self._numbers(key), atomic_files.read_json, "computing it again", peek)
+        if known is None:
+            return None
+        self.ledger.add(Cost(**known["cost"]))
+        self.ledger.seconds += known["seconds"]
+        return known["numbers"]
+
+    def _numbers(self, key: Sequence[object]) -> Path:
+        return self._folder(identity.identity([self.fingerprint, self.seed, *key])) / "numbers.json"
+
+    # Entries
+
+    def _folder(self, key: str) -> Path:
+        return self.store.path / "memo" / key
+
+    def _kept(
+        self, path: Path, read: Callable[[Path], _T], consequence: str, peek: bool
+    ) -> _T | None:
+        """What an entry holds, now the one used last; None where there is none or it is damaged."""
+        try:
+            content = read(path)
+        except FileNotFoundError:
+            return None
+        except CorruptError:
+            if not peek:
+                self.store.discard(path, consequence)
+            return None
+        if not peek:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)
+        return content
+
+    def peek(self, key: str, stop: int) -> Run | None:
+        """The longest training known up to `stop`; looked at, and neither used nor put aside."""
+        return self._longest(key, stop, peek=True)
+
+    def _longest(self, key: str, stop: int, peek: bool = False) -> Run | None:
+        steps = {int(p.name.split(".")[0]): p for p in self._folder(key).glob("[0-9]*.safetensors")}
+        for step in sorted((s for s in steps if s <= stop), reverse=True):
+            found = self._kept(
+                steps[step], atomic_files.read_arrays, "training that part again", peek
+            )
+            if found is None:
+                continue
+            arrays, header = found
+            curve = {name: tuple(points) for name, points in header["history"].items()}
+            took = header.get("seconds")  # entries of old do not tell
+            seconds = math.nan if took is None else took
+            return Run(State.from_arrays(arrays), History(**curve), seconds)
+        return None
+
+    def _put(self, key: str, run: Run, checkpoint: bool) -> None:
+        folder, step = self._folder(key), run.state.step
+        checkpoints = folder.glob("*.checkpoint.safetensors")
+        older = [path for path in checkpoints if int(path.name.split(".")[0]) <= step]
+        suffix = ".checkpoint.safetensors" if checkpoint else ".safetensors"
+        took = None if math.isnan(run.seconds) else run.seconds
+        header = {"kind": "memo", "history": vars(run.history), "seconds": took}
+        atomic_files.write_arrays(folder / f"{step}{suffix}", run.state.arrays(), header)
+        for path in older:
+            if path.name != f"{step}{suffix}":
+                path.unlink(missing_ok=True)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Delete the entries least recently used until the memo fits its limit."""
+        entries = []
+        for path in (self.store.path / "memo").glob("*/[!.]*"):
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                entries.append((stat.st_mtime_ns, stat.st_size, path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self.limit:
+                return
+            path.unlink(missing_ok=True)
+            total -= size

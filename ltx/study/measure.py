@@ -1,0 +1,65 @@
+"""Measure: what a study takes of one ticket, whatever the store has of it read from there."""
+
+from collections.abc import Iterator
+
+from ltx.core.errors import BudgetError, LtxError, StoreFullError
+from ltx.core.lab import Lab
+from ltx.core.ticket import Ticket
+from ltx.evaluation import effective_sparsity
+from ltx.evaluation.effective_sparsity import Effective
+from ltx.evaluation.instability import Instability, places
+from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.trial import Trial
+from ltx.store import timing
+from ltx.store.store import Store
+from ltx.store.timing import Took
+
+
+def paths(lab: Lab, ticket: Ticket, store: Store) -> Effective | str | None:
+    """What of the ticket's weights is effective, or why nobody can tell; None of a dense mask."""
+    known = store.header(ticket.id)
+    return effective_sparsity.measured(lab, ticket.mask) if known is None else Effective.read(known)
+
+
+def alarm(ticket: Ticket, found: Effective | None) -> str:
+    """What is wrong with a ticket's network before it is trained; "" where nothing is."""
+    if found and (text := found.alarm()):
+        return text
+    lost = ", ".join(ticket.mask.empty())
+    return lost and f"{lost} lost every weight; no signal passes there"
+
+
+def trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
+    """The ticket trained to the end, and the seconds of that told to the store's log."""
+    key = Trial.key(lab, ticket)
+    known = store.trial(key)
+    if known is None:
+        before = lab.seconds
+        known = Trial.of(lab, ticket)
+        # First the seconds: a trial that is there is not measured again.
+        timing.tell(store, key, Took(ticket.seconds, lab.seconds - before))
+        store.put_trial(known)
+    return known
+
+
+def copies(
+    lab: Lab, ticket: Ticket, asked: Stability | None, store: Store
+) -> Iterator[tuple[str, Instability | str]]:
+    """Each place that copies are trained from, with how far apart they end or why nobody knows.
+
+    One that diverges takes neither the other places nor the other tickets of its cell with it.
+    """
+    if asked is None:
+        return
+    for at in places(lab, ticket, asked):
+        found = Instability.stored(store, Instability.key(lab, ticket, asked, at))
+        if found is None:
+            try:
+                found = Instability.of(lab, ticket, asked, at)
+            except (StoreFullError, BudgetError):
+                raise
+            except LtxError as error:
+                yield at, f"stability of level {ticket.level} at {at}: {error}"
+                continue
+            found.put(store)
+        yield at, found

@@ -1,0 +1,191 @@
+"""Plan: what a study will ask for, known beforehand by running it on labs that pretend to train."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+
+from ltx.core import identity
+from ltx.core.cost import Cost
+from ltx.core.finder import Finder
+from ltx.core.lab import Lab
+from ltx.core.state import State
+from ltx.core.task import Task
+from ltx.core.ticket import Ticket
+from ltx.evaluation.instability import Instability, begun, places, trained
+from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.trial import Trial
+from ltx.store.memo import MemoLab
+from ltx.store.store import Store
+from ltx.study.definition import OpenLab, Study
+from ltx.study.plan_lab import MADE_UP, Book, Cell, PlanLab, cell_key
+
+_TRIAL_BYTES = 4096
+
+
+def bounds(study: Study, open_lab: OpenLab, store: Store) -> tuple[list[Cell], list[Cell]]:
+    """About the most and the least that each cell asks for, cell by cell in the study's order.
+
+    They differ for finders that stop by what they see: these find no end where what they see never
+    comes to rest, and stop at once where it does not move. `open_lab` gives MemoLabs over the
+    store. That the memo forgets what exceeds its limit is not foreseen.
+    """
+    inits: dict[tuple, State] = {}
+    most = cells(study, open_lab, store, inits=inits)
+    if not any(cell.cost.steps for cell in most):
+        return most, most  # nothing was made up
+    return most, cells(study, open_lab, store, restless=False, inits=inits)
+
+
+def cells(
+    study: Study,
+    open_lab: OpenLab,
+    store: Store,
+    restless: bool = True,
+    inits: dict[tuple, State] | None = None,
+) -> list[Cell]:
+    """What every cell asks for, on labs whose made-up states are restless or not.
+
+    `inits` keeps the initial states for the next plan.
+    """
+    book = Book(store, restless, {} if inits is None else inits)
+    made = []
+    for name, task in study.named.items():
+        for seed in study.seeds:
+            for label, finder in study.finders.items():
+                made.append(Cell(name, label, seed))
+                _fill(made[-1], book, open_lab, task, finder, study.stability)
+    return made
+
+
+def _fill(
+    cell: Cell,
+    book: Book,
+    open_lab: OpenLab,
+    task: Task,
+    finder: Finder,
+    stability: Stability | None,
+) -> None:
+    known = cell_key(identity.describe(task), cell.seed, identity.describe(finder))
+
+    def lab(sealed: bool, real: bool) -> PlanLab:
+        inner = open_lab(task, cell.seed, sealed)
+        assert isinstance(inner, MemoLab)
+        return PlanLab(inner, book, cell, [real])
+
+    try:
+        for ticket in finder.find(lab(True, known in book.begun)):
+            cell.tickets += 1
+            bench = lab(False, False)
+            _count_ticket(cell, book, ticket)
+            trial = book.store.trial(Trial.key(bench, ticket))
+            if trial is None:
+                cell.bytes += _TRIAL_BYTES
+                Trial.of(bench, ticket)
+            else:
+                steps = bench.on(recipe=ticket.recipe).steps() if ticket.recipe else bench.steps()
+                cell.asked += steps - ticket.state.step
+                cell.stored += steps - ticket.state.step
+            if stability:
+                _count_copies(lab(False, False), ticket, stability)
+    except Exception as error:  # as in a run, what a finder raises is its cell's alone
+        cell.error = str(error) or type(error).__name__
+
+
+def _count_copies(bench: PlanLab, ticket: Ticket, asked: Stability) -> None:
+    """Book what comparing the ticket's copies takes, or that the store holds it already."""
+    cell = bench.cell
+    for at in places(bench, ticket, asked):
+        key = Instability.key(bench, ticket, asked, at)
+        if key in bench.book.files or Instability.stored(bench.book.store, key):
+            continue
+        bench.book.files.add(key)
+        cell.bytes += _TRIAL_BYTES
+        on, start = begun(bench, ticket, at)
+        one, _, _ = trained(on, start, ticket.mask, asked)
+        assert isinstance(on, PlanLab)
+        # A forward pass is a third of a step; what has no statistics takes none of them anew.
+        again = asked.points * asked.batches // 3 if one.statistics else 0
+        on.book_work(again, asked.points)
+
+
+def _count_ticket(cell: Cell, book: Book, ticket: Ticket) -> None:
+    """Add to the cell what the ticket will take on the disk, where it is not there already."""
+    path = book.store.path
+    for file, size in (
+        (f"tickets/{ticket.id}", math.ceil(ticket.mask.size / 8)),
+        (f"states/{ticket.state.id}", sum(a.nbytes for a in ticket.state.arrays().values())),
+    ):
+        if file in book.files or (path / f"{file}.safetensors").exists():
+            continue
+        book.files.add(file)
+        if MADE_UP in ticket.state.slots and file.startswith("states"):
+            cell.states += 1
+        else:
+            cell.bytes += size
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """The cells of one finder on one task together; `least` is what it trains if all ends early.
+
+    `seconds` and `bytes` are estimates, of the most; None where no speed could be measured.
+    """
+
+    task: str
+    finder: str
+    seeds: int
+    tickets: int
+    asked: int
+    stored: int
+    shared: int
+    cost: Cost
+    least: int
+    seconds: float | None
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """Seconds for a step and for an evaluation, and the bytes of a trained state."""
+
+    step: float
+    evaluation: float
+    state: int
+
+
+def benches(planned: Iterable[Cell]) -> dict[str, Lab]:
+    """One lab for each speed of training that the plan asks for."""
+    return {key: work.lab for cell in planned for key, work in cell.work.items()}
+
+
+def lines(most: list[Cell], least: list[Cell], paces: Mapping[str, Pace | None]) -> list[Line]:
+    """One line for each task and finder, from both plans of the same study."""
+    groups: dict[tuple[str, str], list[tuple[Cell, Cell]]] = {}
+    for pair in zip(most, least, strict=True):
+        groups.setdefault((pair[0].task, pair[0].finder), []).append(pair)
+    return [_line(*names, pairs, paces) for names, pairs in groups.items()]
+
+
+def _line(
+    task: str, finder: str, pairs: list[tuple[Cell, Cell]], paces: Mapping[str, Pace | None]
+) -> Line:
+    found = [cell for cell, _ in pairs]
+    # Where only the quieter pretence made a finder stumble, it says nothing of the least.
+    least = [low if not low.error or cell.error else cell for cell, low in pairs]
+    total = sum((cell.cost for cell in found), Cost())
+    work = [(paces.get(key), work) for cell in found for key, work in cell.work.items()]
+    seconds = [p.step * w.steps + p.evaluation * w.evaluations for p, w in work if p]
+    size = max((p.state for p in paces.values() if p), default=0)
+    return Line(
+        task=task,
+        finder=finder,
+        seeds=len(found),
+        tickets=sum(cell.tickets for cell in found),
+        asked=sum(cell.asked for cell in found),
+        stored=sum(cell.stored for cell in found),
+        shared=sum(cell.shared for cell in found),
+        cost=total,
+        least=min(total.steps, sum(cell.cost.steps for cell in least)),
+        seconds=sum(seconds) if len(seconds) == len(work) else None,
+        bytes=sum(cell.bytes + size * cell.states for cell in found),
+    )

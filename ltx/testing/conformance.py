@@ -1,0 +1,52 @@
+"""Conformance: the named checks of all that ltx relies on in a finder, and their verdicts."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+
+from ltx.testing import conduct_checks, setting_checks, ticket_checks
+from ltx.testing.harness import Bench, require
+
+Check = Callable[[Bench], str | None]
+
+
+def check_waivers(bench: Bench) -> None:
+    """Every waiver names a check and gives a reason."""
+    for name, reason in bench.finder.waived.items():
+        require(name in CHECKS, f"waived: {name!r} is no check; known: {', '.join(CHECKS)}")
+        require(name != "waivers", "waived: the check of the waivers cannot be waived")
+        require(isinstance(reason, str) and reason.strip(), f"waived: {name} needs a reason")
+
+
+CHECKS: dict[str, Check] = {
+    name.removeprefix("check_"): value
+    for module in (setting_checks, ticket_checks, conduct_checks, sys.modules[__name__])
+    for name, value in vars(module).items()
+    if name.startswith("check_") and callable(value)
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What one check says of a finder: "ok", "waived" or "failed", and why."""
+
+    check: str
+    outcome: str
+    text: str = ""
+
+
+def judge(bench: Bench, name: str) -> Verdict:
+    """Run one check; a waiver turns its failure into a pass, and its passing into a failure."""
+    reason = bench.finder.waived.get(name) if name != "waivers" else None
+    try:
+        note = CHECKS[name](bench) or ""
+    except Exception as error:  # a stranger's finder may raise anything
+        if reason and isinstance(error, AssertionError):
+            return Verdict(name, "waived", reason)
+        own = isinstance(error, AssertionError) and str(error)
+        text = str(error) if own else f"it raised {type(error).__name__}: {error}"
+        return Verdict(name, "failed", " ".join(text.split()))
+    if reason:
+        text = f"waived for {reason!r}, but it passes; take the waiver away"
+        return Verdict(name, "failed", text)
+    return Verdict(name, "ok", note)

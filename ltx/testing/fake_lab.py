@@ -1,0 +1,255 @@
+"""FakeLab: the lab of a network small enough for numpy, for testing finders in milliseconds."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+
+import numpy as np
+
+from ltx.core import identity
+from ltx.core.channels import Axis, Channels
+from ltx.core.cost import Ledger
+from ltx.core.history import History, Metrics
+from ltx.core.lab import Lab
+from ltx.core.mask import Mask
+from ltx.core.recipe import Recipe
+from ltx.core.run import Run, timed
+from ltx.core.state import State
+from ltx.core.task import Task
+from ltx.core.weight import Weight
+from ltx.data import order, sampling
+from ltx.pruning.learned_masks import Learning
+from ltx.pruning.schedules import PolynomialDecay
+from ltx.testing import fake_network
+
+HIDDEN = 12
+RECIPE = Recipe(
+    optimizer="momentum", learning_rate=0.1, batch_size=20, length="60it", eval_every="10it"
+)
+_SPLITS = {"train": 200, "validation": 100, "test": 100}
+_STARTS = {"equal": 0.25, "zero": 0.0}
+
+
+class FakeLab(Lab):
+    """A network with one hidden layer of 12 units on made-up images, trained by momentum in numpy.
+
+    It keeps the whole contract of `Lab` without TensorFlow. The data depend on the task's `data`
+    name, so that transfer between two names is transfer between two problems; `image` defaults to
+    4x4x1 and the number of classes is 4, or N for a name that ends in `/N`. With one of `layers`
+    it is a softmax regression. `start`: "drawn" weights, or an initial state whose kernels are all
+    "equal" or all "zero", in which every score has ties.
+    """
+
+    def __init__(
+        self,
+        task: Task | None = None,
+        seed: int = 0,
+        *,
+        sealed: bool = True,
+        ledger: Ledger | None = None,
+        layers: int = 2,
+        start: str = "drawn",
+    ) -> None:
+        self.task = task or Task(data="fake", model="fake", recipe=RECIPE)
+        self.task.recipe.check_scales((), self.task.label)
+        self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
+        self.layers, self.start = layers, start
+        sampling.check_classes(f"Task.classes of {self.task.data!r}", self.task.classes, self._made)
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        return self.task.image or (4, 4, 1)
+
+    @property
+    def _made(self) -> int:
+        """The classes of the set before any are left away."""
+        return int(self.task.data.partition("/")[2] or 4)
+
+    @property
+    def classes(self) -> int:
+        return len(self.task.classes) or self._made
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]:
+        inputs = int(np.prod(self.image))
+        if self.layers == 1:
+            return (Weight("output/kernel", (inputs, self.classes), is_output=True),)
+        return (
+            Weight("hidden/kernel", (inputs, HIDDEN)),
+            Weight("output/kernel", (HIDDEN, self.classes), is_output=True),
+        )
+
+    @property
+    def channels(self) -> tuple[Channels, ...]:
+        if self.layers == 1:
+            return ()
+        made = Axis("hidden/kernel", 1, HIDDEN)
+        taken = Axis("output/kernel", 0, HIDDEN)
+        return (Channels(HIDDEN, (made,), (taken,), riders=("hidden/bias",)),)
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        return ("output/kernel", "output/bias")
+
+    @property
+    def outputs_logits(self) -> bool:
+        return True
+
+    @property
+    def epoch(self) -> int:
+        return order.steps_per_epoch(len(self._data["train"][1]), self.task.recipe.batch_size)
+
+    @property
+    def fingerprint(self) -> str:
+        return identity.identity({"fake": self.task, "net": [self.layers, self.start]})
+
+    def init(self, stream: str = "init") -> State:
+        rng = self.rng("weights", stream)
+        weights = {}
+        for weight in self.prunable:
+            scale = np.sqrt(2 / sum(weight.shape))
+            weights[weight.name] = rng.normal(0, scale, weight.shape)
+            weights[weight.name.replace("kernel", "bias")] = np.zeros(weight.shape[1])
+            # Other streams stay drawn: a control that draws anew must find something new.
+            if stream == "init" and self.start != "drawn":
+                weights[weight.name] = np.full(weight.shape, _STARTS[self.start])
+        return State({name: array.astype(np.float32) for name, array in weights.items()})
+
+    @timed
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        recipe, whole, every = (
+            self.task.recipe,
+            self.steps(),
+            max(1, self.steps(self.task.recipe.eval_every)),
+        )
+        state = state.masked(mask)
+        weights = {name: array.copy() for name, array in state.weights.items()}
+        speed = {
+            name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()
+        }
+        images, labels = self._data["train"]
+        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
+        rates = recipe.learning_rates(state.step, stop, self.epoch)
+        points = []
+        for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
+            gradients = mask.apply(fake_network.gradients(weights, images[rows], labels[rows]))
+            for name, gradient in gradients.items():
+                speed[name] = np.float32(recipe.momentum) * speed[name] - rate * gradient
+                weights[name] = weights[name] + speed[name]
+            if step % every == 0 or step == whole:
+                metrics = fake_network.measured(weights, *self._data["validation"])
+                points.append((step, metrics.loss, metrics.accuracy))
+        slots = {f"momentum:{name}": array for name, array in speed.items()}
+        return Run(
+            State(weights, slots=slots, step=stop), History(*map(tuple, zip(*points, strict=True)))
+        )
+
+    @timed
+    def _train_mask(
+        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+    ) -> Run:
+        recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
+        every, whole = max(1, self.steps(recipe.eval_every)), self.steps()
+        scores = {name: state.slots[f"score:{name}"] for name in mask}
+        speeds = {name: state.slots[f"score_momentum:{name}"] for name in mask}
+        fixed = mask.apply(state.weights)
+        images, labels = self._data["train"]
+        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
+        rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
+        for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
+            drawn = method.draw(scores, mask, self.rng("mask", stream, step))
+            gradients = fake_network.gradients(drawn.apply(fixed), images[rows], labels[rows])
+            for name, slope in method.slope(scores).items():
+                downhill = rate * gradients[name] * fixed[name] * slope
+                speeds[name] = np.float32(method.momentum) * speeds[name] - downhill
+                scores[name] = scores[name] + speeds[name]
+            if step % every == 0 or step == whole:
+                found = fake_network.measured(
+                    method.mean(scores, mask).apply(fixed), *self._data["validation"]
+                )
+                points.append((step, found.loss, found.accuracy))
+        slots = {f"score:{name}": array for name, array in scores.items()}
+        slots |= {f"score_momentum:{name}": array for name, array in speeds.items()}
+        history = History(*map(tuple, zip(*points, strict=True)))
+        return Run(state.replace(slots=slots, step=stop), history)
+
+    def _gradients(
+        self, state: State, mask: Mask, batches: int, stream: str
+    ) -> dict[str, np.ndarray]:
+        weights = mask.apply(state.weights)
+        made = self._batches(batches, stream)
+        return _mean([fake_network.gradients(weights, *batch) for batch in made], mask)
+
+    def _hessian_gradient(
+        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
+    ) -> dict[str, np.ndarray]:
+        weights, made = mask.apply(state.weights), self._batches(batches, stream)
+        each = [fake_network.gradients(weights, *batch, temperature) for batch in made]
+        vector = mask.apply(_mean(each, mask))
+        each = [fake_network.hessian_times(vector, weights, *b, temperature) for b in made]
+        return _mean(each, mask)
+
+    def _batches(self, count: int, stream: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        images, labels = self._data["train"]
+        size = self.task.recipe.batch_size
+        table = order.batches(self.seed, stream, len(labels), size, 0, count)
+        return [(images[rows], labels[rows]) for rows in table]
+
+    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        return fake_network.synaptic_flow(mask.apply(state.weights))
+
+    def _effective(self, mask: Mask) -> Mask:
+        return Mask(fake_network.effective(mask))
+
+    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        return state
+
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+        return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
+
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+        return fake_network.measured(mask.apply(state.weights), *self._data[split])
+
+    def _sibling(self, task: Task) -> Lab:
+        return type(self)(
+            task,
+            self.seed,
+            sealed=self.sealed,
+            ledger=self.ledger,
+            layers=self.layers,
+            start=self.start,
+        )
+
+    @functools.cached_property
+    def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        rng = identity.generator(0, "fake data", self.task.data)
+        inputs = int(np.prod(self.image))
+        centres = rng.normal(0, 1, (self._made, inputs))
+        made = {}
+        for split, count in _SPLITS.items():
+            labels = rng.integers(self._made, size=count)
+            images = centres[labels] + rng.normal(0, 1.5, (count, inputs))
+            made[split] = self._sampled(split, images.astype(np.float32), labels)
+        return made
+
+    def _sampled(
+        self, split: str, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the task leaves of a split, and how it spoils it."""
+        task, seed = self.task, self.task.split_seed
+        if task.classes:
+            places = sampling.renumbered(labels, task.classes)
+            images, labels = images[places >= 0], places[places >= 0]
+        if split == "train":
+            rows = sampling.subset(labels, task.subset, seed)
+            images, labels = images[rows], labels[rows]
+        if split != "test" and task.corrupt == "random_labels":
+            labels = sampling.permuted(labels, seed, split)
+        if split != "test" and task.corrupt == "shuffled_pixels":
+            pixels = images.reshape(-1, *self.image)
+            images = sampling.shuffled(pixels, np.arange(len(images)), seed).reshape(images.shape)
+        return images, labels
+
+
+def _mean(each: list[dict[str, np.ndarray]], names: Iterable[str]) -> dict[str, np.ndarray]:
+    return {name: np.mean([arrays[name] for arrays in each], axis=0) for name in names}

@@ -1,0 +1,92 @@
+"""Fake network: a layer of ReLUs and a softmax in numpy, with its first and second derivatives.
+
+Its weights are those of a FakeLab by name; without "hidden/kernel" it is a softmax regression.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ltx.core.history import Metrics
+
+
+def forward(
+    weights: dict, images: np.ndarray, temperature: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The hidden units, or the images where there are none, and the log-probabilities."""
+    hidden = images
+    if "hidden/kernel" in weights:
+        hidden = np.maximum(images @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
+    logits = (hidden @ weights["output/kernel"] + weights["output/bias"]) / np.float32(temperature)
+    logits -= logits.max(axis=1, keepdims=True)
+    return hidden, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def gradients(
+    weights: dict, images: np.ndarray, labels: np.ndarray, temperature: float = 1.0
+) -> dict[str, np.ndarray]:
+    """The derivative of the mean cross-entropy of the logits divided by `temperature`."""
+    hidden, logs = forward(weights, images, temperature)
+    error = np.exp(logs)
+    error[np.arange(len(labels)), labels] -= 1
+    error /= np.float32(len(labels) * temperature)
+    made = {"output/kernel": hidden.T @ error, "output/bias": error.sum(axis=0)}
+    if "hidden/kernel" in weights:
+        back = (error @ weights["output/kernel"].T) * (hidden > 0)
+        made |= {"hidden/kernel": images.T @ back, "hidden/bias": back.sum(axis=0)}
+    return made
+
+
+def hessian_times(
+    vector: dict, weights: dict, images: np.ndarray, labels: np.ndarray, temperature: float
+) -> dict[str, np.ndarray]:
+    """The derivative of the kernels' `gradients` along `vector`, by the chain rule."""
+    hidden, logs = forward(weights, images, temperature)
+    into, out = weights["output/kernel"], vector["output/kernel"]
+    scale = np.float32(len(labels) * temperature)
+    chances = np.exp(logs)
+    error = chances.copy()
+    error[np.arange(len(labels)), labels] -= 1
+    deep = "hidden/kernel" in weights
+    moved = (images @ vector["hidden/kernel"]) * (hidden > 0) if deep else 0 * images
+    logit = (moved @ into + hidden @ out) / np.float32(temperature)
+    turned = chances * (logit - (chances * logit).sum(axis=1, keepdims=True)) / scale
+    error /= scale
+    if not deep:
+        return {"output/kernel": hidden.T @ turned}
+    back = (turned @ into.T + error @ out.T) * (hidden > 0)
+    return {
+        "hidden/kernel": images.T @ back,
+        "output/kernel": moved.T @ error + hidden.T @ turned,
+    }
+
+
+def synaptic_flow(weights: dict) -> dict[str, np.ndarray]:
+    """The derivative of the summed logits of an image of ones, all weights absolute."""
+    weights = {name: np.abs(array) for name, array in weights.items()}
+    if "hidden/kernel" not in weights:
+        return {"output/kernel": np.ones_like(weights["output/kernel"])}
+    hidden = weights["hidden/kernel"].sum(axis=0) + weights["hidden/bias"]
+    onward = weights["output/kernel"].sum(axis=1) * (hidden > 0)
+    classes = weights["output/kernel"].shape[1]
+    return {
+        "hidden/kernel": np.broadcast_to(onward, weights["hidden/kernel"].shape).copy(),
+        "output/kernel": np.repeat(hidden[:, None], classes, axis=1),
+    }
+
+
+def effective(mask: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The survivors on a path of survivors from the images to the logits."""
+    kept = mask["output/kernel"]
+    if "hidden/kernel" not in mask:
+        return {"output/kernel": kept}
+    made = mask["hidden/kernel"].any(axis=0, keepdims=True)
+    taken = kept.any(axis=1, keepdims=True)
+    return {"hidden/kernel": mask["hidden/kernel"] & taken.T, "output/kernel": kept & made.T}
+
+
+def measured(weights: dict, images: np.ndarray, labels: np.ndarray) -> Metrics:
+    """Mean loss and accuracy."""
+    logs = forward(weights, images)[1]
+    loss = -logs[np.arange(len(labels)), labels].mean()
+    return Metrics(float(loss), float((logs.argmax(axis=1) == labels).mean()))

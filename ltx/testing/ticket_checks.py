@@ -1,0 +1,154 @@
+"""The checks of what a finder finds: its tickets."""
+
+import dataclasses
+import itertools
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+
+from ltx.core import identity
+from ltx.core.duration import Duration
+from ltx.core.errors import UsageError
+from ltx.core.lab import Lab
+from ltx.core.ticket import Ticket
+from ltx.evaluation.trial import Trial
+from ltx.store.store import Store
+from ltx.testing.expected_density import aims
+from ltx.testing.harness import CALLS, TICKETS, Bench, require
+
+
+def check_finite(bench: Bench) -> None:
+    """It yields at least one ticket, and comes to an end."""
+    found = bench.found()
+    require(not found.endless, f"no end after {TICKETS} tickets or {CALLS} calls of the lab")
+    require(found.tickets, "find yielded nothing; yield the dense network first")
+
+
+def check_fits(bench: Bench) -> None:
+    """Masks and states have the names and shapes of the model, task and seed are the lab's."""
+    found = bench.found()
+    fits(found.lab, found.tickets)
+
+
+def check_layers(bench: Bench) -> None:
+    """No layer loses its last weight."""
+    for ticket in bench.found().tickets:
+        empty = ticket.mask.empty()
+        require(not empty, f"level {ticket.level}: nothing is left of {', '.join(empty)}")
+
+
+def check_falling(bench: Bench) -> None:
+    """Levels rise and densities fall from ticket to ticket."""
+    for one, two in itertools.pairwise(bench.found().tickets):
+        require(two.level > one.level, f"level {two.level} comes after level {one.level}")
+        require(
+            two.density < one.density,
+            f"level {two.level} keeps {two.mask.kept} weights, level {one.level} {one.mask.kept}",
+        )
+
+
+def check_target(bench: Bench) -> str | None:
+    """The density that the settings name is met to one weight; ties and all-zero scores too."""
+    drawn = bench.found()
+    levels = getattr(bench.finder, "levels", None)
+    if hasattr(bench.finder, "pruning") and isinstance(levels, int):
+        last = max((ticket.level for ticket in drawn.tickets), default=0)
+        require(last == levels, f"the last level is {last}, expected {levels}")
+    if not list(aims(bench.finder, drawn.lab, drawn.tickets)):
+        return "no field density, densities, or pruning and levels"
+    for start in ("drawn", "equal", "zero"):
+        found = bench.found(start=start)
+        for aim in aims(bench.finder, found.lab, found.tickets):
+            ticket = aim.ticket
+            require(
+                aim.met,
+                f"level {ticket.level} keeps {ticket.mask.kept} of {ticket.mask.size} weights,"
+                f" expected {aim.kept} (initial weights: {start})",
+            )
+    return None
+
+
+def check_nested(bench: Bench) -> None:
+    """What is pruned at one level stays pruned at the next."""
+    for one, two in itertools.pairwise(bench.found().tickets):
+        back = two.mask.kept - (two.mask & one.mask).kept
+        require(not back, f"level {two.level} has {back} weights that level {one.level} pruned")
+
+
+def check_rewind(bench: Bench) -> None:
+    """A ticket's arrays are bitwise what the lab gave for its step, and training is left to do."""
+    found = bench.found()
+    rewind = getattr(bench.finder, "rewind", None)
+    for ticket in found.tickets:
+        step, where = ticket.state.step, f"level {ticket.level}"
+        for group in ("weights", "statistics", "slots"):
+            for name, array in getattr(ticket.state, group).items():
+                require(
+                    found.lab.watch.gave(step, group, name, array),
+                    f"{where}: {name} is not what the lab gave for step {step}; a ticket starts"
+                    " from lab.init() or the state of a training, unchanged",
+                )
+        whole = (ticket.recipe or found.lab.task.recipe).steps(found.lab.epoch)
+        require(step < whole or not whole, f"{where} starts at step {step}, the training's last")
+        if isinstance(rewind, str) and _is_duration(rewind):
+            wanted = found.lab.steps(rewind)
+            require(step == wanted, f"{where} starts at step {step}; rewind={rewind!r} is {wanted}")
+
+
+def check_trained(bench: Bench) -> None:
+    """The first and the last ticket train to the end with a finite loss."""
+    tickets = bench.found().tickets
+    for ticket in (*tickets[:1], *tickets[-1:]):
+        trial = Trial.of(bench.make_lab(seed=ticket.seed, sealed=False), ticket)
+        require(np.isfinite(trial.test.loss), f"level {ticket.level}: loss {trial.test.loss}")
+
+
+def check_stored(bench: Bench) -> None:
+    """A ticket comes back from a store as it was."""
+    found = bench.found()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        for ticket in found.tickets:
+            store.put_ticket(ticket, found.lab.task, bench.finder, "finder")
+            back = store.ticket(ticket.id)
+            notes = [identity.describe(t.note) for t in (ticket, back)]
+            same = dataclasses.replace(back, note={}) == dataclasses.replace(ticket, note={})
+            require(
+                same and notes[0] == notes[1],
+                f"level {ticket.level} does not come back from the store as it went in; a Ticket is"
+                " a mask, a state and a note of plain values: keep nothing elsewhere",
+            )
+
+
+def fits(lab: Lab, tickets: Sequence[Ticket]) -> None:
+    init = lab.init()
+    for ticket in tickets:
+        where = f"level {ticket.level}"
+        try:
+            ticket.mask.check(lab.prunable)
+        except UsageError as error:
+            raise AssertionError(f"{where}: {error}") from error
+        for name, wanted in init.weights.items():
+            got = ticket.state.weights.get(name)
+            shape = None if got is None else got.shape
+            require(shape == wanted.shape, f"{where}: {name} is {shape}, expected {wanted.shape}")
+            require(
+                got is not None and got.dtype == wanted.dtype,
+                f"{where}: {name} is not {wanted.dtype}",
+            )
+        extra = sorted(ticket.state.weights.keys() - init.weights.keys())
+        require(not extra, f"{where}: the model has no {', '.join(extra)}")
+        require(
+            (ticket.task, ticket.seed) == (lab.task.id, lab.seed),
+            f"{where} is for task {ticket.task}, seed {ticket.seed}; expected {lab.task.id},"
+            f" {lab.seed}: make tickets by Ticket.of(lab, ...) with the lab that find was given",
+        )
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        Duration.parse(text)
+    except UsageError:
+        return False
+    return True

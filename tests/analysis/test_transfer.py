@@ -1,0 +1,271 @@
+"""Transfers: the gap is to the very tickets found on the target, and no word goes beyond it."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from ltx_plugins.early_rewind import EarlyRewind
+from ltx_plugins.imp import IMP
+from ltx_plugins.transfer import Transfer
+
+from ltx import Finder, Metrics, Store, Task, Trial
+from ltx.analysis import transfer
+from ltx.analysis.transfer import AS_GOOD, BETTER, INCONCLUSIVE, WORSE
+from ltx.store.memo import MemoLab
+from ltx.study import definition
+from ltx.study.definition import Failure, Row, Study
+from ltx.study.grid import Grid
+from ltx.study.record import Record
+from ltx.testing import RECIPE, FakeLab
+
+SHORT = dataclasses.replace(RECIPE, length="10it", eval_every="10it")
+TASKS = {name: Task(data=f"{name}/4", model="fake", recipe=SHORT) for name in ("one", "two")}
+NATIVE = EarlyRewind(levels=2, rewind="2it")
+SMALL = IMP(levels=1)
+CARRY = ("mask", "rewind", "shuffled")
+
+
+def grid(of: Finder = NATIVE, carry: Sequence[str] = CARRY, **more: object) -> Grid:
+    settings = {"of": {"": of}, "source": TASKS, "carry": carry, **more}
+    return Grid(Transfer, settings)
+
+
+def made(seeds: object = 2, margin: float = 0.02, **finders: object) -> Study:
+    chosen = finders or {"native": NATIVE, "from": grid()}
+    return Study(chosen, tasks=TASKS, seeds=seeds, margin=margin)  # type: ignore[arg-type]
+
+
+def run(asked: Study, store: Store) -> Record:
+    def open_lab(task: Task, seed: int, sealed: bool) -> MemoLab:
+        return MemoLab(FakeLab(task, seed, sealed=sealed), store)
+
+    results = list(definition.run(asked, open_lab, store))
+    record = Record.of(asked, None, command="", config="", plugins=[])
+    return dataclasses.replace(
+        record,
+        rows=tuple(r for r in results if isinstance(r, Row)),
+        failures=tuple(r for r in results if isinstance(r, Failure)),
+    )
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Store]:
+    """Two tasks, each a source and a target, three carries, two seeds."""
+    store = Store(tmp_path_factory.mktemp("matrix"))
+    return run(made(), store), store
+
+
+Planted = Mapping[tuple[str, str], Sequence[float]]
+
+
+def planted(record: Record, accuracies: Planted) -> Record:
+    """The record with these accuracies, seed by seed, in all trials of finders on tasks.
+
+    There are as many seeds as the longest has, with copies of the trials of seed 0.
+    """
+    rows = []
+    for row in record.rows:
+        given = accuracies.get((row.task, row.finder), [0.9] * max(map(len, accuracies.values())))
+        if row.seed == 0:
+            for seed, accuracy in enumerate(given):
+                test = Metrics(0.1, accuracy)
+                trial: Trial = dataclasses.replace(row.trial, test=test, seed=seed)
+                rows.append(dataclasses.replace(row, seed=seed, trial=trial))
+    count = max(map(len, accuracies.values()))
+    return dataclasses.replace(record, rows=tuple(rows), seeds=tuple(range(count)))
+
+
+def test_every_pair_carry_and_level_is_one_cell(studied: tuple[Record, Store]) -> None:
+    found = transfer.carried(*studied)
+    places = [(one.task, one.source, one.carry, one.level) for one in found]
+    expected = [(t, s, c, v) for t in TASKS for s in TASKS for c in CARRY for v in (1, 2)]
+    assert places == expected
+    assert {one.native for one in found} == {"native"}
+    assert {one.claims for one in found} == {len(expected)}
+    assert {one.finder for one in found} == {f"from {s} {c}" for s in TASKS for c in CARRY}
+
+
+def test_the_gap_is_between_the_trials_of_one_seed(studied: tuple[Record, Store]) -> None:
+    record, store = studied
+    of = {(r.task, r.finder, r.seed, r.trial.level): r.trial.test.accuracy for r in record.rows}
+    for one in transfer.carried(record, store):
+        here = [of[one.task, one.finder, seed, one.level] for seed in (0, 1)]
+        there = [of[one.task, "native", seed, one.level] for seed in (0, 1)]
+        dense = [of[one.task, "native", seed, 0] for seed in (0, 1)]
+        assert one.gap is not None
+        assert one.gap.mean == pytest.approx((sum(here) - sum(there)) / 2)
+        for interval, values in (
+            (one.accuracy, here),
+            (one.native_accuracy, there),
+            (one.dense_accuracy, dense),
+        ):
+            assert interval is not None
+            assert interval.mean == pytest.approx(sum(values) / 2)
+        assert one.missing == ()
+
+
+def test_native_is_what_was_carried_and_not_a_label(tmp_path: Path) -> None:
+    finders = {"native": IMP(levels=2), "mine": SMALL, "from": grid(SMALL, ["rewind"])}
+    record = run(made(1, **finders), Store(tmp_path))
+    assert {one.native for one in transfer.carried(record, Store(tmp_path))} == {"mine"}
+
+
+def test_without_native_tickets_there_is_no_gap(tmp_path: Path) -> None:
+    finders = {"native": IMP(levels=2), "from": grid(SMALL, ["mask"])}
+    record = run(made((0, 1), **finders), Store(tmp_path))
+    for one in transfer.carried(record, Store(tmp_path)):
+        assert (one.native, one.native_accuracy, one.gap) == ("", None, None)
+        assert (one.word, one.missing) == (INCONCLUSIVE, (0, 1))
+        assert "no finder of the study finds native tickets" in one.reason
+
+
+def test_native_tickets_of_another_density_are_none(studied: tuple[Record, Store]) -> None:
+    record, store = studied
+    rows = [
+        dataclasses.replace(r, trial=dataclasses.replace(r.trial, density=r.trial.density * 0.9))
+        if r.finder == "native" and r.trial.level == 2
+        else r
+        for r in record.rows
+    ]
+    for one in transfer.carried(dataclasses.replace(record, rows=tuple(rows)), store):
+        assert (one.gap is None) == (one.level == 2)
+        assert one.level == 1 or one.reason == "native has no ticket as dense at this level"
+
+
+SPREAD = [0.001, -0.001, 0.0005, -0.0005] * 5
+
+
+@pytest.mark.parametrize(
+    ("gap", "word"),
+    [(0.05, BETTER), (0.0, AS_GOOD), (0.01, AS_GOOD), (-0.05, WORSE), (-0.02, INCONCLUSIVE)],
+)
+def test_words_are_what_many_seeds_show(
+    studied: tuple[Record, Store], gap: float, word: str
+) -> None:
+    record, store = studied
+    native = [0.9 + noise for noise in SPREAD]
+    arm = [0.9 + gap - noise for noise in SPREAD]
+    accuracies = {("one", "native"): native, ("one", "from two mask"): arm}
+    found = transfer.carried(planted(record, accuracies), store)
+    cells = [one for one in found if (one.task, one.finder) == ("one", "from two mask")]
+    assert [one.word for one in cells] == [word, word]
+    for one in cells:
+        assert one.gap is not None
+        assert one.gap.mean == pytest.approx(gap)
+        assert (one.gap.low > -one.margin) == (word in (AS_GOOD, BETTER))
+        assert (one.gap.high < -one.margin) == (word == WORSE)
+        assert (one.more_seeds == 0) == (word != INCONCLUSIVE)
+
+
+def test_all_cells_are_corrected_for_one_another(studied: tuple[Record, Store]) -> None:
+    record, store = studied
+    native, arm = [0.9, 0.91, 0.92, 0.93], [0.9, 0.912, 0.921, 0.935]
+    accuracies = {("one", "native"): native, ("one", "from two mask"): arm}
+    many = transfer.carried(planted(record, accuracies), store)
+    only = tuple(r for r in record.rows if r.finder in ("native", "from two mask"))
+    few = transfer.carried(planted(dataclasses.replace(record, rows=only), accuracies), store)
+    p_of_many, p_of_few = (
+        next(one.p[AS_GOOD] for one in found if one.finder == "from two mask")
+        for found in (many, few)
+    )
+    assert p_of_few < p_of_many
+    assert (few[0].claims, many[0].claims) == (4, 24)
+
+
+def test_one_seed_shows_nothing(studied: tuple[Record, Store]) -> None:
+    record, store = studied
+    found = transfer.carried(planted(record, {("one", "native"): [0.9]}), store)
+    assert {one.word for one in found} == {INCONCLUSIVE}
+    assert {one.reason for one in found} == {"one seed in common with native"}
+    assert all(math.isnan(one.more_seeds) for one in found)
+    assert "use --seeds=3 or more" in transfer.sentence(found)
+
+
+def test_missing_seeds_are_named_and_nothing_stands_in_for_them(
+    studied: tuple[Record, Store],
+) -> None:
+    record, store = studied
+    rows = tuple(
+        r
+        for r in record.rows
+        if (r.task, r.finder, r.seed) not in (("one", "native", 1), ("two", "from one mask", 0))
+    )
+    for one in transfer.carried(dataclasses.replace(record, rows=rows), store):
+        lacking = {("two", "from one mask"): (0,)}.get((one.task, one.finder), ())
+        lacking = (1,) if one.task == "one" else lacking
+        assert one.missing == lacking
+        assert one.gap is not None
+        assert one.gap.count == 2 - len(lacking)
+
+
+def test_a_source_outside_the_study_goes_by_its_own_name(tmp_path: Path) -> None:
+    longer = dataclasses.replace(SHORT, length="12it")
+    one, two = (Task(data="far/4", model="fake", recipe=recipe) for recipe in (SHORT, longer))
+    sources = {"a": one, "b": two, "c": "near/4"}
+    finders = {label: Transfer(of=SMALL, source=source) for label, source in sources.items()}
+    record = run(made(1, **finders), Store(tmp_path))
+    found = transfer.carried(record, Store(tmp_path))
+    assert list(dict.fromkeys(one.source for one in found)) == [
+        f"far/4/fake {one.id[:6]}",
+        f"far/4/fake {two.id[:6]}",
+        "near/4",
+    ]
+
+
+def test_finders_of_one_carry_are_told_apart(studied: tuple[Record, Store]) -> None:
+    found = transfer.carried(*studied)
+    assert set(transfer.ways(found).values()) == set(CARRY)
+    twin = [dataclasses.replace(one, finder=f"{one.finder} twin") for one in found]
+    ways = transfer.ways([*found, *twin])
+    assert ways == {one.finder: one.finder for one in [*found, *twin]}
+
+
+def test_tables_compare_at_a_level_that_all_reached(studied: tuple[Record, Store]) -> None:
+    found = transfer.carried(*studied)
+    assert {one.level for one in transfer.sparsest(found).values()} == {2}
+    less = [one for one in found if (one.finder, one.level) != ("from two mask", 2)]
+    assert {one.level for one in transfer.sparsest(less).values()} == {1}
+    assert transfer.sparsest([]) == {}
+
+
+def test_a_study_that_carries_nothing_has_no_cells(tmp_path: Path) -> None:
+    record = run(made(1, native=SMALL), Store(tmp_path))
+    assert transfer.carried(record, Store(tmp_path)) == []
+
+
+def test_one_label_of_two_studies_keeps_both_carries(tmp_path: Path) -> None:
+    # Where imp rewinds to the start both find the very same tickets.
+    store, found = Store(tmp_path), {}
+    for carry in ("init", "rewind"):
+        finder = Transfer(of=IMP(levels=1), source=TASKS["two"], carry=carry)
+        record = run(made(1, native=IMP(levels=1), carried=finder), store)
+        found[carry] = record
+    assert [r.trial.id for r in found["init"].rows] == [r.trial.id for r in found["rewind"].rows]
+    for carry, record in found.items():
+        assert {one.carry for one in transfer.carried(record, store)} == {carry}
+
+
+def test_shared_runs_are_done_once(tmp_path: Path) -> None:
+    """A matrix trains every (state, mask) once, on whichever task it is asked for first."""
+    store = Store(tmp_path)
+    matrix = made(1, native=IMP(levels=2), **{"from": grid(IMP(levels=2), ["init", "rewind"])})
+    asked: set[tuple] = set()
+
+    class Counted(MemoLab):
+        def _train(self, state, mask, stop, stream):  # type: ignore[no-untyped-def]
+            asked.add((self.fingerprint, self.seed, state.id, mask.id, stream, stop))
+            return super()._train(state, mask, stop, stream)
+
+    def open_lab(task: Task, seed: int, sealed: bool) -> MemoLab:
+        return Counted(FakeLab(task, seed, sealed=sealed), store)
+
+    Counted._sibling = lambda self, task: Counted(self.inner._sibling(task), store)  # type: ignore
+    list(definition.run(matrix, open_lab, store))
+    trained = [e for e in store.events() if "trained" in e]
+    steps = sum(event["to"] - event["from"] for event in trained)
+    # Each target trains its native levels; the dense one under a fresh head, which is the same from
+    # either source; and each source's masks, where init and rewind are the same. What finding on a
+    # source takes its native finder has trained.
+    assert steps == 10 * len(asked) == 10 * 2 * (3 + 1 + 2 * 2)

@@ -1,0 +1,164 @@
+"""Commands: each prints what it is asked for, and says in one line what it lacks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import studied
+from ltx_plugins.imp import IMP
+
+from ltx import Store, Task
+from ltx.cli.main import main
+from ltx.evaluation.effective_sparsity import Effective
+from ltx.testing import FakeLab, conformance
+
+STUDY = "--gin_file=studies/first_ticket.gin"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_status_of_an_empty_store_and_of_an_unknown_study(capsys):
+    Store("store")
+    assert main(["status", "--store=store"]) == 0
+    assert "no study was run there yet" in capsys.readouterr().out
+    assert main(["status", "all", "--store=store"]) == 0
+    assert main(["status", "ab", "--store=store"]) == 2
+
+
+def test_tickets_are_listed_and_shown_by_the_beginning_of_their_id(capsys):
+    store = Store("store")
+    ticket = list(IMP(levels=1).find(FakeLab()))[-1]
+    store.put_ticket(ticket, Task(), IMP(levels=1), "mine")
+    assert main(["tickets", "--store=store"]) == 0
+    assert ticket.id in capsys.readouterr().out
+    assert main(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
+    assert json.loads(capsys.readouterr().out)["finder"] == "mine"
+    store.put_ticket(ticket, Task(), IMP(levels=1), "hers")
+    assert main(["tickets", "--store=store"]) == 0
+    listed = [line.split() for line in capsys.readouterr().out.splitlines() if ticket.id in line]
+    assert [{"mine", "hers"} & set(line) for line in listed] == [{"hers"}, {"mine"}]
+    assert main(["tickets", "show", ticket.id[:5], "--store=store"]) == 0
+    assert json.loads(capsys.readouterr().out)["finders"] == ["hers", "mine"]
+    assert main(["tickets", "show", "zzz", "--store=store"]) == 2
+
+
+def test_tickets_are_listed_with_their_effective_density_where_it_is_known(capsys, tmp_path):
+    store, (dense, sparse) = Store(tmp_path / "store"), IMP(levels=1).find(FakeLab())
+    store.put_ticket(dense, Task(), IMP(levels=1), "imp")
+    found = Effective(0.1234, 0.0, {}, {})
+    store.put_ticket(sparse, Task(), IMP(levels=1), "imp", found)
+    assert main(["tickets", "--store=store"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[-2:] == ["density", "effective"]
+    ends = {line.split()[0]: line.split()[-1] for line in lines[1:] if line}
+    assert (ends[dense.id], ends[sparse.id]) == ("-", "12.34%")
+    assert main(["tickets", "show", sparse.id, "--store=store"]) == 0
+    assert json.loads(capsys.readouterr().out)["effective_density"] == 0.1234
+
+
+def test_a_report_is_written_and_its_files_are_named(capsys, tmp_path):
+    studied.tiny(tmp_path / "store")
+    words = ["report", "--store=store", "--out=new/page.html", "--figures=figures", "--data=data"]
+    assert main(words) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert paths[0] == "new/page.html"
+    assert {Path(path).parts[0] for path in paths[1:]} == {"figures", "data"}
+    assert all(Path(path).stat().st_size for path in paths)
+
+
+def test_a_report_of_nothing_or_of_an_unknown_study_is_refused(capfd, tmp_path):
+    Store("store")
+    assert main(["report", "--store=store"]) == 2
+    assert "no study was run into it" in capfd.readouterr().err
+    studied.tiny(tmp_path / "store")
+    assert main(["report", "--store=store", "--study=zz"]) == 2
+    assert "'zz': no study begins so" in capfd.readouterr().err
+    assert not Path("report.html").exists()
+
+
+def test_a_damaged_trial_is_named_in_one_line_and_missing_in_the_report(tmp_path):
+    studied.tiny(tmp_path / "store")
+    path = sorted((tmp_path / "store" / "trials").iterdir())[0]
+    path.write_bytes(path.read_bytes()[:300])
+    command = [sys.executable, "-m", "ltx", "report", "--store=store"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.startswith("ltx: store/trials/")
+    assert done.stderr.count("\n") == 1
+    text = Path("report.html").read_text()
+    assert text.count("missing: its file is missing or damaged; run the study again") == 1
+    assert "1 trials" in text
+
+
+def test_a_damaged_record_says_how_to_have_it_anew(tmp_path, capfd):
+    studied.tiny(tmp_path / "store")
+    [path] = (tmp_path / "store" / "studies").iterdir()
+    path.write_bytes(path.read_bytes()[:300])
+    assert main(["report", "--store=store"]) == 1
+    assert "the study's command writes it anew" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--out", "--figures", "--data"])
+def test_a_place_that_cannot_be_written_is_named_with_its_flag(flag, tmp_path, capfd):
+    studied.tiny(tmp_path / "store")
+    (tmp_path / "file").write_text("mine")
+    assert main(["report", "--store=store", f"{flag}=file/page.html"]) == 2
+    assert f"choose another {flag}" in capfd.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("library", ["jinja2", "matplotlib", "pyarrow"])
+def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path):
+    studied.tiny(tmp_path / "store")
+    code = f"import sys; sys.modules[{library!r}] = None\nfrom ltx.cli import main\n"
+    code += "sys.exit(main(['report', '--store=store']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert library in done.stderr
+    assert "pip install 'ltx[report]'" in done.stderr
+
+
+def test_watching_without_tensorboard_says_what_brings_it():
+    code = "import sys; sys.modules['tensorboard'] = None\nfrom ltx.cli import main\n"
+    code += f"status = main(['run', {STUDY!r}, '--tensorboard=logs'])\n"
+    code += "sys.exit(status if 'tensorflow' not in sys.modules else 99)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'ltx[tensorboard]'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(Path().iterdir())
+
+
+def test_every_finder_of_ours_is_listed_as_whole(capsys):
+    assert main(["plugins"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("imp", "early_rewind", "random_reinit", "transfer"):
+        assert any(line.split()[0] == name and line.split()[-1] == "ok" for line in lines)
+
+
+def test_check_shows_a_verdict_for_every_check(capsys):
+    assert main(["check", "random_reinit"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()[1:]
+    assert header.split() == ["check", "verdict"]
+    assert [row.split()[0] for row in rows] == list(conformance.CHECKS)
+    assert {row.split()[1] for row in rows} == {"ok"}
+
+
+def test_check_takes_settings_and_fails_with_1(capsys):
+    shuffled = ["random_reinit.of = @imp()", "random_reinit.mask = 'shuffled'", "imp.levels = 2"]
+    assert main(["check", "random_reinit", *(f"--gin_param={p}" for p in shuffled)]) == 1
+    out = capsys.readouterr().out
+    assert "mask='shuffled'" in out
+    assert [line.split()[0] for line in out.splitlines() if " failed " in line] == ["nested"]
+
+
+def test_doctor_finds_nothing_wrong_with_what_is_installed(capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "tensorflow-model-optimization" in out
+    assert "CPU" in out

@@ -1,0 +1,171 @@
+"""Registry: real distributions on the path, good, broken, clashing and not finders at all."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ltx import UsageError
+from ltx.config import gin_files, plugins
+
+GOOD = """
+import dataclasses
+import ltx
+
+@dataclasses.dataclass(frozen=True)
+class Mine(ltx.Finder):
+    levels: int = 3
+
+    def find(self, lab):
+        yield ltx.Ticket.of(lab, lab.dense(), lab.init())
+"""
+NO_FIND = GOOD.partition("    def find")[0]
+THAWED = GOOD.replace("(frozen=True)", "")
+FOREIGN = GOOD.replace("(ltx.Finder)", "")
+
+Install = Callable[..., str]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a distribution with one finder on the path and returns the finder's name."""
+    clear()
+
+    def add(
+        code: str,
+        name: str,
+        distribution: str = "ltx-guest",
+        target: str = "Mine",
+        group: str = "ltx.finders",
+    ) -> str:
+        folder = tmp_path / distribution
+        # A name of its own for every test: Python keeps the modules that it has imported.
+        module = f"{distribution.replace('-', '_')}_{tmp_path.name}"
+        info = folder / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
+        )
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}:{target}\n")
+        (folder / f"{module}.py").write_text(code)
+        monkeypatch.syspath_prepend(folder)
+        clear()
+        return name
+
+    yield add
+    monkeypatch.undo()
+    clear()
+
+
+def clear() -> None:
+    for cached in (plugins.entries, plugins._reason, plugins._register):
+        cached.cache_clear()
+
+
+def status(name: str) -> str:
+    return next(plugin.status for plugin in plugins.plugins() if plugin.name == name)
+
+
+def test_the_first_party_comes_by_the_public_door() -> None:
+    found = {plugin.name: plugin for plugin in plugins.plugins()}
+    assert {"imp", "early_rewind", "random_reinit", "transfer"} <= found.keys()
+    assert found["imp"].target == "ltx_plugins.imp:IMP"
+    assert (found["imp"].distribution, found["imp"].status) == ("ltx", "ok")
+
+
+def test_a_guests_finder_is_one_like_any_other(install: Install) -> None:
+    name = install(GOOD, "guest_good")
+    assert status(name) == "ok"
+    assert plugins.load(name)(levels=2).levels == 2
+    assert plugins.load(name) is plugins.load(name)
+    plugin = next(p for p in plugins.plugins() if p.name == name)
+    assert (plugin.distribution, plugin.version) == ("ltx-guest", "1.2")
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "reason"),
+    [
+        ("import no_such_module_anywhere", "Mine", "ModuleNotFoundError"),
+        ("def broken(:", "Mine", "SyntaxError"),
+        ("raise RuntimeError('two\\nlines')", "Mine", "RuntimeError: two lines"),
+        (GOOD, "Yours", "AttributeError"),
+        (THAWED, "Mine", "not a frozen dataclass"),
+        (FOREIGN, "Mine", "derives from ltx.Finder"),
+        ("Mine = 3", "Mine", "not a frozen dataclass"),
+        (NO_FIND, "Mine", "does not implement find"),
+        ("raise SystemExit(3)", "Mine", "SystemExit"),
+    ],
+)
+def test_a_broken_one_is_listed_with_its_reason_and_stops_nobody(
+    install: Install, code: str, target: str, reason: str
+) -> None:
+    name = install(code, "guest_broken", target=target)
+    assert reason in status(name)
+    assert status(name).startswith("broken: ")
+    assert "\n" not in status(name)
+    assert status("imp") == "ok"
+    assert plugins.load("imp")
+    with pytest.raises(UsageError, match=r"'guest_broken' of ltx-guest 1\.2 is broken: "):
+        plugins.load(name)
+
+
+def test_a_name_claimed_twice_names_both(install: Install) -> None:
+    install(GOOD, "guest_same", "ltx-one")
+    install(GOOD, "guest_same", "ltx-two")
+    with pytest.raises(UsageError, match=r"claimed twice.*ltx-(one|two) 1\.2.*ltx-(one|two) 1\.2"):
+        plugins.load("guest_same")
+
+
+def test_a_name_claimed_twice_stops_nobody_who_does_not_use_it(install: Install) -> None:
+    install(GOOD, "guest_same", "ltx-one")
+    install(GOOD, "guest_same", "ltx-two")
+    assert [p.status for p in plugins.plugins() if p.name == "guest_same"] == [
+        "broken: claimed by 2 distributions"
+    ] * 2
+    assert plugins.load("imp")
+    assert status("imp") == "ok"
+
+
+SCORE = """
+import dataclasses
+
+@dataclasses.dataclass(frozen=True)
+class Mine:
+    power: float = 2.0
+
+    def __call__(self, lab, state, mask):
+        return {name: abs(state.weights[name]) ** self.power for name in mask}
+"""
+
+
+def test_a_guests_score_is_bound_by_its_name(install: Install) -> None:
+    name = install(SCORE, "guest_score", group="ltx.scores")
+    assert status(name) == "ok"
+    params = ["Study.finders = {'a': @imp()}", f"imp.score = @{name}()", f"{name}.power = 3.0"]
+    score = gin_files.load([], params).study.finders["a"].score  # type: ignore[attr-defined]
+    assert score.power == 3.0
+
+
+def test_a_score_that_cannot_be_called_is_broken(install: Install) -> None:
+    name = install(SCORE.replace("__call__", "call"), "guest_mute", group="ltx.scores")
+    assert "is not a dataclass with a __call__ method" in status(name)
+
+
+def test_nobody_takes_a_first_party_name(install: Install) -> None:
+    install(GOOD, "imp")
+    with pytest.raises(UsageError, match=r"'imp' is claimed twice"):
+        plugins.load("imp")
+
+
+def test_an_unknown_name_shows_the_close_ones() -> None:
+    with pytest.raises(UsageError, match=r"did you mean early_rewind.*\?.*Known: .*imp.*plugins"):
+        plugins.load("early_rewnd")
+
+
+def test_listing_names_loads_no_plugin() -> None:
+    code = "import sys; from ltx.config import plugins; plugins.entries(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "ltx.config.plugins" in done.stdout.split()
+    assert "ltx_plugins" not in done.stdout.split()

@@ -1,0 +1,37 @@
+"""Pace: the measured speed is the speed, whatever a step costs."""
+
+import time
+
+import pytest
+
+from ltx import Mask, Metrics, Run, State
+from ltx.study import pace
+from ltx.testing import FakeLab
+
+
+class Slow(FakeLab):
+    """Takes 4 ms a step and 20 ms an evaluation, and a while to compile."""
+
+    compiled = False
+
+    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+        if not self.compiled:
+            self.compiled = True
+            time.sleep(0.3)
+        run = super()._train(state, mask, stop, stream)
+        time.sleep(0.004 * (stop - state.step) + 0.02 * len(run.history.steps))
+        return run
+
+    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+        assert split == "validation"
+        time.sleep(0.02)
+        return super()._evaluate(state, mask, split)
+
+
+def test_a_pace_tells_steps_from_evaluations_and_from_compiling() -> None:
+    found = pace.measure(Slow(), 0.4)
+    assert found.step == pytest.approx(0.004, rel=0.5)
+    assert found.evaluation == pytest.approx(0.02, rel=0.5)
+    lab = FakeLab()
+    trained = lab.train(lab.init(), lab.dense(), "1it").state
+    assert found.state == sum(array.nbytes for array in trained.arrays().values())

@@ -1,0 +1,96 @@
+"""Record: what is kept of a study comes back whole, and what is missing is named."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import studied
+from ltx_plugins.imp import IMP
+
+from ltx import Store, UsageError
+from ltx.study import definition
+from ltx.study.definition import Failure, Row, Study
+from ltx.study.record import Gap, Record
+from ltx.testing import FakeLab
+
+MADE = Study({"imp": IMP(levels=2)}, tasks=(studied.TASK,), seeds=(0, 4), margin=0.01)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_a_record_comes_back_whole(store: Store) -> None:
+    record = studied.run(MADE, store)
+    assert Record.read(store) == record
+    assert Record.read(store, MADE.id[:4]) == record
+    assert (record.margin, record.seeds, record.tasks) == (0.01, (0, 4), ("fake/fake",))
+    assert list(record.gaps()) == []
+
+
+def test_the_latest_study_is_read_where_none_is_named(store: Store) -> None:
+    studied.run(MADE, store)
+    later = studied.run(dataclasses.replace(MADE, seeds=1), store)
+    assert Record.read(store).id == later.id
+
+
+def test_a_study_is_known_by_its_id_or_refused_with_those_there_are(store: Store) -> None:
+    with pytest.raises(UsageError, match="no study was run into it"):
+        Record.read(store)
+    record = studied.run(MADE, store)
+    with pytest.raises(UsageError, match=f"'zz': no study begins so .* {record.id}"):
+        Record.read(store, "zz")
+    other = studied.run(dataclasses.replace(MADE, seeds=1), store)
+    for id in (record.id, other.id):
+        assert Record.read(store, id).id == id
+    first = Path(store.path / "studies" / "same1.json")
+    store.put_study(first.stem, record.document())
+    store.put_study("same2", record.document())
+    with pytest.raises(UsageError, match="2 studies begin"):
+        Record.read(store, "same")
+
+
+def test_lost_trials_are_gaps(store: Store) -> None:
+    record = studied.run(MADE, store)
+    for row in record.rows[:2]:
+        path = store.path / "trials" / f"{row.trial.id}.json"
+        if row.trial.level:
+            path.write_bytes(path.read_bytes()[:-3])
+        else:
+            path.unlink()
+    back = Record.read(store)
+    assert back.rows == record.rows[2:]
+    found = [(gap.seed, gap.level, "missing or damaged" in gap.reason) for gap in back.gaps()]
+    assert found == [(0, 0, True), (0, 1, True)]
+
+
+def test_every_cell_without_a_trial_is_a_gap_with_its_reason(store: Store) -> None:
+    lab = FakeLab
+    rows = [
+        r
+        for r in definition.run(MADE, lambda t, s, sealed: lab(t, s, sealed=sealed), store)
+        if isinstance(r, Row)
+    ]
+    begun = Record.of(MADE, None, command="", config="", plugins=[])
+    assert list(begun.gaps()) == [
+        Gap("fake/fake", "imp", False, seed, None, "not run yet") for seed in (0, 4)
+    ]
+    failed = (Failure("fake/fake", "imp", 4, "it broke"),)
+    half = dataclasses.replace(begun, rows=tuple(rows[:4]), failures=failed)
+    assert [(gap.seed, gap.level, gap.reason) for gap in half.gaps()] == [
+        (4, 1, "stopped early: it broke"),
+        (4, 2, "stopped early: it broke"),
+    ]
+    fewer = dataclasses.replace(begun, rows=tuple(rows[:5]), finished=True)
+    assert [gap.reason for gap in fewer.gaps()] == ["not found with this seed"]
+
+
+def test_records_of_the_first_days_are_read_too(store: Store) -> None:
+    record = studied.run(MADE, store)
+    document = record.document()
+    for key in ("tasks", "finders", "seeds", "margin", "finished"):
+        document.pop(key)
+    store.put_study(record.id, document)
+    back = Record.read(store)
+    assert dataclasses.replace(back, margin=0.01) == record

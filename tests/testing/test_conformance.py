@@ -1,0 +1,144 @@
+"""Conformance: every bug is caught by the check that is there for it, and by no other."""
+
+import dataclasses
+import unittest
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import pytest
+from planted import PLANTED, Sound, WaivesTooMuch
+
+from ltx import Finder, Lab, Ticket
+from ltx.config import plugins
+from ltx.testing import FinderTestCase, WatchedLab, conformance
+from ltx.testing.harness import Bench, Halving, example
+
+PLUGINS = [plugin.name for plugin in plugins.plugins() if plugin.kind == "finder"]
+
+
+def failed(finder: Finder) -> dict[str, str]:
+    bench = Bench(finder, WatchedLab)
+    verdicts = [conformance.judge(bench, name) for name in conformance.CHECKS]
+    return {v.check: v.text for v in verdicts if v.outcome == "failed"}
+
+
+@pytest.mark.parametrize(
+    ("finder", "checks"), PLANTED, ids=[type(finder).__name__ for finder, _ in PLANTED]
+)
+def test_a_planted_bug_is_caught_by_its_check(finder: Finder, checks: list[str]) -> None:
+    found = failed(finder)
+    assert sorted(found) == sorted(checks), found
+    assert all(text and "\n" not in text for text in found.values())
+
+
+def test_every_check_catches_something() -> None:
+    assert {check for _, checks in PLANTED for check in checks} == set(conformance.CHECKS)
+
+
+@pytest.mark.parametrize("finder", [Sound(), Halving()])
+def test_a_sound_finder_passes(finder: Finder) -> None:
+    assert failed(finder) == {}
+
+
+@pytest.fixture(scope="module", params=PLUGINS)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return Bench(example(plugins.load(request.param)), WatchedLab)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("check", conformance.CHECKS)
+def test_an_installed_finder_conforms(bench: Bench, check: str) -> None:
+    verdict = conformance.judge(bench, check)
+    assert verdict.outcome != "failed", verdict.text
+
+
+# Waivers
+
+
+@dataclasses.dataclass(frozen=True)
+class Regrows(Finder):
+    waived: ClassVar[Mapping[str, str]] = {"nested": "draws every mask anew"}
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        tickets = list(Sound().find(lab))
+        yield tickets[0]
+        for ticket in tickets[1:]:
+            yield dataclasses.replace(
+                ticket, mask=ticket.mask.shuffled(lab.rng(ticket.level)), cost=lab.spent
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Crashes(Regrows):
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        raise ZeroDivisionError("division by zero")
+
+
+def judge(finder: Finder, check: str) -> conformance.Verdict:
+    return conformance.judge(Bench(finder, WatchedLab), check)
+
+
+def test_a_waiver_excuses_its_check_for_the_reason_given() -> None:
+    verdict = judge(Regrows(), "nested")
+    assert (verdict.outcome, verdict.text) == ("waived", "draws every mask anew")
+
+
+def test_a_waiver_excuses_no_crash() -> None:
+    verdict = judge(Crashes(), "nested")
+    assert verdict.outcome == "failed"
+    assert verdict.text == "it raised ZeroDivisionError: division by zero"
+
+
+def test_a_waiver_that_is_not_needed_fails() -> None:
+    assert "take the waiver away" in judge(WaivesTooMuch(), "nested").text
+
+
+@pytest.mark.parametrize(
+    ("waived", "words"),
+    [
+        ({"nestd": "why not"}, "'nestd' is no check; known: defaults, "),
+        ({"nested": " "}, "nested needs a reason"),
+        ({"waivers": "no"}, "cannot be waived"),
+    ],
+)
+def test_a_senseless_waiver_fails(
+    waived: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sound, "waived", waived)
+    verdict = judge(Sound(), "waivers")
+    assert verdict.outcome == "failed"
+    assert words in verdict.text
+
+
+# The test case
+
+
+class TestSound(FinderTestCase):
+    FINDER = Sound(levels=1)
+
+
+class TestByExample(FinderTestCase):
+    FINDER = Halving
+
+
+def run(case: type[FinderTestCase]) -> unittest.TestResult:
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
+    return result
+
+
+def test_the_test_case_has_a_test_for_every_check() -> None:
+    names = unittest.defaultTestLoader.getTestCaseNames(TestSound)
+    assert sorted(names) == sorted(f"test_{name}" for name in conformance.CHECKS)
+    assert unittest.defaultTestLoader.getTestCaseNames(FinderTestCase) == []
+
+
+def test_the_test_case_fails_with_the_text_of_the_check() -> None:
+    class Case(FinderTestCase):
+        FINDER = WaivesTooMuch()
+
+    result = run(Case)
+    assert result.testsRun == len(conformance.CHECKS)
+    ((test, text),) = result.failures
+    assert test.id().endswith("test_nested")
+    assert "take the waiver away" in text
+    assert not result.errors
