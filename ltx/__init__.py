@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ltx.core.cost import Cost
 from ltx.core.duration import Duration
 from ltx.core.errors import ControlError, DivergedError, LtxError, UsageError
-from ltx.core.finder import Finder, inner
+from ltx.core.finder import Finder, require_finder
 from ltx.core.history import History, Metrics
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
@@ -109,9 +109,9 @@ __all__ = [
     "check_type",
     "compact",
     "copies",
-    "inner",
     "learned_mask",
     "load_data",
+    "require_finder",
 ]
 
 # What starts TensorFlow is imported at its first use, so that `import ltx` stays light.

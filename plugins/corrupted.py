@@ -32,19 +32,19 @@ class Corrupted(ltx.Finder):
 
     def __post_init__(self) -> None:
         ltx.check_choice("corrupted.how", self.how, HOW)
-        ltx.inner(self.of, "corrupted")
+        ltx.require_finder(self.of, "corrupted")
 
     @classmethod
     def example(cls, of: ltx.Finder) -> "Corrupted":
         return cls(of=of)
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.inner(self.of, "corrupted").check(self._spoilt(lab))
+        ltx.require_finder(self.of, "corrupted").check(self._spoilt(lab))
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         spoilt = self._spoilt(lab)
         seen = {"how": self.how, **ltx.check_corrupted("corrupted", lab, spoilt)}
-        for ticket in ltx.inner(self.of, "corrupted").find(spoilt):
+        for ticket in ltx.require_finder(self.of, "corrupted").find(spoilt):
             yield ltx.Ticket.of(
                 lab,
                 ticket.mask,

@@ -51,7 +51,7 @@ class RandomReinit(ltx.Finder):
         ltx.check_type("random_reinit.structure", self.structure, ltx.Structure, "@ByChannel()")
         if (self.weights, self.mask) == ("same", "same"):
             raise ltx.UsageError("random_reinit: same weights under the same mask is no control")
-        told = list(_structures(ltx.inner(self.of, "random_reinit")))
+        told = list(_structures(ltx.require_finder(self.of, "random_reinit")))
         if self.structure == ltx.Unstructured():
             return
         if self.mask == "same":
@@ -70,7 +70,7 @@ class RandomReinit(ltx.Finder):
         return cls(of=of)
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.inner(self.of, "random_reinit").check(lab)
+        ltx.require_finder(self.of, "random_reinit").check(lab)
         if self.mask == "same":
             return
         if not self.structure.alive(lab, lab.dense()):
@@ -87,7 +87,7 @@ class RandomReinit(ltx.Finder):
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         fresh = lab.init(stream="reinit")
-        for ticket in ltx.inner(self.of, "random_reinit").find(lab):
+        for ticket in ltx.require_finder(self.of, "random_reinit").find(lab):
             state, mask = self._weights(ticket, fresh), self._mask(lab, ticket)
             control = ltx.Ticket.of(
                 lab,

@@ -29,18 +29,18 @@ class Subset(ltx.Finder):
 
     def __post_init__(self) -> None:
         ltx.check_number("subset.share", self.share, above=0, below=1)
-        ltx.inner(self.of, "subset")
+        ltx.require_finder(self.of, "subset")
 
     @classmethod
     def example(cls, of: ltx.Finder) -> "Subset":
         return cls(of=of)
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.inner(self.of, "subset").check(self._part(lab))
+        ltx.require_finder(self.of, "subset").check(self._part(lab))
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         part = self._part(lab)
-        for ticket in ltx.inner(self.of, "subset").find(part):
+        for ticket in ltx.require_finder(self.of, "subset").find(part):
             state, recipe = ticket.state, ticket.recipe
             if state.step:
                 state = state.replace(step=0, slots={})

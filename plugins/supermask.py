@@ -34,7 +34,7 @@ class Supermask(ltx.Finder):
     def __post_init__(self) -> None:
         ltx.check_choice("supermask.weights", self.weights, WEIGHTS)
         if self.of is not None:
-            ltx.inner(self.of, "supermask")
+            ltx.require_finder(self.of, "supermask")
         if self.method is None:
             return
         if self.of is not None:

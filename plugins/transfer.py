@@ -74,7 +74,7 @@ class Transfer(ltx.Finder):
             self._stored(lab)
             return
         source = self._lab(lab)
-        ltx.inner(self.of, "transfer").check(source)
+        ltx.require_finder(self.of, "transfer").check(source)
         self._fit(lab, source.dense())
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
@@ -87,7 +87,7 @@ class Transfer(ltx.Finder):
             return
         source = self._lab(lab)
         first = source.init()
-        for ticket in ltx.inner(self.of, "transfer").find(source):
+        for ticket in ltx.require_finder(self.of, "transfer").find(source):
             start = first if self.carry == "init" else ticket.state
             yield self._carry(lab, ticket, start, source.task.id, self.of)
 

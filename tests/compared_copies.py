@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from ltx.evaluation.instability import Apart, Instability
-from ltx.study.definition import Compared
+from ltx.evaluation.instability import Instability, WeightDistance
+from ltx.study.definition import StabilityResult
 
 ALPHAS = (0.0, 0.5, 1.0)
 
@@ -17,8 +17,8 @@ def compared(
     at: str = "ticket",
     start: int = 0,
     **changed: object,
-) -> Compared:
-    apart = Apart(3.0 + seed, 2.0, 90.0 if level else None)
+) -> StabilityResult:
+    apart = WeightDistance(3.0 + seed, 2.0, 90.0 if level else None)
     one = Instability(
         id=f"{finder}-{level}-{seed}-{at}",
         ticket="t",
@@ -32,7 +32,7 @@ def compared(
         alphas=ALPHAS,
         errors=(0.1, middle, 0.2),
         to_order=apart,
-        to_pruning=Apart(1.0, 2.0, 30.0),
+        to_pruning=WeightDistance(1.0, 2.0, 30.0),
     )
     one = dataclasses.replace(one, **changed)  # type: ignore[arg-type]
-    return Compared("task", finder, finder != "imp", seed, one)
+    return StabilityResult("task", finder, finder != "imp", seed, one)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ltx.analysis.curves import Curve, Point
 from ltx.analysis.paired_tests import Interval
-from ltx.analysis.transfer import Carried
+from ltx.analysis.transfer import TransferResult
 
 NAN = float("nan")
 
@@ -25,11 +25,11 @@ def lines_of(plot: Any, label: int = 0) -> np.ndarray:
     return plot.figure.axes[0].lines[label].get_xydata()
 
 
-def cell(task: str, source: str, carry: str, level: int, gap: float | None) -> Carried:
+def cell(task: str, source: str, carry: str, level: int, gap: float | None) -> TransferResult:
     def interval(mean: float) -> Interval:
         return Interval(mean, NAN, NAN, 1)
 
-    return Carried(
+    return TransferResult(
         task=task,
         finder=f"from {source} {carry}",
         source=source,

@@ -12,10 +12,10 @@ from ltx_plugins.transfer import Transfer
 from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.store import timing
-from ltx.store.timing import Took
+from ltx.store.timing import Timing
 from ltx.study import definition
-from ltx.study.definition import Compared, Failure, Row, Study
-from ltx.study.record import Record
+from ltx.study.definition import CellFailure, StabilityResult, Study, TrialResult
+from ltx.study.record import StudyRecord
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -34,14 +34,14 @@ def finders(levels: int = 3) -> dict[str, Finder]:
     }
 
 
-def run(made: Study, store: Store) -> Record:
+def run(made: Study, store: Store) -> StudyRecord:
     """Run a study on FakeLab and record it as the runner does."""
     results = list(definition.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), store))
     record = dataclasses.replace(
-        Record.of(made, None, command=COMMAND, config="Study.seeds = 2", plugins=[]),
-        rows=tuple(r for r in results if isinstance(r, Row)),
-        compared=tuple(r for r in results if isinstance(r, Compared)),
-        failures=tuple(r for r in results if isinstance(r, Failure)),
+        StudyRecord.of(made, None, command=COMMAND, config="Study.seeds = 2", plugins=[]),
+        rows=tuple(r for r in results if isinstance(r, TrialResult)),
+        compared=tuple(r for r in results if isinstance(r, StabilityResult)),
+        failures=tuple(r for r in results if isinstance(r, CellFailure)),
         finished=True,
     )
     store.put_study(record.id, record.document())
@@ -81,7 +81,7 @@ def large(path: Path, tasks: int = 4, labels: int = 5, seeds: int = 10, levels: 
         tasks=[dataclasses.replace(TASK, data=name) for name in names],
         seeds=seeds,
     )
-    record = Record.of(made, None, command=COMMAND, config="", plugins=[])
+    record = StudyRecord.of(made, None, command=COMMAND, config="", plugins=[])
     for task, name in zip(made.tasks, record.tasks, strict=True):
         for seed in made.seeds:
             lab = FakeLab(task, seed)
@@ -90,8 +90,8 @@ def large(path: Path, tasks: int = 4, labels: int = 5, seeds: int = 10, levels: 
                     store.put_ticket(ticket, task, finder, label)
                     trial = _trial(ticket, rng)
                     store.put_trial(trial)
-                    timing.tell(store, trial.id, Took(60.0 * ticket.level, 60.0))
-                    rows.append(Row(name, label, finder.control, seed, trial))
+                    timing.log(store, trial.id, Timing(60.0 * ticket.level, 60.0))
+                    rows.append(TrialResult(name, label, finder.control, seed, trial))
     record = dataclasses.replace(record, rows=tuple(rows), finished=True)
     store.put_study(record.id, record.document())
     return store

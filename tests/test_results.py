@@ -18,8 +18,8 @@ from ltx import Store
 from ltx.analysis.paired_tests import Paired
 from ltx.config import gin_files
 from ltx.core.identity import generator
-from ltx.study.definition import Row, Study
-from ltx.study.record import Record
+from ltx.study.definition import Study, TrialResult
+from ltx.study.record import StudyRecord
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tools"))
@@ -35,9 +35,11 @@ PAGE = ROOT / "docs" / "results.md"
 NOISE = (0.001, -0.001, 0.002, -0.002, 0.0015, -0.0015)
 
 
-def record(*given: list[Row], seeds: int = len(DENSE), finished: bool = True) -> Record:
+def record(
+    *given: list[TrialResult], seeds: int = len(DENSE), finished: bool = True
+) -> StudyRecord:
     made = tuple(row for one in given for row in one)
-    return Record(
+    return StudyRecord(
         id="id",
         command="ltx run --gin_file=studies/mine.gin --store=/somewhere/else",
         config="",

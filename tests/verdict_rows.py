@@ -1,7 +1,7 @@
 """Verdict rows: trials of planted accuracies, for tests of verdicts."""
 
 from ltx import Cost, History, Metrics, Trial
-from ltx.study.definition import Row
+from ltx.study.definition import TrialResult
 
 DENSE = (0.980, 0.982, 0.978, 0.981, 0.979, 0.983)
 
@@ -17,7 +17,7 @@ def rows(
     stop: int = 30,
     control: bool = False,
     task: str = "t",
-) -> list[Row]:
+) -> list[TrialResult]:
     """A row for each seed of one finder at one level."""
     values = accuracies if isinstance(accuracies, dict) else dict(enumerate(accuracies))
     made = []
@@ -36,7 +36,7 @@ def rows(
             found_for=Cost(),
             trained_for=Cost(),
         )
-        made.append(Row(task, finder, control, seed, trial))
+        made.append(TrialResult(task, finder, control, seed, trial))
     return made
 
 

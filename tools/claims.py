@@ -14,7 +14,7 @@ from typing import Any
 from ltx.analysis import comparison
 from ltx.analysis.paired_tests import ALPHA, MOST, Paired, holm
 from ltx.evaluation.trial import Trial
-from ltx.study.record import Record
+from ltx.study.record import StudyRecord
 
 # Of the paper's number, which an effect must be shown to reach to count as the same in size.
 SHARE = 0.5
@@ -79,7 +79,7 @@ class Fact:
 class Arms:
     """A study's trials by task, finder and level, as a claim asks for them."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: StudyRecord) -> None:
         self.record = record
         self._arms: dict[tuple[str, str], dict[int, dict[int, Trial]]] = {}
         for row in record.rows:

@@ -33,7 +33,7 @@ from ltx.analysis.curves import Point
 from ltx.analysis.paired_tests import MOST
 from ltx.reporting import page as report
 from ltx.store.store import Store
-from ltx.study.record import Record
+from ltx.study.record import StudyRecord
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "gin_configs" / "studies"
@@ -89,7 +89,7 @@ class Ran:
     """A study's gin file, and its record if there is a store of it."""
 
     name: str
-    record: Record | None = None
+    record: StudyRecord | None = None
     seconds: float | None = None
 
     @property
@@ -114,7 +114,7 @@ def read(folders: Sequence[Path], name: str) -> Ran:
         if Store.occupied(folder / name):
             store = Store(folder / name, create=False)
             if store.studies():
-                one = Ran(name, Record.read(store), _noted(folder / f"{name}.err"))
+                one = Ran(name, StudyRecord.read(store), _noted(folder / f"{name}.err"))
                 found = found if found.finished and not one.finished else one
     return found
 
@@ -181,7 +181,7 @@ def _command(one: Ran) -> str:
     return shlex.join(w for w in words if not w.startswith(("--store=", "--data_dir=")))
 
 
-def _provenance(one: Ran, record: Record) -> str:
+def _provenance(one: Ran, record: StudyRecord) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     first, last = min(record.seeds), max(record.seeds)
     run = len(record.seeds) > 2 and set(record.seeds) == set(range(first, last + 1))
@@ -193,7 +193,7 @@ def _provenance(one: Ran, record: Record) -> str:
     return f"Seeds {seeds}. Processor time: {took}. {versions}.{state}{lacking}"
 
 
-def _levels(name: str, record: Record) -> list[str]:
+def _levels(name: str, record: StudyRecord) -> list[str]:
     """A row for each finder at each level that is shown, below the dense network of its task."""
     controls = [label for label, control in record.finders.items() if control]
     judged = verdict.levels(
@@ -218,7 +218,7 @@ def _levels(name: str, record: Record) -> list[str]:
     return [*_table(head[shown], [row[shown] for row in rows]), "", NOTE]
 
 
-def _measured(point: Point, record: Record) -> list[str]:
+def _measured(point: Point, record: StudyRecord) -> list[str]:
     untrained = math.isnan(point.early_stop.mean)
     return [
         f"{100 * point.density:.2f}",

@@ -137,7 +137,7 @@ def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Cal
     mask = Mask({w.name: generator(0, w.name).random(w.shape) < density for w in weights})
     program.load(program.fresh(0), mask if masked else Mask.ones(weights))
     examples, batch = len(program.data.train), task.recipe.batch_size
-    table = order.batches(0, "order", examples, batch, 0, steps)
+    table = order.batch_table(0, "order", examples, batch, 0, steps)
     rates = task.recipe.learning_rates(0, steps, order.steps_per_epoch(examples, batch))
     seed = np.zeros(2, np.int32)
 

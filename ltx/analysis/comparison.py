@@ -8,14 +8,14 @@ import numpy as np
 
 from ltx.analysis.paired_tests import Paired
 from ltx.evaluation.trial import Trial
-from ltx.study.definition import Row
+from ltx.study.definition import TrialResult
 
 ALIKE = 0.02  # of its density, by which a control may differ from what it controls
 Trials = Mapping[int, Trial]
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class LevelComparison:
     """Pairs by seed of one level with dense and its controls, and the p-values before correction.
 
     `dense` and the `panel` of controls may lack seeds, and a control that failed is empty.
@@ -64,7 +64,9 @@ class Cell:
         return max(self.matching, *self.parts.values()) if self.panel else 1.0
 
 
-def cells_of(rows: Sequence[Row], margin: float, asked: Sequence[str]) -> list[Cell]:
+def comparisons(
+    rows: Sequence[TrialResult], margin: float, asked: Sequence[str]
+) -> list[LevelComparison]:
     """Every level of every finder that is no control; `asked` are controls that may lack rows."""
     arms: dict[tuple[str, str], dict[int, dict[int, Trial]]] = {}
     controls = {(row.task, name): None for row in rows for name in asked}
@@ -85,7 +87,9 @@ def cells_of(rows: Sequence[Row], margin: float, asked: Sequence[str]) -> list[C
                 name: them.get(level, {}) if _alike(them, arm, level) else {}
                 for name, them in panel.items()
             }
-            made.append(Cell(task, finder, arm[level], dense, beside if level else {}, margin))
+            made.append(
+                LevelComparison(task, finder, arm[level], dense, beside if level else {}, margin)
+            )
     return made
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from ltx.analysis.paired_tests import Interval
 from ltx.core.cost import Cost
 from ltx.evaluation.trial import Trial
-from ltx.store.timing import Took
-from ltx.study.definition import Row
+from ltx.store.timing import Timing
+from ltx.study.definition import TrialResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Curve:
 
 
 def curves(
-    rows: Sequence[Row], finders: Sequence[str], took: Mapping[str, Took] | None = None
+    rows: Sequence[TrialResult], finders: Sequence[str], took: Mapping[str, Timing] | None = None
 ) -> list[Curve]:
     """The curves of every finder on every task, from the first level to the last.
 
     `took` has the seconds of trials by their ids.
     """
-    cells: dict[tuple[str, str], list[Row]] = {}
+    cells: dict[tuple[str, str], list[TrialResult]] = {}
     for row in rows:
         cells.setdefault((row.task, row.finder), []).append(row)
     found = []
@@ -64,7 +64,7 @@ def curves(
     return found
 
 
-def _point(level: int, trials: Sequence[Trial], took: Mapping[str, Took]) -> Point:
+def _point(level: int, trials: Sequence[Trial], took: Mapping[str, Timing]) -> Point:
     seconds = [took[trial.id].total for trial in trials if trial.id in took]
     known = [total for total in seconds if not math.isnan(total)]
     return Point(

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ltx.analysis.paired_tests import Interval
-from ltx.evaluation.instability import Apart, Instability
-from ltx.study.definition import Compared
+from ltx.evaluation.instability import Instability, WeightDistance
+from ltx.study.definition import StabilityResult
 
 ALIKE = 0.25  # of a density, by which what is shown together may differ
 Found = Sequence[Instability]
 
 
 @dataclasses.dataclass(frozen=True)
-class Spot:
+class StabilityPoint:
     """All seeds of one level, compared from one place.
 
     `height` is the barrier's, a share of 1, and of the `seeds` so many are `stable`; `errors` are
@@ -38,7 +38,7 @@ class Spot:
 
 
 @dataclasses.dataclass(frozen=True)
-class Strand:
+class StabilityCurve:
     """One finder on one task from one place; `place` is the finder's among the study's."""
 
     task: str
@@ -47,12 +47,14 @@ class Strand:
     place: int
     at: str
     split: str
-    points: tuple[Spot, ...]
+    points: tuple[StabilityPoint, ...]
 
 
-def strands(compared: Sequence[Compared], finders: Sequence[str]) -> list[Strand]:
+def stability_curves(
+    compared: Sequence[StabilityResult], finders: Sequence[str]
+) -> list[StabilityCurve]:
     """What was measured of every finder on every task from every place, level by level."""
-    cells: dict[tuple[str, str, str], list[Compared]] = {}
+    cells: dict[tuple[str, str, str], list[StabilityResult]] = {}
     for one in compared:
         cells.setdefault((one.task, one.finder, one.instability.at), []).append(one)
     made = []
@@ -62,12 +64,12 @@ def strands(compared: Sequence[Compared], finders: Sequence[str]) -> list[Strand
             levels.setdefault(one.instability.level, []).append(one.instability)
         spots = tuple(_spot(levels[level]) for level in sorted(levels))
         place, split = list(finders).index(finder), own[0].instability.split
-        made.append(Strand(task, finder, own[0].control, place, at, split, spots))
+        made.append(StabilityCurve(task, finder, own[0].control, place, at, split, spots))
     return made
 
 
-def _spot(found: Found) -> Spot:
-    return Spot(
+def _spot(found: Found) -> StabilityPoint:
+    return StabilityPoint(
         level=found[0].level,
         density=float(np.mean([one.density for one in found])),
         start=float(np.mean([one.start for one in found])),
@@ -88,7 +90,7 @@ def _interval(found: Found, value: Callable[[Instability], float | None]) -> Int
     return Interval.of([math.nan if v is None else v for v in values])
 
 
-def _pruned(one: Instability, value: Callable[[Apart], float | None]) -> float | None:
+def _pruned(one: Instability, value: Callable[[WeightDistance], float | None]) -> float | None:
     """Stability to pruning, of what was pruned."""
     if one.to_pruning is None or one.density == 1:
         return None
@@ -96,22 +98,22 @@ def _pruned(one: Instability, value: Callable[[Apart], float | None]) -> float |
 
 
 @dataclasses.dataclass(frozen=True)
-class Trail:
+class RewindCurve:
     """One finder at one density, from place to place; `points` go from the earliest to the last."""
 
     finder: str
     control: bool
     place: int
-    points: tuple[Spot, ...]
+    points: tuple[StabilityPoint, ...]
 
 
-def trails(found: Sequence[Strand]) -> list[Trail]:
+def rewind_curves(found: Sequence[StabilityCurve]) -> list[RewindCurve]:
     """The strands of one task by rewind point, near the sparsest density that all finders reach.
 
     The dense network comes last, as a finder of its own. Empty where there are no two steps.
     """
     wanted = max(min(spot.density for spot in one.points) for one in found)
-    groups: dict[tuple[str, bool, int], dict[float, Spot]] = {}
+    groups: dict[tuple[str, bool, int], dict[float, StabilityPoint]] = {}
     for one in found:
         near = min(one.points, key=lambda spot: abs(spot.density - wanted))
         if math.isclose(near.density, wanted, rel_tol=ALIKE):
@@ -122,7 +124,7 @@ def trails(found: Sequence[Strand]) -> list[Trail]:
             if spot.density == 1 and not one.control and wanted < 1:
                 groups.setdefault(("dense", False, last), {})[spot.start] = spot
     return [
-        Trail(*who, tuple(steps[step] for step in sorted(steps)))
+        RewindCurve(*who, tuple(steps[step] for step in sorted(steps)))
         for who, steps in groups.items()
         if len(steps) > 1
     ]

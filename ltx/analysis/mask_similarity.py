@@ -10,15 +10,15 @@ import numpy as np
 from ltx.evaluation import mask_overlap
 from ltx.evaluation.mask_overlap import Overlap
 from ltx.store.store import Store
-from ltx.study.definition import Row
-from ltx.study.record import Record
+from ltx.study.definition import TrialResult
+from ltx.study.record import StudyRecord
 
 ALIKE = 0.15  # of a density, by which tickets of two finders may differ that are compared
 CACHE_BYTES = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True)
-class Likeness:
+class MaskSimilarity:
     """The overlap of two finders' tickets of the same seeds, or of one's tickets of several.
 
     Then `other` is the same finder. Of each finder the level and the mean density; under `layers`
@@ -49,12 +49,12 @@ class _Level:
     tickets: Mapping[int, str]
 
 
-def likenesses(record: Record, store: Store) -> Iterator[Likeness]:
+def similarities(record: StudyRecord, store: Store) -> Iterator[MaskSimilarity]:
     """Every level of every finder between seeds, then every two finders where densities are alike.
 
     Dense tickets are all the same and left out, and so are tickets that are missing.
     """
-    cells: dict[tuple[str, str], list[Row]] = {}
+    cells: dict[tuple[str, str], list[TrialResult]] = {}
     for row in record.rows:
         if row.trial.density < 1:
             cells.setdefault((row.task, row.finder), []).append(row)
@@ -70,7 +70,7 @@ def likenesses(record: Record, store: Store) -> Iterator[Likeness]:
                     yield from _compared(masks, task, (one, level), (other, near))
 
 
-def _levels(rows: Sequence[Row]) -> list[_Level]:
+def _levels(rows: Sequence[TrialResult]) -> list[_Level]:
     found: dict[int, dict[int, tuple[str, float]]] = {}
     for row in rows:
         found.setdefault(row.trial.level, {})[row.seed] = row.trial.ticket, row.trial.density
@@ -95,7 +95,7 @@ def _apart(one: _Level, other: _Level) -> float:
 
 def _compared(
     masks: "_Masks", task: str, one: tuple[str, _Level], other: tuple[str, _Level] | None = None
-) -> Iterator[Likeness]:
+) -> Iterator[MaskSimilarity]:
     (finder, level), (second, near) = one, other or one
     seeds = [s for s in level.tickets if s in near.tickets]
     pairs = [(masks.get(level.tickets[s]), masks.get(near.tickets[s])) for s in seeds]
@@ -106,7 +106,7 @@ def _compared(
     found = mask_overlap.between(ones, others, sizes) if other else mask_overlap.among(ones, sizes)
     whole = found.pop("")
     densities = level.density, near.density
-    yield Likeness(task, finder, second, level.level, near.level, *densities, whole, found)
+    yield MaskSimilarity(task, finder, second, level.level, near.level, *densities, whole, found)
 
 
 class _Masks:

@@ -7,7 +7,7 @@ from ltx.analysis.paired_tests import ALPHA, Interval, Paired, holm
 
 
 @dataclasses.dataclass(frozen=True)
-class Words:
+class CorrectedTests:
     """The corrected p of each word for each cell, by place, and the level that it had to meet."""
 
     p: Mapping[str, Sequence[float]]
@@ -15,7 +15,7 @@ class Words:
     cells: int
 
     @classmethod
-    def of(cls, plain: Mapping[str, Sequence[float]]) -> "Words":
+    def of(cls, plain: Mapping[str, Sequence[float]]) -> "CorrectedTests":
         """Correct the p-values of each word by Holm; all have as many, one for each cell."""
         corrected = {word: holm(p) for word, p in plain.items()}
         return cls(
@@ -43,7 +43,7 @@ class Words:
         return max(needs - paired.count, 1.0)
 
 
-def said(p: Mapping[str, float], words: Sequence[str]) -> str:
+def first_shown(p: Mapping[str, float], words: Sequence[str]) -> str:
     """The first of the words that is shown, or else the last, which claims nothing."""
     return next((word for word in words if p.get(word, 1.0) <= ALPHA), words[-1])
 

@@ -20,19 +20,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from ltx.analysis.comparison import ALIKE, Trials, accuracies, density
-from ltx.analysis.multiple_testing import Words, said, span
+from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
 from ltx.analysis.paired_tests import Interval, Paired
 from ltx.evaluation.trial import Trial
 from ltx.store.store import Store
-from ltx.study.definition import Row
-from ltx.study.record import Record
+from ltx.study.definition import TrialResult
+from ltx.study.record import StudyRecord
 
 BETTER, AS_GOOD, WORSE, INCONCLUSIVE = "better", "as good", "worse", "inconclusive"
 WORDS = (BETTER, AS_GOOD, WORSE, INCONCLUSIVE)
 
 
 @dataclasses.dataclass(frozen=True)
-class Carried:
+class TransferResult:
     """All seeds of one level of what `finder` carried to `task`, beside its native tickets.
 
     `native` is the label of their finder, "" where the study has none. Accuracies are means with
@@ -89,7 +89,7 @@ class _Arm:
     dense: Trials
 
 
-def carried(record: Record, store: Store) -> list[Carried]:
+def transfer_results(record: StudyRecord, store: Store) -> list[TransferResult]:
     """Every level but the dense one of whatever was carried, by target, source, finder and level.
 
     Tickets that are missing from the store are left out, since only their notes tell that they
@@ -98,7 +98,7 @@ def carried(record: Record, store: Store) -> list[Carried]:
     rows = _Rows(record, store)
     cells = [cell for arm in rows.arms() for cell in rows.cells(arm)]
     margin = record.margin
-    words = Words.of(
+    words = CorrectedTests.of(
         {
             BETTER: [cell.gap.above(margin) for cell in cells],
             AS_GOOD: [cell.gap.above(-margin) for cell in cells],
@@ -111,11 +111,11 @@ def carried(record: Record, store: Store) -> list[Carried]:
 class _Rows:
     """A record's trials by task, finder, level and seed, with the notes of their tickets."""
 
-    def __init__(self, record: Record, store: Store) -> None:
+    def __init__(self, record: StudyRecord, store: Store) -> None:
         self.record, self.store = record, store
         study = record.study if isinstance(record.study, Mapping) else {}
         self.settings: Mapping[str, object] = study.get("finders", {})
-        self.rows: dict[tuple[str, str], dict[int, dict[int, Row]]] = {}
+        self.rows: dict[tuple[str, str], dict[int, dict[int, TrialResult]]] = {}
         for row in record.rows:
             arm = self.rows.setdefault((row.task, row.finder), {})
             arm.setdefault(row.trial.level, {})[row.seed] = row
@@ -130,7 +130,7 @@ class _Rows:
             note = manifest.get("note", {})
             if note.keys() >= {"source", "source_task", "source_density", "carry", "of"}:
                 found.append((task, finder, note))
-        sources = _told_apart({n["source_task"]: n["source"] for _, _, n in found}, names)
+        sources = _unique_names({n["source_task"]: n["source"] for _, _, n in found}, names)
         arms = [
             _Arm(
                 task,
@@ -160,7 +160,7 @@ class _Rows:
             made.append(_Cell(arm, level, {s: row.trial for s, row in rows.items()}, alike))
         return made
 
-    def _alike(self, row: Row, native: Trial) -> bool:
+    def _alike(self, row: TrialResult, native: Trial) -> bool:
         found = self._manifest(row).get("note", {}).get("source_density", math.nan)
         return math.isclose(found, native.density, rel_tol=ALIKE)
 
@@ -172,17 +172,17 @@ class _Rows:
         rows = self.rows.get((task, finder), {}).get(level, {})
         return {seed: row.trial for seed, row in rows.items()}
 
-    def _first(self, levels: Mapping[int, Mapping[int, Row]]) -> Mapping:
+    def _first(self, levels: Mapping[int, Mapping[int, TrialResult]]) -> Mapping:
         """The manifest of the first ticket that is there."""
         every = (self._manifest(row) for rows in levels.values() for row in rows.values())
         return next(filter(None, every), {})
 
-    def _manifest(self, row: Row) -> Mapping:
+    def _manifest(self, row: TrialResult) -> Mapping:
         settings = self.settings.get(row.finder)
         return self.store.found(row.trial.ticket, row.finder, settings) or {}
 
 
-def _told_apart(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+def _unique_names(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
     """A name for each task's id: its label in the study, else its note's, with its id if shared."""
     names = {id: known.get(id, name) for id, name in wanted.items()}
     shared = list(names.values())
@@ -192,11 +192,13 @@ def _told_apart(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str
     }
 
 
-def _carried(cell: _Cell, record: Record, p: dict[str, float], words: Words) -> Carried:
+def _carried(
+    cell: _Cell, record: StudyRecord, p: dict[str, float], words: CorrectedTests
+) -> TransferResult:
     arm, gap, margin = cell.arm, cell.gap, record.margin
-    word = said(p, WORDS)
+    word = first_shown(p, WORDS)
     open_seeds = words.more_seeds(gap, -margin, above=AS_GOOD, below=WORSE)
-    return Carried(
+    return TransferResult(
         task=arm.task,
         finder=arm.finder,
         source=arm.source,
@@ -241,16 +243,16 @@ def _reason(cell: _Cell, word: str, margin: float) -> str:
     return "shown neither to keep the native accuracy nor to lose it"
 
 
-def sparsest(found: Iterable[Carried]) -> dict[tuple[str, str], Carried]:
+def sparsest(found: Iterable[TransferResult]) -> dict[tuple[str, str], TransferResult]:
     """What each finder carried to each task, at the last level that all of them reached."""
-    arms: dict[tuple[str, str], dict[int, Carried]] = {}
+    arms: dict[tuple[str, str], dict[int, TransferResult]] = {}
     for one in found:
         arms.setdefault((one.task, one.finder), {})[one.level] = one
     shared = set.intersection(*(set(arm) for arm in arms.values())) if arms else set()
     return {place: arm[max(shared)] for place, arm in arms.items() if shared}
 
 
-def ways(found: Sequence[Carried]) -> dict[str, str]:
+def carry_labels(found: Sequence[TransferResult]) -> dict[str, str]:
     """A name for what each finder carries: its `carry` if that tells finders of one source apart.
 
     Else the finder's own label, as where heads or the finders that are carried differ as well.
@@ -261,7 +263,7 @@ def ways(found: Sequence[Carried]) -> dict[str, str]:
     return {one.finder: one.carry if unique else one.finder for one in found}
 
 
-def sentence(found: Sequence[Carried]) -> str:
+def sentence(found: Sequence[TransferResult]) -> str:
     """What a study may say of all that was carried, in a few words."""
     parts = []
     for word in WORDS:

@@ -25,10 +25,10 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
-from ltx.analysis.comparison import Cell, accuracies, cells_of, density, early_stops
-from ltx.analysis.multiple_testing import Words, said, span
+from ltx.analysis.comparison import LevelComparison, accuracies, comparisons, density, early_stops
+from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
 from ltx.analysis.paired_tests import MOST, Interval
-from ltx.study.definition import Row, Study
+from ltx.study.definition import Study, TrialResult
 
 MARGIN = Study.margin
 WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE = "winning", "matching", "not winning", "inconclusive"
@@ -36,7 +36,7 @@ VERDICTS = (WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE)
 
 
 @dataclasses.dataclass(frozen=True)
-class Level:
+class LevelVerdict:
     """All seeds of one finder at one level, beside the dense network and the controls.
 
     `accuracy`, `early_stop`, `controls` and `control_stops` are means with their own 95% intervals,
@@ -72,12 +72,12 @@ class Level:
 
 
 def levels(
-    rows: Iterable[Row],
+    rows: Iterable[TrialResult],
     *,
     margin: float = MARGIN,
     seeds: Sequence[int] = (),
     controls: Sequence[str] = (),
-) -> list[Level]:
+) -> list[LevelVerdict]:
     """Every level of every finder that is no control, in order of task, finder and level.
 
     Give all rows of a study at once, for they are corrected for one another. `seeds` and `controls`
@@ -86,9 +86,9 @@ def levels(
     """
     rows = list(rows)
     planned = tuple(seeds) or tuple(sorted({row.seed for row in rows}))
-    cells = cells_of(rows, margin, controls)
+    cells = comparisons(rows, margin, controls)
     sparse = [cell for cell in cells if cell.level > 0]
-    words = Words.of(
+    words = CorrectedTests.of(
         {
             WINNING: [cell.winning for cell in sparse],
             MATCHING: [cell.matching for cell in sparse],
@@ -102,12 +102,14 @@ def levels(
     ]
 
 
-def _level(cell: Cell, planned: Sequence[int], p: dict[str, float], words: Words) -> Level:
-    word = said(p, VERDICTS)
+def _level(
+    cell: LevelComparison, planned: Sequence[int], p: dict[str, float], words: CorrectedTests
+) -> LevelVerdict:
+    word = first_shown(p, VERDICTS)
     against = cell.level > 0
     beside = {name: them for name, them in cell.panel.items() if them}
     leads = {name: words.interval(lead, WINNING, WINNING) for name, lead in cell.leads.items()}
-    return Level(
+    return LevelVerdict(
         task=cell.task,
         finder=cell.finder,
         level=cell.level,
@@ -133,7 +135,7 @@ def _level(cell: Cell, planned: Sequence[int], p: dict[str, float], words: Words
     )
 
 
-def _reason(cell: Cell, word: str, cutoff: float) -> str:
+def _reason(cell: LevelComparison, word: str, cutoff: float) -> str:
     """Why this word and no better one, in a few words."""
     if word == WINNING:
         return ", ".join(["dense's accuracy", *cell.parts])
@@ -147,7 +149,7 @@ def _reason(cell: Cell, word: str, cutoff: float) -> str:
     return "not shown: " + ", ".join(part for part, p in asked.items() if p > cutoff)
 
 
-def _doubt(cell: Cell) -> str:
+def _doubt(cell: LevelComparison) -> str:
     gain = cell.gain
     if not cell.dense:
         return "no dense network to hold it against"
@@ -158,7 +160,7 @@ def _doubt(cell: Cell) -> str:
     return "shown neither to keep dense's accuracy nor to lose it"
 
 
-def _more_seeds(cell: Cell, word: str, words: Words) -> float:
+def _more_seeds(cell: LevelComparison, word: str, words: CorrectedTests) -> float:
     """How many more seeds would settle it, each open part at the level that it was held to."""
     gain, bound = cell.gain, -cell.margin
     if word == INCONCLUSIVE:
@@ -178,7 +180,7 @@ def _more_seeds(cell: Cell, word: str, words: Words) -> float:
     return math.nan if any(map(math.isnan, more)) else max(more)
 
 
-def sentence(found: Sequence[Level]) -> str:
+def sentence(found: Sequence[LevelVerdict]) -> str:
     """What a study may say of one finder on one task, on all of its levels but the dense one."""
     sparse = [level for level in found if level.level > 0]
     if not sparse:
@@ -201,7 +203,7 @@ def sentence(found: Sequence[Level]) -> str:
     )
 
 
-def _open(found: Sequence[Level]) -> str:
+def _open(found: Sequence[LevelVerdict]) -> str:
     """How many more seeds the inconclusive levels ask for."""
     asked = [level.more_seeds for level in found if level.verdict == INCONCLUSIVE]
     few = [int(n) for n in asked if n <= MOST]
@@ -216,11 +218,11 @@ def _open(found: Sequence[Level]) -> str:
     return f" {text[0].upper()}{text[1:]}." if parts else ""
 
 
-def _missing(found: Sequence[Level]) -> str:
+def _missing(found: Sequence[LevelVerdict]) -> str:
     lacking = sum(bool(level.missing) for level in found)
     return f" Trials are missing at {lacking} of {len(found)} levels." if lacking else ""
 
 
-def _densities(found: Sequence[Level]) -> str:
+def _densities(found: Sequence[LevelVerdict]) -> str:
     shares = [level.density for level in found]
     return f"{shares[0]:.1%}" if len(shares) == 1 else f"{min(shares):.1%} to {max(shares):.1%}"

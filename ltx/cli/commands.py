@@ -16,7 +16,7 @@ from ltx.core.errors import UsageError
 
 if TYPE_CHECKING:
     from ltx.config.gin_files import Config
-    from ltx.reporting.tensorboard import Board
+    from ltx.reporting.tensorboard import TensorBoardListener
     from ltx.study.definition import Study
 
 FLAGS = flags.FLAGS
@@ -38,19 +38,19 @@ def run(options: argparse.Namespace) -> int:
     )
 
 
-def _board(path: str | None, study: "Study") -> "Board | None":
+def _board(path: str | None, study: "Study") -> "TensorBoardListener | None":
     if path is None:
         return None
     if not path:
         raise UsageError("--tensorboard: expected a folder, as in --tensorboard=logs, got ''")
     try:
-        from ltx.reporting.tensorboard import Board
+        from ltx.reporting.tensorboard import TensorBoardListener
     except ModuleNotFoundError as error:
         raise UsageError(
             f"--tensorboard: {error.name} is not installed; `pip install 'ltx[tensorboard]'`"
             " brings it"
         ) from error
-    return Board(path, study)
+    return TensorBoardListener(path, study)
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def status(options: argparse.Namespace) -> int:
     from ltx.store.store import Store
     from ltx.study import status
 
-    chosen = status.pick(list(status.standings(Store(FLAGS.store, create=False))), options.id)
+    chosen = status.pick(list(status.statuses(Store(FLAGS.store, create=False))), options.id)
     if options.id not in (None, "all") and len(chosen) != 1:
         raise UsageError(
             f"status {options.id!r}: {len(chosen) or 'no'} studies have an id that begins so; `ltx"
@@ -152,7 +152,7 @@ def tickets(options: argparse.Namespace) -> int:
         for m in store.manifests()
     ]
     columns = ["ticket", "data", "model", "finder", "seed", "level", "density", "effective"]
-    console.console().print(console.plain(columns, rows, right=(4, 5, 6, 7)))
+    console.console().print(console.make_table(columns, rows, right=(4, 5, 6, 7)))
     return 0
 
 
@@ -167,7 +167,7 @@ def plugins(options: argparse.Namespace) -> int:
 
     rows = [[p.name, p.kind, p.distribution, p.version, p.status] for p in registry.plugins()]
     console.console().print(
-        console.plain(["plugin", "kind", "distribution", "version", "status"], rows)
+        console.make_table(["plugin", "kind", "distribution", "version", "status"], rows)
     )
     return 0
 
@@ -178,7 +178,7 @@ def check(options: argparse.Namespace) -> int:
     from ltx.core.finder import Finder
     from ltx.reporting import console
     from ltx.testing import WatchedLab, conformance
-    from ltx.testing.harness import Bench, example
+    from ltx.testing.harness import FinderHarness, example
 
     cls = registry.load(options.finder)
     if not issubclass(cls, Finder):
@@ -189,12 +189,12 @@ def check(options: argparse.Namespace) -> int:
         )
     else:
         finder = example(cls)
-    bench, rows = Bench(finder, WatchedLab), []  # type: ignore[arg-type]
+    bench, rows = FinderHarness(finder, WatchedLab), []  # type: ignore[arg-type]
     for name in conformance.CHECKS:
-        verdict = conformance.judge(bench, name)
+        verdict = conformance.run_check(bench, name)
         rows.append([verdict.check, verdict.outcome, verdict.text])
     print(finder)
-    console.console().print(console.plain(["check", "verdict", ""], rows))
+    console.console().print(console.make_table(["check", "verdict", ""], rows))
     return 1 if any(row[1] == "failed" for row in rows) else 0
 
 
@@ -204,7 +204,7 @@ def data(options: argparse.Namespace) -> int:
 
     if options.action == "list":
         console.console().print(
-            console.plain(["data set", "status"], data.available(FLAGS.data_dir))
+            console.make_table(["data set", "status"], data.available(FLAGS.data_dir))
         )
         return 0
     if not options.set:
@@ -230,10 +230,12 @@ def models(options: argparse.Namespace) -> int:
     from ltx.core import quiet
     from ltx.reporting import console
 
-    with quiet.stderr():
+    with quiet.hush_stderr():
         from ltx.backends.tf_keras.models import builder as models
 
-    console.console().print(console.plain(["model", "what it is"], list(models.names().items())))
+    console.console().print(
+        console.make_table(["model", "what it is"], list(models.names().items()))
+    )
     return 0
 
 
@@ -244,5 +246,5 @@ def doctor(options: argparse.Namespace) -> int:
 
     lines = list(doctor.report())
     rows = [[what, found, problem or "ok"] for what, found, problem in lines]
-    console.console().print(console.plain(["what", "found", "verdict"], rows))
+    console.console().print(console.make_table(["what", "found", "verdict"], rows))
     return 1 if any(problem for _, _, problem in lines) else 0

@@ -64,7 +64,7 @@ def _clashes(found: dict[str, str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _devices() -> Iterator[tuple[str, str, str]]:
-    with quiet.stderr():
+    with quiet.hush_stderr():
         from ltx.backends.tf_keras.devices import devices
 
         found = devices()

@@ -54,7 +54,7 @@ class Channels:
 
     `writers` and `readers` say where they lie in the prunable weights that make and that take
     them; a residual sum has several of both, and depthwise kernels are writers of what they read.
-    `scales` are the BatchNorm scales on the way, `riders` the other variables with an entry for
+    `scales` are the BatchNorm scales on the way, `followers` the other variables with an entry for
     each channel: biases, and BatchNorm's shifts and statistics.
     """
 
@@ -62,7 +62,7 @@ class Channels:
     writers: tuple[Axis, ...]
     readers: tuple[Axis, ...]
     scales: tuple[str, ...] = ()
-    riders: tuple[str, ...] = ()
+    followers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

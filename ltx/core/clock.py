@@ -23,7 +23,7 @@ def now() -> float:
 
 
 @contextlib.contextmanager
-def stopped() -> Iterator[None]:
+def paused() -> Iterator[None]:
     """What is done inside takes no time; such blocks may stand in one another.
 
     It is for what a process does once, whoever comes first: else the first seed would pay for all.

@@ -39,7 +39,7 @@ class Finder(abc.ABC):
         return cls()
 
 
-def inner(of: "Finder | None", owner: str) -> "Finder":
+def require_finder(of: "Finder | None", owner: str) -> "Finder":
     """The finder that `owner` builds on, or the error that says how to give it one."""
     if not isinstance(of, Finder):
         raise UsageError(f"{owner}.of: expected a finder, as in {owner}.of = @imp(), got {of!r}")

@@ -20,7 +20,7 @@ from ltx.core.task import Task
 from ltx.core.validation import check_number
 from ltx.core.weight import Weight
 from ltx.pruning import learned_masks
-from ltx.pruning.learned_masks import Learning
+from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 
 
@@ -83,7 +83,7 @@ class Lab(abc.ABC):
 
     @abc.abstractmethod
     def _train_mask(
-        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+        self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run: ...
 
     @abc.abstractmethod
@@ -160,7 +160,7 @@ class Lab(abc.ABC):
         self,
         state: State,
         mask: Mask,
-        method: Learning,
+        method: MaskLearner,
         until: str | Duration | None = None,
         stream: str = "order",
     ) -> Run:
@@ -177,7 +177,7 @@ class Lab(abc.ABC):
             )
         stop = self._stop(state, until)
         mask.check(self.prunable)
-        begun = learned_masks.begun(state, mask, method, self.rng)
+        begun = learned_masks.start_state(state, mask, method, self.rng)
         run = self._charged(lambda: self._train_mask(begun, mask, method, stop, stream))
         self.ledger.add(self.cost(stop - state.step, mask))
         return run
@@ -331,7 +331,7 @@ class Lab(abc.ABC):
                 f"lab.on: a task has no {wrong[0]!r}; it has {', '.join(sorted(known))}"
             )
         task = dataclasses.replace(self.task, **changes)  # type: ignore[arg-type]
-        with clock.stopped():
+        with clock.paused():
             return self._sibling(task)
 
     def rng(self, *stream: object) -> np.random.Generator:

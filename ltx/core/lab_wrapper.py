@@ -11,7 +11,7 @@ from ltx.core.weight import Weight
 from ltx.pruning.schedules import PolynomialDecay
 
 
-class Around(Lab):
+class LabWrapper(Lab):
     """To derive labs from that change how another one, `inner`, trains."""
 
     def __init__(self, inner: Lab) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def stderr() -> Iterator[None]:
+def hush_stderr() -> Iterator[None]:
     """Hold back what is written to file descriptor 2; an error raised inside sets it free."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:

@@ -74,7 +74,7 @@ class Ticket:
         )
         return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
-    def bench(self, lab: Lab) -> Lab:
+    def lab_for(self, lab: Lab) -> Lab:
         """The lab, or its sibling for the recipe that the ticket wants."""
         return lab if self.recipe is None else lab.on(recipe=self.recipe)
 

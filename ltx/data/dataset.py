@@ -102,7 +102,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class RawDataset:
     """A data set before the cut.
 
     `histogram` is int64 [channels, 256], how often each channel of the images of `train` has each
@@ -117,9 +117,9 @@ class Whole:
     digests: tuple[str, ...]
 
 
-def cut(
+def make_splits(
     name: str,
-    whole: Whole,
+    whole: RawDataset,
     validation: int | float,
     split_seed: int,
     *,
@@ -168,7 +168,7 @@ def cut(
     )
 
 
-def _of_classes(name: str, whole: Whole, classes: tuple[int, ...]) -> Whole:
+def _of_classes(name: str, whole: RawDataset, classes: tuple[int, ...]) -> RawDataset:
     """The examples of these classes, numbered in this order; no image is copied."""
     sampling.check_classes(f"Task.classes of {name!r}", classes, whole.classes)
     parts = []

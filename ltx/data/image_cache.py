@@ -20,8 +20,8 @@ from ltx.core.errors import CorruptError, StoreFullError, UsageError
 from ltx.data.dataset import (
     Batches,
     Image,
+    RawDataset,
     Split,
-    Whole,
     batch_size,
     checked_image,
     digest,
@@ -37,7 +37,7 @@ FITS = ("resize", "pad")
 Parts = dict[str, tuple[int, Batches]]
 
 
-def read(folder: Path, stamp: str) -> Whole | None:
+def read(folder: Path, stamp: str) -> RawDataset | None:
     """The cache in `folder`; None unless it is whole and made from the data that `stamp` names."""
     try:
         meta = json.loads((folder / "meta.json").read_text())
@@ -46,7 +46,7 @@ def read(folder: Path, stamp: str) -> Whole | None:
         images = sum(meta[part]["examples"] for part in ("train", "test"))
         mapped = images * math.prod(meta["image"]) >= RESIDENT_BYTES
         train, test = (_read_split(folder, part, meta, mapped) for part in ("train", "test"))
-        return Whole(
+        return RawDataset(
             classes=meta["classes"],
             image=checked_image(meta["image"]),
             train=train,
@@ -153,7 +153,7 @@ def locked(root: Path, base: str) -> Iterator[None]:
         raise
 
 
-def converted(whole: Whole, image: Image, fit: str) -> Parts:
+def converted(whole: RawDataset, image: Image, fit: str) -> Parts:
     """Train and test in another shape."""
     splits = {"train": whole.train, "test": whole.test}
     return {part: (len(split), _converted(split, image, fit)) for part, split in splits.items()}
@@ -188,7 +188,7 @@ def tensorflow() -> Any:
     """TensorFlow, without the lines that it prints as it starts."""
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet.stderr():
+    with quiet.hush_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # at the first look the device drivers print theirs

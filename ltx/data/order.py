@@ -17,7 +17,7 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     return examples // batch_size
 
 
-def batches(
+def batch_table(
     seed: int, stream: str, examples: int, batch_size: int, start: int, stop: int
 ) -> np.ndarray:
     """The example numbers of the steps from `start` to `stop`, int32 [steps, batch].

@@ -17,7 +17,16 @@ from typing import Any
 from ltx.core import quiet
 from ltx.core.errors import CorruptError, LtxError, UsageError, unknown
 from ltx.data import digits, fashion_mnist, image_cache, prepared
-from ltx.data.dataset import Batches, Dataset, Image, Split, Whole, batch_size, checked_image, cut
+from ltx.data.dataset import (
+    Batches,
+    Dataset,
+    Image,
+    RawDataset,
+    Split,
+    batch_size,
+    checked_image,
+    make_splits,
+)
 from ltx.data.image_cache import CACHE, FITS, Parts, locked
 
 __all__ = ["Dataset", "Split", "available", "import_fashion_mnist", "load", "prepare"]
@@ -58,7 +67,7 @@ def load(
     if folder is None:
         raise _absent(name, root)
     whole = _cached(name, root, folder, image, fit)
-    return cut(
+    return make_splits(
         name,
         whole,
         validation,
@@ -154,7 +163,7 @@ def _tfds() -> Any:
     """TFDS, with the digits registered."""
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet.stderr():
+    with quiet.hush_stderr():
         import tensorflow_datasets as tfds
         from tensorflow_datasets.core.download import downloader
 
@@ -197,7 +206,7 @@ def _quiet() -> Iterator[None]:
 # --- from TFDS to arrays
 
 
-def _cached(name: str, root: Path, folder: Path, image: Image | None, fit: str) -> Whole:
+def _cached(name: str, root: Path, folder: Path, image: Image | None, fit: str) -> RawDataset:
     """The set in the shape asked for; read, or converted, and written if it is not there yet."""
     native, classes = prepared.shape_and_classes(name, prepared.features(folder))
     image = _shape(name, native, image)

@@ -13,7 +13,7 @@ USELESS = 0.1  # of the weights kept, from which on it is worth a warning
 
 
 @dataclasses.dataclass(frozen=True)
-class Effective:
+class EffectiveSparsity:
     """How much of the network that a mask leaves is connected.
 
     `effective_density` is the share of all prunable weights that survive on a path of survivors;
@@ -32,7 +32,7 @@ class Effective:
     cut_at: str | None = None
 
     @classmethod
-    def of(cls, lab: Lab, mask: Mask) -> "Effective":
+    def of(cls, lab: Lab, mask: Mask) -> "EffectiveSparsity":
         """What the lab's network is under the mask; UsageError where its layers do not tell."""
         found = lab.effective(mask)
         useful = (mask & lab.effective(lab.dense())).kept
@@ -52,7 +52,7 @@ class Effective:
         )
 
     @classmethod
-    def read(cls, manifest: Mapping) -> "Effective | None":
+    def read(cls, manifest: Mapping) -> "EffectiveSparsity | None":
         """What a ticket's manifest says of it; None where it was not measured."""
         names = [field.name for field in dataclasses.fields(cls)]
         if manifest.get("effective_density") is None:
@@ -96,11 +96,11 @@ def _cut(lab: Lab, mask: Mask) -> str:
     return names[high - 1]
 
 
-def measured(lab: Lab, mask: Mask) -> "Effective | str | None":
+def measure(lab: Lab, mask: Mask) -> "EffectiveSparsity | str | None":
     """What `Effective.of` finds; the reason where it cannot, and None for a dense mask."""
     if mask.kept == mask.size:
         return None
     try:
-        return Effective.of(lab, mask)
+        return EffectiveSparsity.of(lab, mask)
     except UsageError as error:
         return str(error)

@@ -18,7 +18,7 @@ KIND = "stability"  # the store's folder for it
 
 
 @dataclasses.dataclass(frozen=True)
-class Apart:
+class WeightDistance:
     """How far two trained networks lie apart in the weights that survive, and how they got there.
 
     `distance` is Euclidean, `moved` the mean of how far the two went from their common start, and
@@ -30,7 +30,7 @@ class Apart:
     angle: float | None
 
     @classmethod
-    def of(cls, start: State, one: State, other: State, mask: Mask) -> "Apart":
+    def of(cls, start: State, one: State, other: State, mask: Mask) -> "WeightDistance":
         origin, first, second = (_survivors(state, mask) for state in (start, one, other))
         ways = first - origin, second - origin
         lengths = [float(np.linalg.norm(way)) for way in ways]
@@ -62,14 +62,14 @@ class Instability:
     split: str
     alphas: tuple[float, ...]
     errors: tuple[float, ...]
-    to_order: Apart
-    to_pruning: Apart | None
+    to_order: WeightDistance
+    to_pruning: WeightDistance | None
 
     @classmethod
-    def of(cls, lab: Lab, ticket: Ticket, asked: Stability, at: str = TICKET) -> "Instability":
+    def measure(cls, lab: Lab, ticket: Ticket, asked: Stability, at: str = TICKET) -> "Instability":
         """Train the copies, of which the first is that of the ticket's trial, and compare them."""
-        bench, start = begun(lab, ticket, at)
-        one, other, dense = trained(bench, start, ticket.mask, asked)
+        bench, start = start_state(lab, ticket, at)
+        one, other, dense = train_copies(bench, start, ticket.mask, asked)
         line = barrier(bench, ticket.mask, one, other, asked.points, asked.batches, asked.split)
         return cls(
             id=cls.key(lab, ticket, asked, at),
@@ -83,8 +83,8 @@ class Instability:
             split=asked.split,
             alphas=line.alphas,
             errors=line.errors,
-            to_order=Apart.of(start, one, other, ticket.mask),
-            to_pruning=Apart.of(start, one, dense, ticket.mask) if dense else None,
+            to_order=WeightDistance.of(start, one, other, ticket.mask),
+            to_pruning=WeightDistance.of(start, one, dense, ticket.mask) if dense else None,
         )
 
     @staticmethod
@@ -118,8 +118,8 @@ class Instability:
                 **values,
                 "alphas": tuple(values["alphas"]),
                 "errors": tuple(values["errors"]),
-                "to_order": Apart(**values["to_order"]),
-                "to_pruning": None if pruning is None else Apart(**pruning),
+                "to_order": WeightDistance(**values["to_order"]),
+                "to_pruning": None if pruning is None else WeightDistance(**pruning),
             }
         )
 
@@ -133,7 +133,7 @@ class Instability:
         store.put_document(KIND, self.id, self.document())
 
 
-def places(lab: Lab, ticket: Ticket, asked: Stability) -> list[str]:
+def rewind_points(lab: Lab, ticket: Ticket, asked: Stability) -> list[str]:
     """Where the ticket's copies are to start: nowhere where its level is not asked for.
 
     A ticket that is not trained any more has no copies of its own to tell apart.
@@ -144,7 +144,7 @@ def places(lab: Lab, ticket: Ticket, asked: Stability) -> list[str]:
     return [at for at in asked.at if at != TICKET or ticket.state.step < ends[at]]
 
 
-def begun(lab: Lab, ticket: Ticket, at: str) -> tuple[Lab, State]:
+def start_state(lab: Lab, ticket: Ticket, at: str) -> tuple[Lab, State]:
     """The lab to train the copies on, and the state they start from.
 
     The dense network is trained from the ticket's weights where these are those of step 0, so that
@@ -157,7 +157,7 @@ def begun(lab: Lab, ticket: Ticket, at: str) -> tuple[Lab, State]:
     return bench, lab.train(ticket.state if own else lab.init(), lab.dense(), until=at).state
 
 
-def trained(
+def train_copies(
     bench: Lab, start: State, mask: Mask, asked: Stability
 ) -> tuple[State, State, State | None]:
     """What the two copies end in, and what the dense network does, where that is asked for."""
@@ -168,7 +168,7 @@ def trained(
 
 def _bench(lab: Lab, ticket: Ticket, at: str) -> Lab:
     """The lab that trains the ticket; rewound ones are trained as their task says."""
-    return ticket.bench(lab) if at == TICKET else lab
+    return ticket.lab_for(lab) if at == TICKET else lab
 
 
 def _survivors(state: State, mask: Mask) -> np.ndarray:

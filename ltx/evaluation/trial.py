@@ -32,9 +32,9 @@ class Trial:
     trained_for: Cost
 
     @classmethod
-    def of(cls, lab: Lab, ticket: Ticket) -> "Trial":
+    def run(cls, lab: Lab, ticket: Ticket) -> "Trial":
         """Train the ticket on the lab's task, or by the recipe it asks for, to the end."""
-        bench, before = ticket.bench(lab), lab.spent
+        bench, before = ticket.lab_for(lab), lab.spent
         run = bench.train(ticket.state, ticket.mask)
         return cls(
             id=cls.key(lab, ticket),
@@ -53,8 +53,8 @@ class Trial:
 
     @staticmethod
     def key(lab: Lab, ticket: Ticket) -> str:
-        """The id of the trial that `of` makes, known before it is made."""
-        bench = ticket.bench(lab).fingerprint
+        """The id of the trial that `run` makes, known before it is made."""
+        bench = ticket.lab_for(lab).fingerprint
         return identity.identity(
             {"ticket": ticket.id, "lab": bench, "seed": lab.seed, "found_for": ticket.cost}
         )

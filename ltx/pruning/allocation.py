@@ -40,7 +40,7 @@ RULES: Mapping[str, Rule] = {"layer": uniform, "erk": erk, "smart": smart}
 OUTPUT: Mapping[str, float] = {"smart": 0.3}
 
 
-def counts(
+def allocate(
     weights: Mapping[str, Weight],
     density: float,
     scope: str,

@@ -14,7 +14,7 @@ from ltx.core.validation import check_number
 Scores = Mapping[str, np.ndarray]
 
 
-class Learning(Protocol):
+class MaskLearner(Protocol):
     """How scores become masks, and how they learn: by SGD with momentum at a rate of their own.
 
     Their own, because scores live on another scale than weights. Of the recipe come the batches,
@@ -138,8 +138,8 @@ def sigmoid(array: np.ndarray) -> np.ndarray:
     return (np.tanh(array / 2) + np.float32(1)) / np.float32(2)
 
 
-def begun(
-    state: State, mask: Mask, method: Learning, rng: Callable[..., np.random.Generator]
+def start_state(
+    state: State, mask: Mask, method: MaskLearner, rng: Callable[..., np.random.Generator]
 ) -> State:
     """The state with scores and their momentum as its only slots: its own, or fresh ones."""
     if any(slot.startswith("score:") for slot in state.slots):
@@ -159,6 +159,6 @@ def scores(state: State, mask: Mask) -> dict[str, np.ndarray]:
     return {name: state.slots[f"score:{name}"] for name in mask}
 
 
-def learned_mask(state: State, mask: Mask, method: Learning) -> Mask:
+def learned_mask(state: State, mask: Mask, method: MaskLearner) -> Mask:
     """The mask that a state of `lab.train_mask` has reached, within the mask it began from."""
     return method.mean(scores(state, mask), mask)

@@ -187,7 +187,7 @@ class Pruning:
             for group in groups:
                 yield (group.name,), round(self.rate_of(group.weight) * have[group.name])
         else:
-            left = allocation.counts(
+            left = allocation.allocate(
                 {g.name: g.weight for g in groups},
                 self.density,
                 self.scope,

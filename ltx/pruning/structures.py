@@ -12,7 +12,7 @@ from ltx.core.channels import Channels
 from ltx.core.errors import UsageError
 from ltx.core.validation import check_choice, check_count
 from ltx.core.weight import Weight
-from ltx.pruning.top_k import drop_lowest
+from ltx.pruning.top_k import prune_lowest
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -76,7 +76,7 @@ class Structure(abc.ABC):
 
     def drop(self, scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:
         """The units left without the `count` lowest-scored survivors of these groups."""
-        return drop_lowest(scores, alive, count)
+        return prune_lowest(scores, alive, count)
 
     def cells(self, lab: Prunable) -> dict[str, np.ndarray]:
         """Which units of a group may change places, whatever its mask: those with one number.
@@ -147,12 +147,12 @@ class ByChannel(Structure):
 
     def drop(self, scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:
         best = {
-            name: drop_lowest(scores, {name: keep}, max(0, int(keep.sum()) - 1))[name]
+            name: prune_lowest(scores, {name: keep}, max(0, int(keep.sum()) - 1))[name]
             for name, keep in alive.items()
         }
         free = {name: keep & ~best[name] for name, keep in alive.items()}
         count = min(count, sum(int(keep.sum()) for keep in free.values()))
-        left = drop_lowest(scores, free, count)
+        left = prune_lowest(scores, free, count)
         return {name: keep | best[name] for name, keep in left.items()}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 
-def drop_lowest(
+def prune_lowest(
     scores: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray], count: int
 ) -> dict[str, np.ndarray]:
     """The masks without the `count` lowest-scored survivors of all tensors together.

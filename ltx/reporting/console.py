@@ -15,7 +15,7 @@ def console() -> rich.console.Console:
     )
 
 
-def plain(
+def make_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
 ) -> rich.table.Table:
     """A table with a header; the columns numbered in `right` are aligned there."""

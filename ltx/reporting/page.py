@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ltx.analysis import curves, instability_curves, mask_similarity, transfer, verdict
 from ltx.analysis.paired_tests import MOST, Interval
-from ltx.analysis.verdict import Level
+from ltx.analysis.verdict import LevelVerdict
 from ltx.core.errors import UsageError
 from ltx.reporting import tables as export
 from ltx.reporting.figures import accuracy as figures
@@ -24,7 +24,7 @@ from ltx.reporting.figures import instability, masks
 from ltx.reporting.figures import style as plot
 from ltx.reporting.figures.style import Plot
 from ltx.store.store import Store
-from ltx.study.record import Record
+from ltx.study.record import StudyRecord
 
 # What the figures' colours are called in the page, which has others for the dark.
 _COLOURS = {
@@ -40,7 +40,7 @@ _MARKS = dict(zip(plot.MARKERS, "\u25cf\u25a0\u25c6\u25b2\u25bc\u271a", strict=T
 class Report:
     """What the page, the tables and the figures of one study are made from."""
 
-    def __init__(self, record: Record, store: Store) -> None:
+    def __init__(self, record: StudyRecord, store: Store) -> None:
         self.record = record
         self.levels = verdict.levels(
             record.rows,
@@ -52,10 +52,10 @@ class Report:
         self.manifests = export.manifests(record, store)
         self.trials = export.trials(record, self.manifests)
         self.layers = export.layers(record, self.manifests)
-        self.strands = instability_curves.strands(record.compared, list(record.finders))
+        self.strands = instability_curves.stability_curves(record.compared, list(record.finders))
         self.stability = export.stability(record)
-        self.carried = transfer.carried(record, store)
-        self.likenesses = list(mask_similarity.likenesses(record, store))
+        self.carried = transfer.transfer_results(record, store)
+        self.likenesses = list(mask_similarity.similarities(record, store))
         self.plots = dict(self._plots())
 
     def page(self) -> str:
@@ -124,7 +124,7 @@ class Report:
 
     def _key(self) -> list[tuple[str, str, str, bool]]:
         """Each finder with the name of its colour, its mark, and whether it is a control."""
-        looks = [plot.look(place) for place in range(len(self.record.finders))]
+        looks = [plot.style_of(place) for place in range(len(self.record.finders))]
         return [
             (name, _COLOURS[colour], _MARKS[marker], control)
             for (name, control), (colour, marker) in zip(
@@ -132,9 +132,9 @@ class Report:
             )
         ]
 
-    def _groups(self) -> list[tuple[str, list[Level], list[str]]]:
+    def _groups(self) -> list[tuple[str, list[LevelVerdict], list[str]]]:
         """The levels of each finder on each task under their sentence, with their controls."""
-        groups: dict[tuple[str, str], list[Level]] = {}
+        groups: dict[tuple[str, str], list[LevelVerdict]] = {}
         for level in self.levels:
             groups.setdefault((level.task, level.finder), []).append(level)
         return [
@@ -182,7 +182,7 @@ class Report:
                 for task, at in places
             ],
         )
-        trails = {task: instability_curves.trails(own) for task, own in by_task.items()}
+        trails = {task: instability_curves.rewind_curves(own) for task, own in by_task.items()}
         yield (
             "rewinds",
             [
@@ -204,7 +204,7 @@ def write(
     data: str | None = None,
 ) -> list[Path]:
     """Write the page of a study, and its figures and data where folders are given for them."""
-    made = Report(Record.read(store, study), store)
+    made = Report(StudyRecord.read(store, study), store)
     path = Path(out)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

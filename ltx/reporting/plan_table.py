@@ -6,15 +6,16 @@ import rich.console
 
 from ltx.core.budget import Limit
 from ltx.reporting import console as table
-from ltx.study.plan import Cell, Line
+from ltx.study.plan import PlanLine
+from ltx.study.plan_lab import CellPlan
 
 _COLUMNS = ("task", "finder", "seeds", "tickets", "steps", "stored", "shared", "to train")
 
 
 def show(
     console: rich.console.Console,
-    lines: Sequence[Line],
-    cells: Sequence[Cell],
+    lines: Sequence[PlanLine],
+    cells: Sequence[CellPlan],
     memo_bytes: int,
     limit: Limit | None = None,
 ) -> None:
@@ -22,7 +23,7 @@ def show(
     rows = [_row(line) for line in lines]
     total = _total(lines)
     console.print(
-        table.plain(
+        table.make_table(
             [*_COLUMNS, "FLOPs", "time", "disk"],
             [*rows, ["total", "", "", *_row(total)[3:]]],
             right=range(2, len(_COLUMNS) + 3),
@@ -32,7 +33,7 @@ def show(
         console.print(f"\n{text}", soft_wrap=True)
 
 
-def _row(line: Line) -> list[str]:
+def _row(line: PlanLine) -> list[str]:
     most = line.cost.steps
     train = f"{most:,}" if line.least == most else f"{line.least:,} to {most:,}"
     steps = [f"{count:,}" for count in (line.asked, line.stored, line.shared)]
@@ -41,10 +42,10 @@ def _row(line: Line) -> list[str]:
     return [*names, *steps, train, flops, duration(line.seconds), _size(line.bytes)]
 
 
-def _total(lines: Sequence[Line]) -> Line:
+def _total(lines: Sequence[PlanLine]) -> PlanLine:
     cost = sum((line.cost for line in lines[1:]), lines[0].cost)
     seconds = [line.seconds for line in lines if line.seconds is not None]
-    return Line(
+    return PlanLine(
         task="",
         finder="",
         seeds=0,
@@ -60,9 +61,9 @@ def _total(lines: Sequence[Line]) -> Line:
 
 
 def _remarks(
-    lines: Sequence[Line],
-    total: Line,
-    cells: Sequence[Cell],
+    lines: Sequence[PlanLine],
+    total: PlanLine,
+    cells: Sequence[CellPlan],
     memo_bytes: int,
     limit: Limit | None,
 ) -> list[str]:
@@ -89,7 +90,7 @@ def _remarks(
     return said
 
 
-def _fit(total: Line, limit: Limit) -> str:
+def _fit(total: PlanLine, limit: Limit) -> str:
     need = total.cost.steps if limit.steps is not None else total.seconds
     have = limit.steps if limit.steps is not None else limit.seconds
     if need is None or have is None:

@@ -8,23 +8,23 @@ import rich.table
 
 from ltx.analysis import instability_curves, transfer, verdict
 from ltx.analysis.paired_tests import MOST, Interval
-from ltx.analysis.transfer import Carried
-from ltx.analysis.verdict import Level
+from ltx.analysis.transfer import TransferResult
+from ltx.analysis.verdict import LevelVerdict
 from ltx.reporting import console as table
-from ltx.study.definition import Compared, Failure, Row
+from ltx.study.definition import CellFailure, StabilityResult, TrialResult
 
 
 def show(
     console: rich.console.Console,
-    rows: Sequence[Row],
-    failures: Sequence[Failure],
+    rows: Sequence[TrialResult],
+    failures: Sequence[CellFailure],
     *,
     margin: float = verdict.MARGIN,
     seeds: Sequence[int] = (),
     controls: Sequence[str] = (),
 ) -> None:
     """Print each finder's table with its verdict in a sentence, then what stopped early."""
-    groups: dict[tuple[str, str], list[Level]] = {}
+    groups: dict[tuple[str, str], list[LevelVerdict]] = {}
     for level in verdict.levels(rows, margin=margin, seeds=seeds, controls=controls):
         groups.setdefault((level.task, level.finder), []).append(level)
     for (task, finder), found in groups.items():
@@ -42,14 +42,14 @@ def show(
 
 
 def show_stability(
-    console: rich.console.Console, compared: Sequence[Compared], finders: Sequence[str]
+    console: rich.console.Console, compared: Sequence[StabilityResult], finders: Sequence[str]
 ) -> None:
     """Print how high the barrier between two copies of every ticket is, where that was measured.
 
     Distances are by how far the copies moved, angles in degrees.
     """
-    tasks: dict[str, list[instability_curves.Strand]] = {}
-    for strand in instability_curves.strands(compared, finders):
+    tasks: dict[str, list[instability_curves.StabilityCurve]] = {}
+    for strand in instability_curves.stability_curves(compared, finders):
         tasks.setdefault(strand.task, []).append(strand)
     columns = ["finder", "from", "level", "density", "barrier", "stable", "distance", "angle"]
     columns += ["to dense:\ndistance", "angle"]
@@ -65,23 +65,23 @@ def show_stability(
             for strand in strands
             for spot in strand.points
         ]
-        console.print(table.plain(columns, rows, right=range(2, len(columns))))
+        console.print(table.make_table(columns, rows, right=range(2, len(columns))))
 
 
 def _number(interval: Interval, form: str) -> str:
     return "-" if math.isnan(interval.mean) else format(interval.mean, form)
 
 
-def show_transfers(console: rich.console.Console, found: Sequence[Carried]) -> None:
+def show_transfers(console: rich.console.Console, found: Sequence[TransferResult]) -> None:
     """Print one table of all that was carried: the gap to native in points, with its word.
 
     A gap without a word is inconclusive, and a dash is missing.
     """
     if not found:
         return
-    ways = transfer.ways(found)
+    ways = transfer.carry_labels(found)
     carries = list(dict.fromkeys(ways.values()))
-    lines: dict[tuple[str, str, int], dict[str, Carried]] = {}
+    lines: dict[tuple[str, str, int], dict[str, TransferResult]] = {}
     for one in found:
         lines.setdefault((one.task, one.source, one.level), {})[ways[one.finder]] = one
     rows = []
@@ -93,18 +93,18 @@ def show_transfers(console: rich.console.Console, found: Sequence[Carried]) -> N
         rows.append([task, source, str(level), *beside, *gaps])
     columns = ["target", "source", "level", "dense", "native", *carries]
     console.print("\nCarried to the target, test accuracy less native, in points\n", style="bold")
-    console.print(table.plain(columns, rows, right=range(2, len(columns))))
+    console.print(table.make_table(columns, rows, right=range(2, len(columns))))
     console.print(f"\n{transfer.sentence(found)}", soft_wrap=True)
 
 
-def _gap(one: Carried | None) -> str:
+def _gap(one: TransferResult | None) -> str:
     if one is None or one.gap is None:
         return "-"
     word = "" if one.word == transfer.INCONCLUSIVE else f"{one.word} "
     return f"{word}{round(100 * one.gap.mean, 2) + 0:+.2f}"  # never -0.00
 
 
-def _table(levels: Sequence[Level]) -> rich.table.Table:
+def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
     """The levels of one finder on one task, its controls beside it.
 
     `p` is the corrected one of the verdict, and where nothing is shown the least there is; `seeds`
@@ -136,10 +136,10 @@ def _table(levels: Sequence[Level]) -> rich.table.Table:
         columns.append("missing")
         for row, level in zip(rows, levels, strict=True):
             row.append(_missing(level))
-    return table.plain(columns, rows, right=range(len(columns)))
+    return table.make_table(columns, rows, right=range(len(columns)))
 
 
-def _judged(level: Level) -> tuple[str, str, str]:
+def _judged(level: LevelVerdict) -> tuple[str, str, str]:
     if level.level == 0:
         return "dense", "", ""
     p = level.p.get(level.verdict, min(level.p.values()))
@@ -154,7 +154,7 @@ def _judged(level: Level) -> tuple[str, str, str]:
     return level.verdict, f"{math.ceil(p * 1000) / 1000:.3f}", asked
 
 
-def _reasons(found: Sequence[Level]) -> list[str]:
+def _reasons(found: Sequence[LevelVerdict]) -> list[str]:
     """A line for each verdict and reason, with the levels that share them."""
     shared: dict[str, list[str]] = {}
     for level in found:
@@ -166,11 +166,11 @@ def _reasons(found: Sequence[Level]) -> list[str]:
     ]
 
 
-def _missing(level: Level) -> str:
+def _missing(level: LevelVerdict) -> str:
     return f"{len(level.missing)} of {len(level.missing) + level.seeds}" if level.missing else ""
 
 
-def _control(level: Level, name: str) -> tuple[str, str]:
+def _control(level: LevelVerdict, name: str) -> tuple[str, str]:
     return _percent(level.controls.get(name)), _steps(level.control_stops.get(name))
 
 

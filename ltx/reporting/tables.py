@@ -12,14 +12,14 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ltx.analysis import curves
-from ltx.analysis.mask_similarity import Likeness
+from ltx.analysis.mask_similarity import MaskSimilarity
 from ltx.analysis.paired_tests import Interval
-from ltx.analysis.transfer import Carried
-from ltx.analysis.verdict import Level
+from ltx.analysis.transfer import TransferResult
+from ltx.analysis.verdict import LevelVerdict
 from ltx.core.errors import UsageError
 from ltx.store.store import Store
-from ltx.store.timing import Took
-from ltx.study.record import Record
+from ltx.store.timing import Timing
+from ltx.study.record import StudyRecord
 
 Lines = list[dict[str, object]]
 
@@ -44,7 +44,9 @@ LAYERS = {
 }
 
 
-def trials(record: Record, manifests: Mapping[str, Mapping] = types.MappingProxyType({})) -> Lines:
+def trials(
+    record: StudyRecord, manifests: Mapping[str, Mapping] = types.MappingProxyType({})
+) -> Lines:
     """A line for each trial, and one for each that is missing, with the reason and no numbers.
 
     Effective densities are those of the tickets' manifests.
@@ -52,7 +54,7 @@ def trials(record: Record, manifests: Mapping[str, Mapping] = types.MappingProxy
     lines: Lines = []
     for row in record.rows:
         trial, spent = row.trial, curves.spent(row.trial)
-        took = record.took.get(trial.id, Took())
+        took = record.took.get(trial.id, Timing())
         lines.append(
             {
                 **_of(row, "task", "finder", "control", "seed"),
@@ -79,7 +81,7 @@ def trials(record: Record, manifests: Mapping[str, Mapping] = types.MappingProxy
     return lines
 
 
-def layers(record: Record, manifests: Mapping[str, Mapping]) -> Lines:
+def layers(record: StudyRecord, manifests: Mapping[str, Mapping]) -> Lines:
     """A line for each weight tensor of each ticket that is there: its density, its dead units."""
     return [
         {
@@ -96,7 +98,7 @@ def layers(record: Record, manifests: Mapping[str, Mapping]) -> Lines:
     ]
 
 
-def manifests(record: Record, store: Store) -> dict[str, dict]:
+def manifests(record: StudyRecord, store: Store) -> dict[str, dict]:
     """The manifests of the study's tickets by id, of those that are there and sound."""
     return store.manifests_of(row.trial.ticket for row in record.rows)
 
@@ -115,7 +117,7 @@ STABILITY = {
 }
 
 
-def stability(record: Record) -> Lines:
+def stability(record: StudyRecord) -> Lines:
     """A line for each two copies of a ticket, and one for each two that are missing."""
     lines: Lines = []
     for row in record.compared:
@@ -158,7 +160,7 @@ COMPARISONS = {
 }
 
 
-def levels(found: Iterable[Level]) -> Lines:
+def levels(found: Iterable[LevelVerdict]) -> Lines:
     """A line for each level of each finder that is no control, with its verdict.
 
     `gain` in accuracy and `delay` in early stop are over dense, paired by seed, with intervals as
@@ -182,7 +184,7 @@ def levels(found: Iterable[Level]) -> Lines:
     ]
 
 
-def comparisons(found: Iterable[Level]) -> Lines:
+def comparisons(found: Iterable[LevelVerdict]) -> Lines:
     """A line for each level and control; `lead` is the finder's over it, paired by seed."""
     return [
         {
@@ -211,7 +213,7 @@ TRANSFERS = {
 }
 
 
-def transfers(found: Iterable[Carried]) -> Lines:
+def transfers(found: Iterable[TransferResult]) -> Lines:
     """A line for each level of what each finder carried to each task.
 
     `gap` is its accuracy less that of the `native` finder, paired by seed, with an interval as
@@ -244,7 +246,7 @@ OVERLAPS = {
 }
 
 
-def overlaps(found: Iterable[Likeness]) -> Lines:
+def overlaps(found: Iterable[MaskSimilarity]) -> Lines:
     """A line for each layer of each overlap, and one without a layer for the whole mask.
 
     Where `other` is the finder itself it is between its tickets of different seeds.

@@ -19,7 +19,7 @@ from ltx.evaluation.trial import Trial
 from ltx.reporting import event_file
 from ltx.reporting.event_file import EventFile, Point
 from ltx.store.memo import Training
-from ltx.study.definition import Compared, Failure, Place, Row, Study
+from ltx.study.definition import Cell, CellFailure, StabilityResult, Study, TrialResult
 
 _log = logging.getLogger("ltx")
 _LOCK_SECONDS = 10.0
@@ -43,7 +43,7 @@ class _Search:
             yield from _curve(history)
 
 
-class Board:
+class TensorBoardListener:
     """Writes under `path`, a folder a trial: STUDY/TASK/FINDER/seed-S/level-L.
 
     What a finder trains that measures none of its tickets goes to finding-1 and so on beside them;
@@ -56,7 +56,7 @@ class Board:
         self.path, self.study = Path(path).expanduser(), study
         self.folder = self.path / study.id
         self._tasks, self._finders = _names(study.labels), _names(study.finders)
-        self._place: Place | None = None
+        self._place: Cell | None = None
         self._file: EventFile | None = None
         self._searches: list[_Search] = []
         self._owners: dict[tuple[int, Training], tuple[str, str, int] | None] = {}
@@ -70,7 +70,7 @@ class Board:
                 " folder"
             ) from error
 
-    def at(self, place: Place) -> None:
+    def at(self, place: Cell) -> None:
         """The study is at this place now."""
         if self._place is None or place.cell != self._place.cell:
             self._searches.clear()
@@ -91,7 +91,7 @@ class Board:
         if self._owners.setdefault(key, cell) == cell:
             self._search(self._place, training, run)
 
-    def _search(self, place: Place, training: Training, run: Run) -> None:
+    def _search(self, place: Cell, training: Training, run: Run) -> None:
         for search in self._searches:
             if training in search.parts:
                 break
@@ -107,23 +107,23 @@ class Board:
             search.parts[training] = run.state.step, run.history
             self._put(search.file, search.curve())
 
-    def show(self, result: Row | Compared | Failure) -> None:
+    def show(self, result: TrialResult | StabilityResult | CellFailure) -> None:
         """The trial at this place is done, or whatever was under way there has failed."""
         place, file = self._place, self._file
         self._file = None
-        if place is None or file is None or isinstance(result, Compared):
+        if place is None or file is None or isinstance(result, StabilityResult):
             return
-        if isinstance(result, Failure):
+        if isinstance(result, CellFailure):
             self._put(file, [event_file.ended(success=False)])
         else:
             measured = [self._session(place), *_whole(result.trial)]
             self._put(file, [*measured, event_file.ended(success=True)], whole=True)
 
-    def _run(self, place: Place, last: str) -> Path:
+    def _run(self, place: Cell, last: str) -> Path:
         names = self._tasks[place.name], self._finders[place.label]
         return Path(*names, f"seed-{place.seed}", last)
 
-    def _session(self, place: Place) -> Point:
+    def _session(self, place: Cell) -> Point:
         run = self._run(place, f"level-{place.ticket.level}") if place.ticket else Path()
         return event_file.session(
             f"{self.study.id}/{run.as_posix()}", {"study": self.study.id, **hyperparameters(place)}
@@ -144,7 +144,7 @@ class Board:
             self._warned = True
 
 
-def hyperparameters(place: Place) -> dict[str, Scalar]:
+def hyperparameters(place: Cell) -> dict[str, Scalar]:
     """What tells the trial at this place from others, as TensorBoard sorts and filters by it."""
     ticket = place.ticket
     assert ticket is not None
@@ -182,7 +182,7 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, Scalar]]:
         yield name, value
 
 
-def _training(place: Place) -> Training:
+def _training(place: Cell) -> Training:
     """The training that measures the ticket at this place."""
     ticket = place.ticket
     assert ticket is not None

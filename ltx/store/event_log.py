@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
-class Log:
+class EventLog:
     """A file that all processes append to; for people and tests, no result depends on it."""
 
     def __init__(self, path: Path) -> None:

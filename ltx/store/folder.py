@@ -18,7 +18,7 @@ _log = logging.getLogger("ltx")
 _T = TypeVar("_T")
 
 
-class Folder:
+class StoreFolder:
     """A folder marked as a store's, with one below it for the files of each kind."""
 
     def __init__(self, path: str | os.PathLike[str], create: bool = True) -> None:

@@ -12,7 +12,7 @@ from ltx.store.store import Store
 
 
 @contextlib.contextmanager
-def running(store: Store) -> Iterator[None]:
+def announce(store: Store) -> Iterator[None]:
     """Within it `alive` says of this process that it is."""
     lock = store.lock(_name(platform.node(), os.getpid()))
     with lock:
@@ -23,7 +23,7 @@ def running(store: Store) -> Iterator[None]:
                 os.unlink(lock.lock_file)  # by its owner alone, while it holds the lock
 
 
-def alive(store: Store, host: str, pid: int) -> bool:
+def is_alive(store: Store, host: str, pid: int) -> bool:
     """Whether the process that wrote a line of the store's log is within `running`."""
     path = store.path / "locks" / f"{_name(host, pid)}.lock"
     if not path.exists():

@@ -13,11 +13,15 @@ from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.core.versions import versions
-from ltx.evaluation.effective_sparsity import Effective
+from ltx.evaluation.effective_sparsity import EffectiveSparsity
 
 
 def of(
-    ticket: Ticket, task: Task, finder: object, label: str, effective: Effective | None = None
+    ticket: Ticket,
+    task: Task,
+    finder: object,
+    label: str,
+    effective: EffectiveSparsity | None = None,
 ) -> dict[str, object]:
     """The manifest of a ticket that the finder of that label found, as plain JSON data.
 

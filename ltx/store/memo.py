@@ -15,12 +15,12 @@ from ltx.core.cost import Cost
 from ltx.core.errors import BudgetError, CorruptError
 from ltx.core.history import History
 from ltx.core.lab import Lab
-from ltx.core.lab_wrapper import Around
+from ltx.core.lab_wrapper import LabWrapper
 from ltx.core.mask import Mask
 from ltx.core.run import Run
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.pruning.learned_masks import Learning
+from ltx.pruning.learned_masks import MaskLearner
 from ltx.store import atomic_files
 from ltx.store.store import Store
 
@@ -40,14 +40,14 @@ class Training:
     state: str
     mask: str
     stream: str = "order"
-    method: Learning | None = None
+    method: MaskLearner | None = None
 
     @classmethod
     def of(cls, task: Task, state: State, mask: Mask, **asked: Any) -> "Training":
         return cls(task.id, state.step, state.id, mask.id, **asked)
 
 
-class MemoLab(Around):
+class MemoLab(LabWrapper):
     """Wraps any lab. An entry is a cache: always safe to delete.
 
     All trainings from the same state, mask and data order share one folder of states by step, so
@@ -85,7 +85,7 @@ class MemoLab(Around):
         return self._remembered(asked, advance, state, stop)
 
     def _train_mask(
-        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+        self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
         def advance(state: State, stop: int) -> Run:
             return self.inner._train_mask(state, mask, method, stop, stream)
@@ -93,7 +93,7 @@ class MemoLab(Around):
         asked = Training.of(self.task, state, mask, stream=stream, method=method)
         return self._remembered(asked, advance, state, stop)
 
-    def key(self, state: State, mask: Mask, stream: str, method: Learning | None = None) -> str:
+    def key(self, state: State, mask: Mask, stream: str, method: MaskLearner | None = None) -> str:
         """The name of the folder that trainings from here share."""
         return self._key(Training.of(self.task, state, mask, stream=stream, method=method))
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ltx.core import identity
 from ltx.store import atomic_files
-from ltx.store.folder import Folder
+from ltx.store.folder import StoreFolder
 
 
-class Found:
+class Provenance:
     """Who found which ticket; a ticket that finders of several labels find has a file of each."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: StoreFolder) -> None:
         self._folder = folder
 
     def put(self, manifest: Mapping) -> None:

@@ -12,21 +12,21 @@ from ltx.core.errors import CorruptError, UsageError
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
-from ltx.evaluation.effective_sparsity import Effective
+from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.evaluation.trial import Trial
 from ltx.store import atomic_files, manifest
-from ltx.store.event_log import Log
-from ltx.store.folder import Folder
-from ltx.store.provenance import Found
+from ltx.store.event_log import EventLog
+from ltx.store.folder import StoreFolder
+from ltx.store.provenance import Provenance
 
 
 class Store:
     """A folder of sealed files; every write is atomic, every read is verified."""
 
     def __init__(self, path: str | os.PathLike[str], create: bool = True) -> None:
-        self._folder = Folder(path, create)
-        self._found = Found(self._folder)
-        self._log = Log(self._folder.path / "log.jsonl")
+        self._folder = StoreFolder(path, create)
+        self._found = Provenance(self._folder)
+        self._log = EventLog(self._folder.path / "log.jsonl")
 
     @property
     def path(self) -> Path:
@@ -46,7 +46,7 @@ class Store:
         task: Task,
         finder: object,
         finder_name: str,
-        effective: Effective | None = None,
+        effective: EffectiveSparsity | None = None,
     ) -> str:
         """Store a ticket, its state and who found it; what is there and sound is left alone.
 

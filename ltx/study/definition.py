@@ -12,7 +12,7 @@ from ltx.core.lab import Lab
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.core.validation import check_count, check_number, check_type
-from ltx.evaluation.effective_sparsity import Effective
+from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.evaluation.instability import Instability
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.evaluation.trial import Trial
@@ -96,7 +96,7 @@ class Study:
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Cell:
     """Where a study is: in which cell, under which names, and with which ticket.
 
     The ticket is None while the finder looks for one.
@@ -121,7 +121,7 @@ class Place:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class TrialResult:
     """One trial and where it belongs in the study."""
 
     task: str
@@ -132,7 +132,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
+class StabilityResult:
     """The two copies of one ticket, and where they belong in the study."""
 
     task: str
@@ -143,7 +143,7 @@ class Compared:
 
 
 @dataclasses.dataclass(frozen=True)
-class Failure:
+class CellFailure:
     """A cell that stopped early; the tickets that it had found by then are kept.
 
     Where it did not stop there, `ended` is False: copies of a ticket could not be compared.
@@ -185,8 +185,8 @@ def run(
     study: Study,
     open_lab: OpenLab,
     store: Store,
-    at: Callable[[Place], None] = lambda place: None,
-) -> Iterator[Row | Compared | Failure]:
+    at: Callable[[Cell], None] = lambda place: None,
+) -> Iterator[TrialResult | StabilityResult | CellFailure]:
     """Run every cell and yield its trials as they finish, each before its copies are compared.
 
     All seeds of a level are wanted together, but the finders of one seed share trainings, so seeds
@@ -199,18 +199,18 @@ def run(
     for name, task in study.named.items():
         for seed in study.seeds:
             for label, finder in study.finders.items():
-                place = Place(name, label, seed, task, finder)
+                place = Cell(name, label, seed, task, finder)
                 yield from _run_cell(study, place, open_lab, store, at, told)
 
 
 def _run_cell(
     study: Study,
-    place: Place,
+    place: Cell,
     open_lab: OpenLab,
     store: Store,
-    at: Callable[[Place], None],
+    at: Callable[[Cell], None],
     told: set[str],
-) -> Iterator[Row | Compared | Failure]:
+) -> Iterator[TrialResult | StabilityResult | CellFailure]:
     """All tickets of one finder with one seed on one task; what stops them is the cell's alone."""
     troubles: list[str] = []
 
@@ -227,15 +227,15 @@ def _run_cell(
             trial = measure.trial(lab, ticket, store)
             tell("measured", level=trial.level, trial=trial.id)
             where = place.name, place.label, place.finder.control, place.seed
-            yield Row(*where, trial)
+            yield TrialResult(*where, trial)
             at(place)
             for start, found in measure.copies(lab, ticket, study.stability, store):
                 if isinstance(found, str):
                     troubles.append(found)
-                    yield Failure(*place.cell, found, ended=False)
+                    yield CellFailure(*place.cell, found, ended=False)
                 else:
                     tell("compared", level=found.level, at=start, stability=found.id)
-                    yield Compared(*where, found)
+                    yield StabilityResult(*where, found)
         if troubles:
             tell("failed", error="; ".join(troubles))
         else:
@@ -248,7 +248,7 @@ def _run_cell(
             _log.debug("%s failed", place.label, exc_info=True)
             text = f"{type(error).__name__}: {error}"
         tell("failed", error="; ".join([*troubles, text]))
-        yield Failure(*place.cell, text)
+        yield CellFailure(*place.cell, text)
 
 
 def _found(finder: Finder, lab: Lab) -> Iterator[Ticket]:
@@ -262,18 +262,18 @@ def _found(finder: Finder, lab: Lab) -> Iterator[Ticket]:
         yield ticket
 
 
-def _keep(ticket: Ticket, lab: Lab, store: Store, place: Place, told: set[str]) -> None:
+def _keep(ticket: Ticket, lab: Lab, store: Store, place: Cell, told: set[str]) -> None:
     """Store the ticket and warn, before it is trained, of what its network cannot do.
 
     Why that cannot be told is told once for each task, those `told` of before.
     """
-    found = measure.paths(lab, ticket, store)
-    known = found if isinstance(found, Effective) else None
+    found = measure.connectivity(lab, ticket, store)
+    known = found if isinstance(found, EffectiveSparsity) else None
     store.put_ticket(ticket, place.task, place.finder, place.label, known)
     if isinstance(found, str) and place.name not in told:
         told.add(place.name)
         _log.warning("%s", found)
-    if text := measure.alarm(ticket, known):
+    if text := measure.connectivity_warning(ticket, known):
         _log.warning("%s, level %d: %s", place.label, ticket.level, text)
 
 

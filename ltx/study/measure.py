@@ -6,22 +6,26 @@ from ltx.core.errors import BudgetError, LtxError, StoreFullError
 from ltx.core.lab import Lab
 from ltx.core.ticket import Ticket
 from ltx.evaluation import effective_sparsity
-from ltx.evaluation.effective_sparsity import Effective
-from ltx.evaluation.instability import Instability, places
+from ltx.evaluation.effective_sparsity import EffectiveSparsity
+from ltx.evaluation.instability import Instability, rewind_points
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.evaluation.trial import Trial
 from ltx.store import timing
 from ltx.store.store import Store
-from ltx.store.timing import Took
+from ltx.store.timing import Timing
 
 
-def paths(lab: Lab, ticket: Ticket, store: Store) -> Effective | str | None:
+def connectivity(lab: Lab, ticket: Ticket, store: Store) -> EffectiveSparsity | str | None:
     """What of the ticket's weights is effective, or why nobody can tell; None of a dense mask."""
     known = store.header(ticket.id)
-    return effective_sparsity.measured(lab, ticket.mask) if known is None else Effective.read(known)
+    return (
+        effective_sparsity.measure(lab, ticket.mask)
+        if known is None
+        else EffectiveSparsity.read(known)
+    )
 
 
-def alarm(ticket: Ticket, found: Effective | None) -> str:
+def connectivity_warning(ticket: Ticket, found: EffectiveSparsity | None) -> str:
     """What is wrong with a ticket's network before it is trained; "" where nothing is."""
     if found and (text := found.alarm()):
         return text
@@ -35,9 +39,9 @@ def trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
     known = store.trial(key)
     if known is None:
         before = lab.seconds
-        known = Trial.of(lab, ticket)
+        known = Trial.run(lab, ticket)
         # First the seconds: a trial that is there is not measured again.
-        timing.tell(store, key, Took(ticket.seconds, lab.seconds - before))
+        timing.log(store, key, Timing(ticket.seconds, lab.seconds - before))
         store.put_trial(known)
     return known
 
@@ -51,11 +55,11 @@ def copies(
     """
     if asked is None:
         return
-    for at in places(lab, ticket, asked):
+    for at in rewind_points(lab, ticket, asked):
         found = Instability.stored(store, Instability.key(lab, ticket, asked, at))
         if found is None:
             try:
-                found = Instability.of(lab, ticket, asked, at)
+                found = Instability.measure(lab, ticket, asked, at)
             except (StoreFullError, BudgetError):
                 raise
             except LtxError as error:

@@ -3,12 +3,12 @@
 import time
 
 from ltx.core.lab import Lab
-from ltx.study.plan import Pace
+from ltx.study.plan import Throughput
 
 SECONDS = 1.5
 
 
-def measure(lab: Lab, seconds: float = SECONDS) -> Pace:
+def measure(lab: Lab, seconds: float = SECONDS) -> Throughput:
     """Train from the lab's initial state, and throw away what comes of it.
 
     What is compiled on the way is not counted; it is made once for a process.
@@ -30,4 +30,4 @@ def measure(lab: Lab, seconds: float = SECONDS) -> Pace:
         steps = min(whole, steps * 4)
     inside = evaluation * len(run.history.steps)
     # Evaluations that were slow by chance must not leave less than nothing for the steps.
-    return Pace(max(took - inside, took / 4) / steps, evaluation, size)
+    return Throughput(max(took - inside, took / 4) / steps, evaluation, size)

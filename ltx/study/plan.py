@@ -11,18 +11,20 @@ from ltx.core.lab import Lab
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
-from ltx.evaluation.instability import Instability, begun, places, trained
+from ltx.evaluation.instability import Instability, rewind_points, start_state, train_copies
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.evaluation.trial import Trial
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
 from ltx.study.definition import OpenLab, Study
-from ltx.study.plan_lab import MADE_UP, Book, Cell, PlanLab, cell_key
+from ltx.study.plan_lab import MADE_UP, CellPlan, DryRunLab, PlanState, cell_key
 
 _TRIAL_BYTES = 4096
 
 
-def bounds(study: Study, open_lab: OpenLab, store: Store) -> tuple[list[Cell], list[Cell]]:
+def estimate(
+    study: Study, open_lab: OpenLab, store: Store
+) -> tuple[list[CellPlan], list[CellPlan]]:
     """About the most and the least that each cell asks for, cell by cell in the study's order.
 
     They differ for finders that stop by what they see: these find no end where what they see never
@@ -42,24 +44,24 @@ def cells(
     store: Store,
     restless: bool = True,
     inits: dict[tuple, State] | None = None,
-) -> list[Cell]:
+) -> list[CellPlan]:
     """What every cell asks for, on labs whose made-up states are restless or not.
 
     `inits` keeps the initial states for the next plan.
     """
-    book = Book(store, restless, {} if inits is None else inits)
+    book = PlanState(store, restless, {} if inits is None else inits)
     made = []
     for name, task in study.named.items():
         for seed in study.seeds:
             for label, finder in study.finders.items():
-                made.append(Cell(name, label, seed))
+                made.append(CellPlan(name, label, seed))
                 _fill(made[-1], book, open_lab, task, finder, study.stability)
     return made
 
 
 def _fill(
-    cell: Cell,
-    book: Book,
+    cell: CellPlan,
+    book: PlanState,
     open_lab: OpenLab,
     task: Task,
     finder: Finder,
@@ -67,10 +69,10 @@ def _fill(
 ) -> None:
     known = cell_key(identity.describe(task), cell.seed, identity.describe(finder))
 
-    def lab(sealed: bool, real: bool) -> PlanLab:
+    def lab(sealed: bool, real: bool) -> DryRunLab:
         inner = open_lab(task, cell.seed, sealed)
         assert isinstance(inner, MemoLab)
-        return PlanLab(inner, book, cell, [real])
+        return DryRunLab(inner, book, cell, [real])
 
     try:
         for ticket in finder.find(lab(True, known in book.begun)):
@@ -80,7 +82,7 @@ def _fill(
             trial = book.store.trial(Trial.key(bench, ticket))
             if trial is None:
                 cell.bytes += _TRIAL_BYTES
-                Trial.of(bench, ticket)
+                Trial.run(bench, ticket)
             else:
                 steps = bench.on(recipe=ticket.recipe).steps() if ticket.recipe else bench.steps()
                 cell.asked += steps - ticket.state.step
@@ -91,24 +93,24 @@ def _fill(
         cell.error = str(error) or type(error).__name__
 
 
-def _count_copies(bench: PlanLab, ticket: Ticket, asked: Stability) -> None:
+def _count_copies(bench: DryRunLab, ticket: Ticket, asked: Stability) -> None:
     """Book what comparing the ticket's copies takes, or that the store holds it already."""
     cell = bench.cell
-    for at in places(bench, ticket, asked):
+    for at in rewind_points(bench, ticket, asked):
         key = Instability.key(bench, ticket, asked, at)
         if key in bench.book.files or Instability.stored(bench.book.store, key):
             continue
         bench.book.files.add(key)
         cell.bytes += _TRIAL_BYTES
-        on, start = begun(bench, ticket, at)
-        one, _, _ = trained(on, start, ticket.mask, asked)
-        assert isinstance(on, PlanLab)
+        on, start = start_state(bench, ticket, at)
+        one, _, _ = train_copies(on, start, ticket.mask, asked)
+        assert isinstance(on, DryRunLab)
         # A forward pass is a third of a step; what has no statistics takes none of them anew.
         again = asked.points * asked.batches // 3 if one.statistics else 0
         on.book_work(again, asked.points)
 
 
-def _count_ticket(cell: Cell, book: Book, ticket: Ticket) -> None:
+def _count_ticket(cell: CellPlan, book: PlanState, ticket: Ticket) -> None:
     """Add to the cell what the ticket will take on the disk, where it is not there already."""
     path = book.store.path
     for file, size in (
@@ -125,7 +127,7 @@ def _count_ticket(cell: Cell, book: Book, ticket: Ticket) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class PlanLine:
     """The cells of one finder on one task together; `least` is what it trains if all ends early.
 
     `seconds` and `bytes` are estimates, of the most; None where no speed could be measured.
@@ -145,7 +147,7 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pace:
+class Throughput:
     """Seconds for a step and for an evaluation, and the bytes of a trained state."""
 
     step: float
@@ -153,22 +155,27 @@ class Pace:
     state: int
 
 
-def benches(planned: Iterable[Cell]) -> dict[str, Lab]:
+def labs_to_time(planned: Iterable[CellPlan]) -> dict[str, Lab]:
     """One lab for each speed of training that the plan asks for."""
     return {key: work.lab for cell in planned for key, work in cell.work.items()}
 
 
-def lines(most: list[Cell], least: list[Cell], paces: Mapping[str, Pace | None]) -> list[Line]:
+def lines(
+    most: list[CellPlan], least: list[CellPlan], paces: Mapping[str, Throughput | None]
+) -> list[PlanLine]:
     """One line for each task and finder, from both plans of the same study."""
-    groups: dict[tuple[str, str], list[tuple[Cell, Cell]]] = {}
+    groups: dict[tuple[str, str], list[tuple[CellPlan, CellPlan]]] = {}
     for pair in zip(most, least, strict=True):
         groups.setdefault((pair[0].task, pair[0].finder), []).append(pair)
     return [_line(*names, pairs, paces) for names, pairs in groups.items()]
 
 
 def _line(
-    task: str, finder: str, pairs: list[tuple[Cell, Cell]], paces: Mapping[str, Pace | None]
-) -> Line:
+    task: str,
+    finder: str,
+    pairs: list[tuple[CellPlan, CellPlan]],
+    paces: Mapping[str, Throughput | None],
+) -> PlanLine:
     found = [cell for cell, _ in pairs]
     # Where only the quieter pretence made a finder stumble, it says nothing of the least.
     least = [low if not low.error or cell.error else cell for cell, low in pairs]
@@ -176,7 +183,7 @@ def _line(
     work = [(paces.get(key), work) for cell in found for key, work in cell.work.items()]
     seconds = [p.step * w.steps + p.evaluation * w.evaluations for p, w in work if p]
     size = max((p.state for p in paces.values() if p), default=0)
-    return Line(
+    return PlanLine(
         task=task,
         finder=finder,
         seeds=len(found),

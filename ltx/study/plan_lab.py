@@ -10,11 +10,11 @@ from ltx.core import identity
 from ltx.core.cost import Cost
 from ltx.core.history import History, Metrics
 from ltx.core.lab import Lab, Run
-from ltx.core.lab_wrapper import Around
+from ltx.core.lab_wrapper import LabWrapper
 from ltx.core.mask import Mask
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.pruning.learned_masks import Learning
+from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
@@ -32,7 +32,7 @@ class Work:
 
 
 @dataclasses.dataclass
-class Cell:
+class CellPlan:
     """What one finder asks for with one seed on one task.
 
     Of the steps `asked` for, those `stored` are in the store, and those `shared` were asked for
@@ -56,7 +56,7 @@ class Cell:
     error: str = ""
 
 
-class Book:
+class PlanState:
     """What all cells of a plan know of each other."""
 
     def __init__(self, store: Store, restless: bool, inits: dict[tuple, State]) -> None:
@@ -75,7 +75,7 @@ def cell_key(task: object, seed: object, finder: object) -> str:
     return json.dumps([task, seed, finder], sort_keys=True)
 
 
-class PlanLab(Around):
+class DryRunLab(LabWrapper):
     """Answers from the memo where that holds the answer, and else makes one up and books it.
 
     A made-up state has the right shapes at the right step, and is the same whenever the same is
@@ -89,7 +89,7 @@ class PlanLab(Around):
 
     inner: MemoLab
 
-    def __init__(self, inner: MemoLab, book: Book, cell: Cell, real: list[bool]) -> None:
+    def __init__(self, inner: MemoLab, book: PlanState, cell: CellPlan, real: list[bool]) -> None:
         super().__init__(inner)
         self.book, self.cell, self.real = book, cell, real
 
@@ -102,7 +102,7 @@ class PlanLab(Around):
     def _sibling(self, task: Task) -> Lab:
         inner = self.inner._sibling(task)
         assert isinstance(inner, MemoLab)
-        return PlanLab(inner, self.book, self.cell, self.real)
+        return DryRunLab(inner, self.book, self.cell, self.real)
 
     # Training
 
@@ -116,7 +116,7 @@ class PlanLab(Around):
         return known or self._pretended(key, state, mask, stop, stream)
 
     def _train_mask(
-        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+        self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
         if stop == state.step:
             return Run(state, History())

@@ -9,12 +9,12 @@ from ltx.evaluation.instability import Instability
 from ltx.evaluation.mode_connectivity import TICKET, Stability
 from ltx.store import timing as took
 from ltx.store.store import Store
-from ltx.store.timing import Took
-from ltx.study.definition import Compared, Failure, Row, Study
+from ltx.store.timing import Timing
+from ltx.study.definition import CellFailure, StabilityResult, Study, TrialResult
 
 
 @dataclasses.dataclass(frozen=True)
-class Lost:
+class DamagedResult:
     """A trial that the study made and that the store cannot give back.
 
     Of copies that were compared, where `at` says from where.
@@ -28,7 +28,7 @@ class Lost:
 
 
 @dataclasses.dataclass(frozen=True)
-class Gap:
+class MissingResult:
     """A trial that ought to be there and is not; `level` is None where none is known.
 
     Of copies that were to be compared, where `at` says from where.
@@ -47,7 +47,7 @@ _APART = ("rows", "compared", "failures", "lost", "stability", "took")
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class StudyRecord:
     """A study's provenance and its results so far.
 
     `finders` says of each label whether it is a control; `study` and `engine` are settings as
@@ -68,11 +68,11 @@ class Record:
     margin: float = Study.margin
     stability: Stability | None = None
     finished: bool = False
-    rows: tuple[Row, ...] = ()
-    compared: tuple[Compared, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    lost: tuple[Lost, ...] = ()
-    took: Mapping[str, Took] = dataclasses.field(default_factory=dict, compare=False)
+    rows: tuple[TrialResult, ...] = ()
+    compared: tuple[StabilityResult, ...] = ()
+    failures: tuple[CellFailure, ...] = ()
+    lost: tuple[DamagedResult, ...] = ()
+    took: Mapping[str, Timing] = dataclasses.field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -83,7 +83,7 @@ class Record:
         command: str,
         config: str,
         plugins: Sequence[Mapping[str, str]],
-    ) -> "Record":
+    ) -> "StudyRecord":
         """The record of a study that is about to begin."""
         return cls(
             id=study.id,
@@ -135,7 +135,7 @@ class Record:
         }
 
     @classmethod
-    def read(cls, store: Store, id: str = "") -> "Record":
+    def read(cls, store: Store, id: str = "") -> "StudyRecord":
         """The record of the study whose id is, or alone begins with, `id`; the latest for ""."""
         document = store.study(id)
         entries = document.get("trials", [])
@@ -145,17 +145,17 @@ class Record:
         for entry in entries:
             place = (entry["task"], entry["finder"])
             if entry["trial"] in trials:
-                row = Row(*place, entry["control"], entry["seed"], trials[entry["trial"]])
+                row = TrialResult(*place, entry["control"], entry["seed"], trials[entry["trial"]])
                 rows.append(row)
             else:
-                lost.append(Lost(*place, entry["seed"], entry.get("level")))
+                lost.append(DamagedResult(*place, entry["seed"], entry.get("level")))
         compared = []
         for entry in document.get("compared", []):
             place = (entry["task"], entry["finder"])
             if found := Instability.stored(store, entry["stability"]):
-                compared.append(Compared(*place, entry["control"], entry["seed"], found))
+                compared.append(StabilityResult(*place, entry["control"], entry["seed"], found))
             else:
-                lost.append(Lost(*place, entry["seed"], entry["level"], entry["at"]))
+                lost.append(DamagedResult(*place, entry["seed"], entry["level"], entry["at"]))
         asked = document.get("stability")
         cells = [*entries, *document.get("failures", [])]
         return cls(
@@ -176,12 +176,12 @@ class Record:
             finished=document.get("finished", "trials" in document),
             rows=tuple(rows),
             compared=tuple(compared),
-            failures=tuple(Failure(**failure) for failure in document.get("failures", [])),
+            failures=tuple(CellFailure(**failure) for failure in document.get("failures", [])),
             lost=tuple(lost),
             took=took.read(store, trials.keys()),
         )
 
-    def gaps(self) -> Iterator[Gap]:
+    def gaps(self) -> Iterator[MissingResult]:
         """The trials that are missing: a finder's levels are those it reached with any seed."""
         there: dict[tuple[str, str, int], set[int]] = {}
         levels: dict[tuple[str, str], set[int | None]] = {}
@@ -198,9 +198,9 @@ class Record:
                     absent = known - there.get((task, finder, seed), set())
                     for level in sorted(absent, key=lambda found: -1 if found is None else found):
                         reason = self._reason(task, finder, seed, level)
-                        yield Gap(task, finder, control, seed, level, reason)
+                        yield MissingResult(task, finder, control, seed, level, reason)
 
-    def uncompared(self) -> Iterator[Gap]:
+    def uncompared(self) -> Iterator[MissingResult]:
         """The trials whose copies were to be compared and are not, with the place."""
         there = {
             (one.task, one.finder, one.seed, one.instability.level, one.instability.at)
@@ -213,10 +213,12 @@ class Record:
                 idle = at == TICKET and not row.trial.trained_for.steps
                 if not idle and (*where, level, at) not in there:
                     reason = self._unstable(*where, level, at)
-                    yield Gap(row.task, row.finder, row.control, row.seed, level, reason, at)
+                    yield MissingResult(
+                        row.task, row.finder, row.control, row.seed, level, reason, at
+                    )
 
     def _unstable(self, task: str, finder: str, seed: int, level: int, at: str) -> str:
-        if Lost(task, finder, seed, level, at) in self.lost:
+        if DamagedResult(task, finder, seed, level, at) in self.lost:
             return "its file is missing or damaged; run the study again"
         for failure in self.failures:
             mine = failure.error.startswith(f"stability of level {level} at {at}: ")
@@ -225,7 +227,7 @@ class Record:
         return "not measured" if self.finished else "not run yet"
 
     def _reason(self, task: str, finder: str, seed: int, level: int | None) -> str:
-        if Lost(task, finder, seed, level) in self.lost:
+        if DamagedResult(task, finder, seed, level) in self.lost:
             return "its file is missing or damaged; run the study again"
         for failure in self.failures:
             mine = (failure.task, failure.finder, failure.seed) == (task, finder, seed)

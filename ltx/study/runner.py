@@ -25,13 +25,13 @@ from ltx.store import liveness
 from ltx.store.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.store.store import Store
 from ltx.study import definition, pace, plan
-from ltx.study.definition import Compared, Failure, Row
-from ltx.study.plan import Pace
-from ltx.study.record import Record
+from ltx.study.definition import CellFailure, StabilityResult, TrialResult
+from ltx.study.plan import Throughput
+from ltx.study.record import StudyRecord
 
 if TYPE_CHECKING:
     from ltx.backends.tf_keras.lab import KerasLab
-    from ltx.reporting.tensorboard import Board
+    from ltx.reporting.tensorboard import TensorBoardListener
 
 _log = logging.getLogger("ltx")
 Watch = Callable[[int, int], None]
@@ -46,7 +46,7 @@ def run(
     memo_bytes: int = MEMO_BYTES,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     limit: Limit | None = None,
-    board: "Board | None" = None,
+    board: "TensorBoardListener | None" = None,
 ) -> int:
     """Run the study to its end and print what it found; 1 if a cell of it failed.
 
@@ -55,7 +55,7 @@ def run(
     """
     KerasLab, budget, ended = _keras_lab(), Budget(limit), None
     at, heard, show = (board.at, board.tell, board.show) if board else (_unheard,) * 3
-    with liveness.running(store), _progress() as (watch, tell):
+    with liveness.announce(store), _progress() as (watch, tell):
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
             lab = KerasLab(
@@ -66,14 +66,18 @@ def run(
 
         definition.check(asked.study, open_lab)
         plugins = [vars(plugin) for plugin in registry.plugins()]
-        record = Record.of(
+        record = StudyRecord.of(
             asked.study, asked.engine, command=command, config=asked.text, plugins=plugins
         )
         store.record({"study": asked.study.id, "is": "started"})
-        rows: list[Row] = []
-        compared: list[Compared] = []
-        failures: list[Failure] = []
-        kinds: dict[type, list] = {Row: rows, Compared: compared, Failure: failures}
+        rows: list[TrialResult] = []
+        compared: list[StabilityResult] = []
+        failures: list[CellFailure] = []
+        kinds: dict[type, list] = {
+            TrialResult: rows,
+            StabilityResult: compared,
+            CellFailure: failures,
+        }
         try:
             with _recorded(record, store, rows, compared, failures, checkpoint_seconds) as save:
                 for result in definition.run(asked.study, open_lab, store, at):
@@ -97,7 +101,7 @@ def run(
         controls=[label for label, finder in planned.finders.items() if finder.control],
     )
     study_table.show_stability(table.console(), compared, list(planned.finders))
-    carried = transfer.carried(dataclasses.replace(record, rows=tuple(rows)), store)
+    carried = transfer.transfer_results(dataclasses.replace(record, rows=tuple(rows)), store)
     study_table.show_transfers(table.console(), carried)
     if ended:
         raise ended
@@ -127,14 +131,14 @@ def explain(
             return MemoLab(lab, store, memo_bytes)
 
         definition.check(asked.study, open_lab)
-        most, least = plan.bounds(asked.study, open_lab, store)
-        paces = {key: _pace(lab) for key, lab in plan.benches(most).items()}
+        most, least = plan.estimate(asked.study, open_lab, store)
+        paces = {key: _pace(lab) for key, lab in plan.labs_to_time(most).items()}
     found = plan.lines(most, least, paces)
     plan_table.show(table.console(), found, most, memo_bytes, limit)
     return 0
 
 
-def _pace(lab: Lab) -> Pace | None:
+def _pace(lab: Lab) -> Throughput | None:
     try:
         return pace.measure(lab)
     except LtxError as error:  # a training that diverges does so in its own run as well
@@ -144,7 +148,7 @@ def _pace(lab: Lab) -> Pace | None:
 
 def _keras_lab() -> "type[KerasLab]":
     """TensorFlow starts here, after all that needs none."""
-    with quiet.stderr():
+    with quiet.hush_stderr():
         from ltx.backends.tf_keras.devices import devices
         from ltx.backends.tf_keras.lab import KerasLab
 
@@ -160,11 +164,11 @@ def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B00
 
 @contextlib.contextmanager
 def _recorded(
-    record: Record,
+    record: StudyRecord,
     store: Store,
-    rows: list[Row],
-    compared: list[Compared],
-    failures: list[Failure],
+    rows: list[TrialResult],
+    compared: list[StabilityResult],
+    failures: list[CellFailure],
     seconds: float,
 ) -> Iterator[Callable[[], None]]:
     """Keep the study's record in the store: before it begins, now and then, and at its end."""
@@ -213,7 +217,9 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[tuple[Watch, Callable[[Row | Compared | Failure], None]]]:
+def _progress() -> Iterator[
+    tuple[Watch, Callable[[TrialResult | StabilityResult | CellFailure], None]]
+]:
     """A bar for the training under way, named by what was found last; only on a terminal."""
     columns = (
         rich.progress.TextColumn("{task.description}"),
@@ -233,7 +239,7 @@ def _progress() -> Iterator[tuple[Watch, Callable[[Row | Compared | Failure], No
                 raise KeyboardInterrupt
             bars.update(bar, completed=step, total=stop)
 
-        def tell(result: Row | Compared | Failure) -> None:
+        def tell(result: TrialResult | StabilityResult | CellFailure) -> None:
             found = getattr(result, "trial", None) or getattr(result, "instability", None)
             level = f", level {found.level}" if found else ""
             bars.update(bar, description=f"{result.finder}, seed {result.seed}{level}")

@@ -12,7 +12,7 @@ from ltx.reporting import plan_table
 from ltx.store import liveness
 from ltx.store.store import Store
 
-Run = tuple[str, int]
+Process = tuple[str, int]
 
 LATELY = 120.0  # seconds of training over which a speed is taken
 UNDER_WAY = ("begun", "measured", "compared")  # events behind which a cell goes on
@@ -20,7 +20,7 @@ STATES = ("done", "under way", "interrupted", "failed", "to do", "missing")
 
 
 @dataclasses.dataclass
-class Place:
+class CellStatus:
     """One cell: how far it came, who works on it, and the steps that were trained for it.
 
     `state` is one of STATES: "interrupted" was begun by a process that is gone, "missing" was done
@@ -33,28 +33,28 @@ class Place:
     state: str = "to do"
     level: int | None = None
     trained: int = 0
-    run: Run | None = None
+    run: Process | None = None
     error: str = ""
     trials: list[str] = dataclasses.field(default_factory=list)
     compared: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
-class Now:
+class CurrentTraining:
     """What a process trains: `step` of the `end` of one training, at `rate` steps a second.
 
     Without a step it is between two trainings, or has not told of the first stretch of one.
     """
 
-    run: Run
-    place: Place
+    run: Process
+    place: CellStatus
     step: int | None
     end: int | None
     rate: float | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Standing:
+class StudyStatus:
     """A study: its cells, what is trained now, and the steps that are left, where both are known.
 
     `runs` are the live processes, (host, pid). `left` is reckoned by the most that a finished cell
@@ -63,9 +63,9 @@ class Standing:
 
     id: str
     command: str
-    places: list[Place]
-    runs: list[Run]
-    now: list[Now]
+    places: list[CellStatus]
+    runs: list[Process]
+    now: list[CurrentTraining]
     left: int | None
     started: float | None
 
@@ -76,7 +76,7 @@ class Standing:
         return sum(rates) if rates else None
 
 
-def standings(store: Store) -> Iterator[Standing]:
+def statuses(store: Store) -> Iterator[StudyStatus]:
     """Every study that the store has a record of, the one begun last first."""
     log = list(store.events())
     begun = {e["study"]: e["time"] for e in log if "study" in e}
@@ -85,10 +85,10 @@ def standings(store: Store) -> Iterator[Standing]:
         yield _standing(store, record, log, begun.get(record["id"]))
 
 
-def _standing(store: Store, record: dict, log: list[dict], last: float | None) -> Standing:
+def _standing(store: Store, record: dict, log: list[dict], last: float | None) -> StudyStatus:
     places = _places(record)
     stretches = _read(record["id"], places, log)
-    alive = {run for run in stretches if liveness.alive(store, *run)}
+    alive = {run for run in stretches if liveness.is_alive(store, *run)}
     for place in places.values():
         _settle(place, store, alive)
     now = [
@@ -97,14 +97,14 @@ def _standing(store: Store, record: dict, log: list[dict], last: float | None) -
         if place.state == "under way" and place.run
     ]
     cells = list(places.values())
-    return Standing(
+    return StudyStatus(
         record["id"], record.get("command", ""), cells, sorted(alive), now, _left(cells), last
     )
 
 
-def _places(record: Mapping) -> dict[tuple, Place]:
+def _places(record: Mapping) -> dict[tuple, CellStatus]:
     return {
-        (task, finder, seed): Place(task, finder, seed)
+        (task, finder, seed): CellStatus(task, finder, seed)
         for task in record.get("tasks", ())
         for finder in record.get("finders", ())
         for seed in record.get("seeds", ())
@@ -112,11 +112,11 @@ def _places(record: Mapping) -> dict[tuple, Place]:
 
 
 def _read(
-    study: str, places: dict[tuple, Place], log: list[dict]
-) -> dict[Run, list[tuple[Place, dict]]]:
+    study: str, places: dict[tuple, CellStatus], log: list[dict]
+) -> dict[Process, list[tuple[CellStatus, dict]]]:
     """Put into the places what the log says; return what each process of the study trained."""
-    current: dict[Run, Place | None] = {}
-    stretches: dict[Run, list[tuple[Place, dict]]] = {}
+    current: dict[Process, CellStatus | None] = {}
+    stretches: dict[Process, list[tuple[CellStatus, dict]]] = {}
     for event in log:
         run = (event.get("host", ""), event["pid"])
         if event.get("study") == study:
@@ -134,7 +134,7 @@ def _read(
     return stretches
 
 
-def _take(place: Place, event: dict, run: Run) -> None:
+def _take(place: CellStatus, event: dict, run: Process) -> None:
     what = event["is"]
     if what == "begun":
         # A cell that was done is gone through again without training; it stays done meanwhile.
@@ -152,7 +152,7 @@ def _take(place: Place, event: dict, run: Run) -> None:
         place.state, place.error = what, event.get("error", "")
 
 
-def _settle(place: Place, store: Store, alive: set[Run]) -> None:
+def _settle(place: CellStatus, store: Store, alive: set[Process]) -> None:
     if place.state == "under way" and place.run not in alive:
         place.state = "interrupted"
     files = [f"trials/{trial}.json" for trial in place.trials]
@@ -162,7 +162,9 @@ def _settle(place: Place, store: Store, alive: set[Run]) -> None:
         place.state = "under way" if place.run in alive else "missing"
 
 
-def _now(run: Run, place: Place, stretches: list[tuple[Place, dict]]) -> Now:
+def _now(
+    run: Process, place: CellStatus, stretches: list[tuple[CellStatus, dict]]
+) -> CurrentTraining:
     """What the last stretch says, where it is the place's own and its training goes on."""
     events = [event for _, event in stretches]
     lately = [e for e in events if e["time"] > time.time() - LATELY] or events[-3:]
@@ -171,10 +173,10 @@ def _now(run: Run, place: Place, stretches: list[tuple[Place, dict]]) -> Now:
     step = end = None
     if stretches and stretches[-1][0] is place and events[-1]["to"] < events[-1].get("end", 0):
         step, end = events[-1]["to"], events[-1]["end"]
-    return Now(run, place, step, end, rate)
+    return CurrentTraining(run, place, step, end, rate)
 
 
-def _left(cells: list[Place]) -> int | None:
+def _left(cells: list[CellStatus]) -> int | None:
     took: dict[tuple[str, str], int] = {}
     for place in cells:
         if place.state == "done":
@@ -189,7 +191,7 @@ def _left(cells: list[Place]) -> int | None:
     return left
 
 
-def show(console: rich.console.Console, standing: Standing) -> None:
+def show(console: rich.console.Console, standing: StudyStatus) -> None:
     """Print where one study stands: its cells by finder, what is trained now, and what is left."""
     console.print(f"study {standing.id}: {_head(standing)}", style="bold", soft_wrap=True)
     console.print(standing.command, soft_wrap=True)
@@ -204,12 +206,14 @@ def show(console: rich.console.Console, standing: Standing) -> None:
         for names, count in groups.items()
     ]
     console.print()
-    console.print(table.plain(["task", "finder", *STATES], rows, right=range(2, 2 + len(STATES))))
+    console.print(
+        table.make_table(["task", "finder", *STATES], rows, right=range(2, 2 + len(STATES)))
+    )
     for text in _lines(standing):
         console.print(f"\n{text}", soft_wrap=True)
 
 
-def _head(standing: Standing) -> str:
+def _head(standing: StudyStatus) -> str:
     done = sum(place.state == "done" for place in standing.places)
     cells = f"{done} of {len(standing.places)} cells done"
     if standing.runs:
@@ -220,7 +224,7 @@ def _head(standing: Standing) -> str:
     return f"not running, {cells}; the same command goes on where it stopped"
 
 
-def _lines(standing: Standing) -> Iterator[str]:
+def _lines(standing: StudyStatus) -> Iterator[str]:
     for now in standing.now:
         place, level = now.place, now.place.level
         what = f"now: {place.finder} on {place.task}, seed {place.seed}"
@@ -241,7 +245,7 @@ def _lines(standing: Standing) -> Iterator[str]:
         yield "missing: no longer in the store; the same command makes it anew"
 
 
-def pick(found: Sequence[Standing], id: str | None) -> Sequence[Standing]:
+def pick(found: Sequence[StudyStatus], id: str | None) -> Sequence[StudyStatus]:
     """All of them for "all", the one whose id begins so, or the newest."""
     if id is None:
         return found[:1]

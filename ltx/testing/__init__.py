@@ -7,12 +7,12 @@ from typing import ClassVar
 from ltx.core.finder import Finder
 from ltx.testing import conformance
 from ltx.testing.fake_lab import RECIPE, FakeLab
-from ltx.testing.harness import Bench, Watched, example
+from ltx.testing.harness import FinderHarness, TracedLab, example
 
 __all__ = ["RECIPE", "FakeLab", "FinderTestCase", "WatchedLab"]
 
 
-class WatchedLab(Watched, FakeLab):
+class WatchedLab(TracedLab, FakeLab):
     """The FakeLab of the checks."""
 
 
@@ -26,8 +26,8 @@ class FinderTestCase(unittest.TestCase):
     """
 
     FINDER: ClassVar[Finder | type[Finder]]
-    LAB: ClassVar[type[Watched]] = WatchedLab
-    _bench: ClassVar[Bench]
+    LAB: ClassVar[type[TracedLab]] = WatchedLab
+    _bench: ClassVar[FinderHarness]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -40,12 +40,12 @@ class FinderTestCase(unittest.TestCase):
     def setUpClass(cls) -> None:
         given = cls.FINDER
         finder = example(given) if isinstance(given, type) else given
-        cls._bench = Bench(finder, cls.LAB)
+        cls._bench = FinderHarness(finder, cls.LAB)
 
 
 def _test(name: str, check: conformance.Check) -> Callable[[FinderTestCase], None]:
     def test(self: FinderTestCase) -> None:
-        verdict = conformance.judge(self._bench, name)
+        verdict = conformance.run_check(self._bench, name)
         if verdict.outcome == "failed":
             self.fail(verdict.text)
 

@@ -10,14 +10,14 @@ from ltx.core.finder import Finder
 from ltx.core.ticket import Ticket
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
-from ltx.testing.harness import TICKETS, Bench, Watched, Whole, find, require
-from ltx.testing.other_process import elsewhere, fingerprints
+from ltx.testing.harness import TICKETS, DenseOnly, FinderHarness, TracedLab, find, require
+from ltx.testing.other_process import fingerprints, run_in_subprocess
 from ltx.testing.ticket_checks import fits
 
 
-def check_same_seed(bench: Bench) -> None:
+def check_same_seed(bench: FinderHarness) -> None:
     """The same seed gives the same bytes in another process, with another PYTHONHASHSEED."""
-    here, there = fingerprints(bench.found().tickets), elsewhere(bench)
+    here, there = fingerprints(bench.found().tickets), run_in_subprocess(bench)
     require(
         here == there,
         "another process finds other tickets; draw from lab.rng(...) alone, and let nothing depend"
@@ -25,7 +25,7 @@ def check_same_seed(bench: Bench) -> None:
     )
 
 
-def check_other_seed(bench: Bench) -> None:
+def check_other_seed(bench: FinderHarness) -> None:
     """Another seed gives other weights, and other masks wherever something is pruned."""
     for one, two in zip(bench.found(0).tickets, bench.found(1).tickets, strict=False):
         require(one.state != two.state, f"level {one.level}: seeds 0 and 1 have the same state")
@@ -35,25 +35,25 @@ def check_other_seed(bench: Bench) -> None:
         )
 
 
-def check_inputs(bench: Bench) -> None:
+def check_inputs(bench: FinderHarness) -> None:
     """What the lab gave, what it was given and what was yielded keep their bytes."""
     changed = bench.found().changed
     require(not changed, f"changed: {', '.join(dict.fromkeys(changed))}; change a copy")
 
 
-def check_generators(bench: Bench) -> None:
+def check_generators(bench: FinderHarness) -> None:
     """The generators that all share are left alone: Python's, NumPy's, TensorFlow's."""
     drew = bench.found().drew
     require(not drew, f"drew from or seeded {', '.join(drew)}; draw from lab.rng(...)")
 
 
-def check_test_split(bench: Bench) -> None:
+def check_test_split(bench: FinderHarness) -> None:
     """The test split is never read."""
     reads = bench.found().lab.watch.test_reads
     require(not reads, f"asked {reads} times for the test split; use split='validation'")
 
 
-def check_cost(bench: Bench) -> None:
+def check_cost(bench: FinderHarness) -> None:
     """A ticket's cost is all that the lab spent until then, and all went by the lab's books."""
     found = bench.found()
     for ticket, spent in zip(found.tickets, found.spent, strict=True):
@@ -66,7 +66,7 @@ def check_cost(bench: Bench) -> None:
     require(served <= charged, f"trained {served} steps, of which {charged} were charged")
 
 
-def check_resumed(bench: Bench) -> None:
+def check_resumed(bench: FinderHarness) -> None:
     """Interrupted after one of its first tickets and started again, it ends the same."""
     wanted, steps = _remembered(bench, ())
     for stop in range(1, min(2, len(wanted)) + 1):
@@ -78,16 +78,16 @@ def check_resumed(bench: Bench) -> None:
         )
 
 
-def check_one_layer(bench: Bench) -> None:
+def check_one_layer(bench: FinderHarness) -> None:
     """It works on a model of one layer."""
     found = bench.found(layers=1)
     require(found.tickets, "find yielded nothing for a model of one layer")
     fits(found.lab, found.tickets)
 
 
-def check_density_one(bench: Bench) -> str | None:
+def check_density_one(bench: FinderHarness) -> str | None:
     """Asked for density 1, or built on the dense network, it works or refuses before training."""
-    told = {"density": 1.0, "densities": (1.0,), "of": Whole()}
+    told = {"density": 1.0, "densities": (1.0,), "of": DenseOnly()}
     names = [f.name for f in dataclasses.fields(bench.finder) if f.name in told]  # type: ignore[arg-type]
     for name in names:
         lab = bench.lab()
@@ -110,12 +110,12 @@ def check_density_one(bench: Bench) -> str | None:
     return None if names else "no field density, densities or of"
 
 
-def check_control(bench: Bench) -> str | None:
+def check_differs_from_subject(bench: FinderHarness) -> str | None:
     """A control's tickets differ from those of the finder that it is a control of."""
     finder, of = bench.finder, getattr(bench.finder, "of", None)
     if not finder.control or not isinstance(of, Finder):
         return "not a control of another finder"
-    twins = {twin.level: twin for twin in Bench(of, bench.make_lab).found().tickets}
+    twins = {twin.level: twin for twin in FinderHarness(of, bench.make_lab).found().tickets}
     for ticket in bench.found().tickets:
         twin = twins.get(ticket.level)
         same = twin and ticket.mask == twin.mask and ticket.state == twin.state
@@ -126,12 +126,12 @@ def check_control(bench: Bench) -> str | None:
     return None
 
 
-def _remembered(bench: Bench, stops: Sequence[int]) -> tuple[list[Ticket], int]:
+def _remembered(bench: FinderHarness, stops: Sequence[int]) -> tuple[list[Ticket], int]:
     """The tickets of the last of several starts on one store, and the steps that all trained."""
     steps = 0
     with tempfile.TemporaryDirectory() as folder:
         for stop in (*stops, None):
-            lab: Watched = bench.lab()
+            lab: TracedLab = bench.lab()
             search: Iterator[Ticket] = bench.finder.find(MemoLab(lab, Store(folder)))
             tickets = list(itertools.islice(search, stop or TICKETS))
             getattr(search, "close", lambda: None)()

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Callable
 
 from ltx.testing import conduct_checks, setting_checks, ticket_checks
-from ltx.testing.harness import Bench, require
+from ltx.testing.harness import FinderHarness, require
 
-Check = Callable[[Bench], str | None]
+Check = Callable[[FinderHarness], str | None]
 
 
-def check_waivers(bench: Bench) -> None:
+def check_waivers(bench: FinderHarness) -> None:
     """Every waiver names a check and gives a reason."""
     for name, reason in bench.finder.waived.items():
         require(name in CHECKS, f"waived: {name!r} is no check; known: {', '.join(CHECKS)}")
@@ -27,7 +27,7 @@ CHECKS: dict[str, Check] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What one check says of a finder: "ok", "waived" or "failed", and why."""
 
     check: str
@@ -35,18 +35,18 @@ class Verdict:
     text: str = ""
 
 
-def judge(bench: Bench, name: str) -> Verdict:
+def run_check(bench: FinderHarness, name: str) -> CheckResult:
     """Run one check; a waiver turns its failure into a pass, and its passing into a failure."""
     reason = bench.finder.waived.get(name) if name != "waivers" else None
     try:
         note = CHECKS[name](bench) or ""
     except Exception as error:  # a stranger's finder may raise anything
         if reason and isinstance(error, AssertionError):
-            return Verdict(name, "waived", reason)
+            return CheckResult(name, "waived", reason)
         own = isinstance(error, AssertionError) and str(error)
         text = str(error) if own else f"it raised {type(error).__name__}: {error}"
-        return Verdict(name, "failed", " ".join(text.split()))
+        return CheckResult(name, "failed", " ".join(text.split()))
     if reason:
         text = f"waived for {reason!r}, but it passes; take the waiver away"
-        return Verdict(name, "failed", text)
-    return Verdict(name, "ok", note)
+        return CheckResult(name, "failed", text)
+    return CheckResult(name, "ok", note)

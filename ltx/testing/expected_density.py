@@ -20,7 +20,7 @@ from ltx.pruning.round import Pruning
 
 
 @dataclasses.dataclass(frozen=True)
-class Aim:
+class ExpectedCount:
     """A ticket, and the count it should keep; `slack` is by how much rounding may miss it."""
 
     ticket: Ticket
@@ -32,13 +32,13 @@ class Aim:
         return abs(self.ticket.mask.kept - self.kept) <= self.slack
 
 
-def aims(finder: Finder, lab: Lab, tickets: Sequence[Ticket]) -> Iterator[Aim]:
+def expected_counts(finder: Finder, lab: Lab, tickets: Sequence[Ticket]) -> Iterator[ExpectedCount]:
     """The aims that the finder's fields declare; none where it counts in units of its own."""
     if isinstance(getattr(finder, "levels", None), int):
         pruning = getattr(finder, "pruning", None)
         if isinstance(pruning, Pruning) and _by_weight(pruning):
             for one, two in itertools.pairwise(tickets):
-                yield Aim(two, _prune(pruning, lab, one.mask))
+                yield ExpectedCount(two, _prune(pruning, lab, one.mask))
     if not _by_weight(finder):
         return
     densities = getattr(finder, "densities", None) or (getattr(finder, "density", None),)
@@ -53,7 +53,7 @@ def _by_weight(settings: object) -> bool:
     return getattr(settings, "structure", None) in (None, getattr(Pruning(), "structure", None))
 
 
-def _to(density: float, finder: Finder, lab: Lab, ticket: Ticket) -> Aim:
+def _to(density: float, finder: Finder, lab: Lab, ticket: Ticket) -> ExpectedCount:
     own = {name: getattr(finder, name) for name in ("scope", "keep") if hasattr(finder, name)}
     # Without a scope the shares may be those of each tensor, which rounds by itself.
     slack = 1 if "scope" in own else max(1, len(lab.prunable) // 2)
@@ -61,7 +61,7 @@ def _to(density: float, finder: Finder, lab: Lab, ticket: Ticket) -> Aim:
         pruning = Pruning.to(density, **own)
     except UsageError:  # a scope that means something else here
         pruning = Pruning.to(density)
-    return Aim(ticket, _prune(pruning, lab, lab.dense()), slack)
+    return ExpectedCount(ticket, _prune(pruning, lab, lab.dense()), slack)
 
 
 def _prune(pruning: Pruning, lab: Lab, mask: Mask) -> int:

@@ -18,7 +18,7 @@ from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.weight import Weight
 from ltx.data import order, sampling
-from ltx.pruning.learned_masks import Learning
+from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 from ltx.testing import fake_network
 
@@ -85,7 +85,7 @@ class FakeLab(Lab):
             return ()
         made = Axis("hidden/kernel", 1, HIDDEN)
         taken = Axis("output/kernel", 0, HIDDEN)
-        return (Channels(HIDDEN, (made,), (taken,), riders=("hidden/bias",)),)
+        return (Channels(HIDDEN, (made,), (taken,), followers=("hidden/bias",)),)
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -128,7 +128,9 @@ class FakeLab(Lab):
             name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()
         }
         images, labels = self._data["train"]
-        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
+        table = order.batch_table(
+            self.seed, stream, len(labels), recipe.batch_size, state.step, stop
+        )
         rates = recipe.learning_rates(state.step, stop, self.epoch)
         points = []
         for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
@@ -146,7 +148,7 @@ class FakeLab(Lab):
 
     @timed
     def _train_mask(
-        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+        self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
         recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
         every, whole = max(1, self.steps(recipe.eval_every)), self.steps()
@@ -154,7 +156,9 @@ class FakeLab(Lab):
         speeds = {name: state.slots[f"score_momentum:{name}"] for name in mask}
         fixed = mask.apply(state.weights)
         images, labels = self._data["train"]
-        table = order.batches(self.seed, stream, len(labels), recipe.batch_size, state.step, stop)
+        table = order.batch_table(
+            self.seed, stream, len(labels), recipe.batch_size, state.step, stop
+        )
         rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
         for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
             drawn = method.draw(scores, mask, self.rng("mask", stream, step))
@@ -192,7 +196,7 @@ class FakeLab(Lab):
     def _batches(self, count: int, stream: str) -> list[tuple[np.ndarray, np.ndarray]]:
         images, labels = self._data["train"]
         size = self.task.recipe.batch_size
-        table = order.batches(self.seed, stream, len(labels), size, 0, count)
+        table = order.batch_table(self.seed, stream, len(labels), size, 0, count)
         return [(images[rows], labels[rows]) for rows in table]
 
     def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:

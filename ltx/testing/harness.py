@@ -30,7 +30,7 @@ class EndlessError(Exception):
     """The finder asked the lab for more than any finder needs on so small a task."""
 
 
-class Watch:
+class LabTrace:
     """What a lab and its siblings gave, were given and served."""
 
     def __init__(self) -> None:
@@ -60,12 +60,12 @@ class Watch:
         return [what for what, arrays, was in self._held if identity.digest(arrays) != was]
 
 
-class Watched(Lab):
+class TracedLab(Lab):
     """To be mixed into a lab: it keeps a watch, which its siblings share."""
 
     def __init__(self, *args: object, **settings: object) -> None:
         super().__init__(*args, **settings)
-        self.watch = Watch()
+        self.watch = LabTrace()
 
     def init(self, stream: str = "init") -> State:
         state = super().init(stream)  # type: ignore[safe-super]
@@ -95,7 +95,7 @@ class Watched(Lab):
 
     def _sibling(self, task: Task) -> Lab:
         made = super()._sibling(task)  # type: ignore[safe-super]
-        assert isinstance(made, Watched), "a watched lab opens watched labs: see FakeLab._sibling"
+        assert isinstance(made, TracedLab), "a watched lab opens watched labs: see FakeLab._sibling"
         made.watch = self.watch
         return made
 
@@ -113,10 +113,10 @@ class _Ledger(Ledger):
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a finder did on one lab: its tickets, and what the lab had spent at each."""
 
-    lab: Watched
+    lab: TracedLab
     tickets: list[Ticket]
     spent: list[Cost]
     endless: bool
@@ -124,20 +124,20 @@ class Found:
     drew: list[str]
 
 
-class Bench:
+class FinderHarness:
     """One finder, and the labs to run it on.
 
     `make_lab` takes the settings of FakeLab by name and gives a Watched lab.
     """
 
-    def __init__(self, finder: Finder, make_lab: Callable[..., Watched]) -> None:
+    def __init__(self, finder: Finder, make_lab: Callable[..., TracedLab]) -> None:
         self.finder, self.make_lab = finder, make_lab
-        self._done: dict[tuple[object, ...], Found | Exception] = {}
+        self._done: dict[tuple[object, ...], SearchResult | Exception] = {}
 
-    def lab(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> Watched:
+    def lab(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> TracedLab:
         return self.make_lab(seed=seed, layers=layers, start=start, ledger=_Ledger())
 
-    def found(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> Found:
+    def found(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> SearchResult:
         """What the finder does on that lab; what it raises is raised by every call."""
         key = (seed, layers, start)
         if key not in self._done:
@@ -151,7 +151,7 @@ class Bench:
         return done
 
 
-def find(finder: Finder, lab: Watched) -> Found:
+def find(finder: Finder, lab: TracedLab) -> SearchResult:
     """Run a finder on a lab to its end, or to where it is plain that it has none."""
     tickets: list[Ticket] = []
     spent: list[Cost] = []
@@ -172,7 +172,7 @@ def find(finder: Finder, lab: Watched) -> Found:
     changed = lab.watch.changed() + ["the finder itself"] * (repr(finder) != settings)
     drew = [name for name, state in after.items() if before.get(name, state) != state]
     endless = endless or len(tickets) > TICKETS
-    return Found(lab, tickets, spent, endless, changed, drew)
+    return SearchResult(lab, tickets, spent, endless, changed, drew)
 
 
 def require(fact: object, text: str) -> None:
@@ -198,7 +198,7 @@ def generators() -> dict[str, str]:
 def example(cls: type[Finder]) -> Finder:
     """The finder that a class gives for checks, or the error that says how to give one."""
     try:
-        return cls.example(Halving())
+        return cls.example(ExampleFinder())
     except (LtxError, TypeError) as error:
         raise UsageError(
             f"{cls.__name__}.example: {error}; override it to say how the finder is made, as in"
@@ -207,7 +207,7 @@ def example(cls: type[Finder]) -> Finder:
 
 
 @dataclasses.dataclass(frozen=True)
-class Halving(Finder):
+class ExampleFinder(Finder):
     """What finders of finders are tried on: two rounds that each prune half, back to the start."""
 
     rounds: int = 2
@@ -223,7 +223,7 @@ class Halving(Finder):
 
 
 @dataclasses.dataclass(frozen=True)
-class Whole(Finder):
+class DenseOnly(Finder):
     """The finder that prunes nothing."""
 
     def find(self, lab: Lab) -> Iterator[Ticket]:

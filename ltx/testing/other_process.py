@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ltx.core import identity
 from ltx.core.ticket import Ticket
-from ltx.testing.harness import Bench
+from ltx.testing.harness import FinderHarness
 
 SECONDS = 120
 
@@ -26,7 +26,7 @@ def fingerprints(tickets: Sequence[Ticket]) -> list[list[object]]:
     ]
 
 
-def elsewhere(bench: Bench) -> list[list[object]]:
+def run_in_subprocess(bench: FinderHarness) -> list[list[object]]:
     """The fingerprints of the tickets that another process finds with seed 0.
 
     Classes are found there by module and name, or in the file that they came from.
@@ -60,7 +60,7 @@ def main() -> None:
     sys.path[:] = path
     _import(name, file)
     finder, make_lab = pickle.loads(base64.b64decode(load))
-    print(json.dumps(fingerprints(Bench(finder, make_lab).found().tickets)))
+    print(json.dumps(fingerprints(FinderHarness(finder, make_lab).found().tickets)))
 
 
 def _import(name: str, file: str | None) -> None:

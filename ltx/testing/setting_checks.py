@@ -7,10 +7,10 @@ from ltx.config import bindings, gin_files
 from ltx.core import identity
 from ltx.core.errors import LtxError, UsageError
 from ltx.core.finder import Finder, is_finder
-from ltx.testing.harness import Bench, example, require
+from ltx.testing.harness import FinderHarness, example, require
 
 
-def check_defaults(bench: Bench) -> None:
+def check_defaults(bench: FinderHarness) -> None:
     """All fields have defaults, or the class says by `example` how it is made."""
     cls = type(bench.finder)
     if cls.example.__func__ is Finder.example.__func__:  # type: ignore[attr-defined]
@@ -25,7 +25,7 @@ def check_defaults(bench: Bench) -> None:
         example(cls)
 
 
-def check_frozen(bench: Bench) -> None:
+def check_frozen(bench: FinderHarness) -> None:
     """The class is a frozen dataclass of plain, hashable values, and `replace` keeps it."""
     finder = bench.finder
     require(is_finder(type(finder)), "expected @dataclasses.dataclass(frozen=True) on the class")
@@ -42,7 +42,7 @@ def check_frozen(bench: Bench) -> None:
     require(dataclasses.replace(finder) == finder, "dataclasses.replace makes another finder")  # type: ignore[type-var]
 
 
-def check_repr(bench: Bench) -> None:
+def check_repr(bench: FinderHarness) -> None:
     """Its repr, evaluated beside its class, is an equal finder."""
     finder = bench.finder
     require(
@@ -53,14 +53,14 @@ def check_repr(bench: Bench) -> None:
     require(made == finder, f"{finder!r} gives {made!r}; leave no field out of the repr")
 
 
-def check_gin(bench: Bench) -> None:
+def check_gin(bench: FinderHarness) -> None:
     """gin builds an equal finder from the bindings of its fields."""
     name, lines = bindings.bindings(bench.finder)
     made = gin_files.build(name, [], lines, allow_imports=True)
     require(made == bench.finder, f"gin built {made!r}, expected {bench.finder!r}")
 
 
-def check_check(bench: Bench) -> None:
+def check_check(bench: FinderHarness) -> None:
     """`check` accepts these settings on this lab, and trains nothing."""
     lab = bench.lab()
     try:

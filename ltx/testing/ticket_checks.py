@@ -14,31 +14,31 @@ from ltx.core.lab import Lab
 from ltx.core.ticket import Ticket
 from ltx.evaluation.trial import Trial
 from ltx.store.store import Store
-from ltx.testing.expected_density import aims
-from ltx.testing.harness import CALLS, TICKETS, Bench, require
+from ltx.testing.expected_density import expected_counts
+from ltx.testing.harness import CALLS, TICKETS, FinderHarness, require
 
 
-def check_finite(bench: Bench) -> None:
+def check_finite(bench: FinderHarness) -> None:
     """It yields at least one ticket, and comes to an end."""
     found = bench.found()
     require(not found.endless, f"no end after {TICKETS} tickets or {CALLS} calls of the lab")
     require(found.tickets, "find yielded nothing; yield the dense network first")
 
 
-def check_fits(bench: Bench) -> None:
+def check_fits(bench: FinderHarness) -> None:
     """Masks and states have the names and shapes of the model, task and seed are the lab's."""
     found = bench.found()
     fits(found.lab, found.tickets)
 
 
-def check_layers(bench: Bench) -> None:
+def check_layers(bench: FinderHarness) -> None:
     """No layer loses its last weight."""
     for ticket in bench.found().tickets:
         empty = ticket.mask.empty()
         require(not empty, f"level {ticket.level}: nothing is left of {', '.join(empty)}")
 
 
-def check_falling(bench: Bench) -> None:
+def check_falling(bench: FinderHarness) -> None:
     """Levels rise and densities fall from ticket to ticket."""
     for one, two in itertools.pairwise(bench.found().tickets):
         require(two.level > one.level, f"level {two.level} comes after level {one.level}")
@@ -48,18 +48,18 @@ def check_falling(bench: Bench) -> None:
         )
 
 
-def check_target(bench: Bench) -> str | None:
+def check_target(bench: FinderHarness) -> str | None:
     """The density that the settings name is met to one weight; ties and all-zero scores too."""
     drawn = bench.found()
     levels = getattr(bench.finder, "levels", None)
     if hasattr(bench.finder, "pruning") and isinstance(levels, int):
         last = max((ticket.level for ticket in drawn.tickets), default=0)
         require(last == levels, f"the last level is {last}, expected {levels}")
-    if not list(aims(bench.finder, drawn.lab, drawn.tickets)):
+    if not list(expected_counts(bench.finder, drawn.lab, drawn.tickets)):
         return "no field density, densities, or pruning and levels"
     for start in ("drawn", "equal", "zero"):
         found = bench.found(start=start)
-        for aim in aims(bench.finder, found.lab, found.tickets):
+        for aim in expected_counts(bench.finder, found.lab, found.tickets):
             ticket = aim.ticket
             require(
                 aim.met,
@@ -69,14 +69,14 @@ def check_target(bench: Bench) -> str | None:
     return None
 
 
-def check_nested(bench: Bench) -> None:
+def check_nested(bench: FinderHarness) -> None:
     """What is pruned at one level stays pruned at the next."""
     for one, two in itertools.pairwise(bench.found().tickets):
         back = two.mask.kept - (two.mask & one.mask).kept
         require(not back, f"level {two.level} has {back} weights that level {one.level} pruned")
 
 
-def check_rewind(bench: Bench) -> None:
+def check_rewind(bench: FinderHarness) -> None:
     """A ticket's arrays are bitwise what the lab gave for its step, and training is left to do."""
     found = bench.found()
     rewind = getattr(bench.finder, "rewind", None)
@@ -96,15 +96,15 @@ def check_rewind(bench: Bench) -> None:
             require(step == wanted, f"{where} starts at step {step}; rewind={rewind!r} is {wanted}")
 
 
-def check_trained(bench: Bench) -> None:
+def check_trained(bench: FinderHarness) -> None:
     """The first and the last ticket train to the end with a finite loss."""
     tickets = bench.found().tickets
     for ticket in (*tickets[:1], *tickets[-1:]):
-        trial = Trial.of(bench.make_lab(seed=ticket.seed, sealed=False), ticket)
+        trial = Trial.run(bench.make_lab(seed=ticket.seed, sealed=False), ticket)
         require(np.isfinite(trial.test.loss), f"level {ticket.level}: loss {trial.test.loss}")
 
 
-def check_stored(bench: Bench) -> None:
+def check_stored(bench: FinderHarness) -> None:
     """A ticket comes back from a store as it was."""
     found = bench.found()
     with tempfile.TemporaryDirectory() as folder:

@@ -13,18 +13,18 @@ from ltx_plugins.transfer import Transfer
 
 from ltx import Finder, History, Store, Trial
 from ltx.analysis import curves
-from ltx.store.timing import Took
-from ltx.study.definition import Row, Study
+from ltx.store.timing import Timing
+from ltx.study.definition import Study, TrialResult
 from ltx.testing import FakeLab
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Row, ...]:
+def rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialResult, ...]:
     made = Study({"imp": IMP(levels=2), "snip": SNIP()}, tasks=(studied.TASK,), seeds=2)
     return studied.run(made, Store(tmp_path_factory.mktemp("store"))).rows
 
 
-def test_a_curve_has_a_point_for_each_level_in_their_order(rows: tuple[Row, ...]) -> None:
+def test_a_curve_has_a_point_for_each_level_in_their_order(rows: tuple[TrialResult, ...]) -> None:
     imp, snip = curves.curves(rows[::-1], ["imp", "snip"])[::-1]
     assert (imp.finder, imp.place, snip.finder, snip.place) == ("imp", 0, "snip", 1)
     assert [point.level for point in imp.points] == [0, 1, 2]
@@ -35,7 +35,7 @@ def test_a_curve_has_a_point_for_each_level_in_their_order(rows: tuple[Row, ...]
         assert point.early_stop.mean == pytest.approx(sum(t.early_stop or 0 for t in trials) / 2)
 
 
-def test_steps_count_finding_and_training(rows: tuple[Row, ...]) -> None:
+def test_steps_count_finding_and_training(rows: tuple[TrialResult, ...]) -> None:
     imp, snip = curves.curves(rows, ["imp", "snip"])
     assert [point.steps for point in imp.points] == [60, 120, 180]
     # Gradients take no step, and yet they cost what some would.
@@ -54,7 +54,7 @@ def test_steps_count_finding_and_training(rows: tuple[Row, ...]) -> None:
 def test_what_is_found_on_another_task_costs_what_it_took_there(
     finder: Finder, share: float, gradients: int
 ) -> None:
-    trials = [Trial.of(FakeLab(sealed=False), ticket) for ticket in finder.find(FakeLab())]
+    trials = [Trial.run(FakeLab(sealed=False), ticket) for ticket in finder.find(FakeLab())]
     assert [trial.found_for.steps for trial in trials] == [
         gradients + round(rounds * 60 * share) for rounds in range(3)
     ]
@@ -62,28 +62,28 @@ def test_what_is_found_on_another_task_costs_what_it_took_there(
     assert points == pytest.approx([60 + gradients + rounds * 60 * share for rounds in range(3)])
 
 
-def test_seconds_are_the_median_of_what_is_known(rows: tuple[Row, ...]) -> None:
+def test_seconds_are_the_median_of_what_is_known(rows: tuple[TrialResult, ...]) -> None:
     imp = [row for row in rows if row.finder == "imp" and row.trial.level == 1]
     several = [
         dataclasses.replace(row, seed=n, trial=dataclasses.replace(row.trial, id=f"{n}"))
         for n, row in enumerate(imp * 2)
     ]
 
-    def seconds(took: dict[str, Took]) -> float:
+    def seconds(took: dict[str, Timing]) -> float:
         (found,) = curves.curves(several, ["imp"], took)
         return found.points[0].seconds
 
-    known = {"0": Took(1.0, 2.0), "1": Took(1000.0, 2.0), "2": Took(2.0, 2.0)}
+    known = {"0": Timing(1.0, 2.0), "1": Timing(1000.0, 2.0), "2": Timing(2.0, 2.0)}
     assert seconds(known) == 4.0
-    assert seconds({**known, "3": Took(math.nan, 2.0)}) == 4.0
-    assert math.isnan(seconds({"3": Took(math.nan, 2.0)}))
+    assert seconds({**known, "3": Timing(math.nan, 2.0)}) == 4.0
+    assert math.isnan(seconds({"3": Timing(math.nan, 2.0)}))
     assert math.isnan(seconds({}))
 
 
 def test_an_early_stop_that_is_not_there_is_no_zero() -> None:
     lab = FakeLab(sealed=False)
     ticket = next(iter(IMP().find(lab)))
-    trial = dataclasses.replace(Trial.of(lab, ticket), history=History())
-    (found,) = curves.curves([Row("t", "imp", False, 0, trial)], ["imp"])
+    trial = dataclasses.replace(Trial.run(lab, ticket), history=History())
+    (found,) = curves.curves([TrialResult("t", "imp", False, 0, trial)], ["imp"])
     assert math.isnan(found.points[0].early_stop.mean)
     assert found.points[0].early_stop.count == 0

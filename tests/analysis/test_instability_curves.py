@@ -7,13 +7,13 @@ import pytest
 from compared_copies import compared
 
 from ltx.analysis import instability_curves
-from ltx.analysis.instability_curves import Strand
-from ltx.evaluation.instability import Apart
-from ltx.study.definition import Compared
+from ltx.analysis.instability_curves import StabilityCurve
+from ltx.evaluation.instability import WeightDistance
+from ltx.study.definition import StabilityResult
 
 
-def strand(*found: Compared) -> Strand:
-    (only,) = instability_curves.strands(found, ["imp", "reinit"])
+def strand(*found: StabilityResult) -> StabilityCurve:
+    (only,) = instability_curves.stability_curves(found, ["imp", "reinit"])
     return only
 
 
@@ -48,7 +48,7 @@ def test_every_finder_and_place_is_a_strand_of_its_own_in_order_of_levels() -> N
             for at in ("ticket", "10%")
         ),
     ]
-    made = instability_curves.strands(found, ["imp", "reinit"])
+    made = instability_curves.stability_curves(found, ["imp", "reinit"])
     assert [(s.finder, s.at, s.place, s.control) for s in made] == [
         ("reinit", "ticket", 1, True),
         ("reinit", "10%", 1, True),
@@ -56,7 +56,7 @@ def test_every_finder_and_place_is_a_strand_of_its_own_in_order_of_levels() -> N
         ("imp", "10%", 0, False),
     ]
     assert all([spot.level for spot in s.points] == [0, 1] for s in made)
-    assert instability_curves.strands([], ["imp"]) == []
+    assert instability_curves.stability_curves([], ["imp"]) == []
 
 
 def test_a_trail_goes_from_step_to_step_at_one_density_for_all() -> None:
@@ -67,7 +67,9 @@ def test_a_trail_goes_from_step_to_step_at_one_density_for_all() -> None:
         for level in range(levels)
         for at, start in places.items()
     ]
-    trails = instability_curves.trails(instability_curves.strands(found, ["imp", "reinit"]))
+    trails = instability_curves.rewind_curves(
+        instability_curves.stability_curves(found, ["imp", "reinit"])
+    )
     assert [(t.finder, t.control, t.place) for t in trails] == [
         ("imp", False, 0),
         ("reinit", True, 1),
@@ -81,16 +83,18 @@ def test_a_trail_goes_from_step_to_step_at_one_density_for_all() -> None:
 
 def test_one_place_makes_no_trail() -> None:
     found = [compared(level) for level in range(3)]
-    assert instability_curves.trails(instability_curves.strands(found, ["imp"])) == []
+    assert (
+        instability_curves.rewind_curves(instability_curves.stability_curves(found, ["imp"])) == []
+    )
 
 
 def test_a_ticket_of_no_weights_is_shown_like_any_other() -> None:
-    gone = {"density": 0.0, "to_order": Apart(0.0, 0.0, None), "to_pruning": None}
+    gone = {"density": 0.0, "to_order": WeightDistance(0.0, 0.0, None), "to_pruning": None}
     found = [
         compared(level, at=at, start=start, **(gone if level else {}))
         for level in range(2)
         for at, start in (("ticket", 0), ("10%", 20))
     ]
-    made = instability_curves.strands(found, ["imp"])
+    made = instability_curves.stability_curves(found, ["imp"])
     assert math.isnan(made[0].points[1].distance.mean)
-    assert [trail.finder for trail in instability_curves.trails(made)] == ["imp", "dense"]
+    assert [trail.finder for trail in instability_curves.rewind_curves(made)] == ["imp", "dense"]

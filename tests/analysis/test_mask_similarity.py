@@ -7,8 +7,8 @@ import pytest
 import studied
 
 from ltx import Store
-from ltx.analysis.mask_similarity import Likeness, likenesses
-from ltx.study.record import Record
+from ltx.analysis.mask_similarity import MaskSimilarity, similarities
+from ltx.study.record import StudyRecord
 
 
 @pytest.fixture(scope="module")
@@ -17,17 +17,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def record(store: Store) -> Record:
-    return Record.read(store)
+def record(store: Store) -> StudyRecord:
+    return StudyRecord.read(store)
 
 
 @pytest.fixture(scope="module")
-def found(record: Record, store: Store) -> list[Likeness]:
-    return list(likenesses(record, store))
+def found(record: StudyRecord, store: Store) -> list[MaskSimilarity]:
+    return list(similarities(record, store))
 
 
 def test_every_sparse_level_is_compared_between_seeds(
-    record: Record, found: list[Likeness], store: Store
+    record: StudyRecord, found: list[MaskSimilarity], store: Store
 ) -> None:
     own = {(f.task, f.finder, f.level): f for f in found if f.is_between_seeds}
     sparse = [row for row in record.rows if row.trial.density < 1]
@@ -42,7 +42,7 @@ def test_every_sparse_level_is_compared_between_seeds(
         assert one.density == pytest.approx(np.mean([mask.density for mask in masks]))
 
 
-def test_finders_are_compared_at_like_density_by_seed(found: list[Likeness]) -> None:
+def test_finders_are_compared_at_like_density_by_seed(found: list[MaskSimilarity]) -> None:
     others = [one for one in found if not one.is_between_seeds]
     assert all(one.whole.pairs == 3 for one in others)
     assert all(one.density / one.other_density == pytest.approx(1, rel=0.18) for one in others)
@@ -57,14 +57,14 @@ def test_finders_are_compared_at_like_density_by_seed(found: list[Likeness]) -> 
 
 def test_what_is_missing_is_left_out(tmp_path) -> None:  # type: ignore[no-untyped-def]
     store = studied.tiny(tmp_path / "store")
-    record = Record.read(store)
-    assert list(likenesses(record, store)) == []  # one seed, and one finder
+    record = StudyRecord.read(store)
+    assert list(similarities(record, store)) == []  # one seed, and one finder
     store = studied.small(tmp_path / "small", seeds=2)
-    record = Record.read(store)
+    record = StudyRecord.read(store)
     for row in record.rows:
         if (row.task, row.seed) == (record.tasks[0], 1) and row.trial.density < 1:
             path = store.path / "tickets" / f"{row.trial.ticket}.safetensors"
             path.unlink(missing_ok=True)
-    left = list(likenesses(record, store))
+    left = list(similarities(record, store))
     assert {one.task for one in left if one.is_between_seeds} == {record.tasks[1]}
     assert {one.whole.pairs for one in left if one.task == record.tasks[0]} == {1}

@@ -6,32 +6,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltx.analysis.multiple_testing import Words, said, span
+from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
 from ltx.analysis.paired_tests import ALPHA, Paired, holm
 
 PLAIN = {"high": [0.001, 0.04, 0.9], "low": [0.9, 0.5, 0.02]}
 
 
 def test_each_word_is_corrected_over_all_cells_and_not_for_other_words() -> None:
-    words = Words.of(PLAIN)
+    words = CorrectedTests.of(PLAIN)
     for word, p in PLAIN.items():
         corrected, level = holm(p)
         assert [words.at(place)[word] for place in range(3)] == corrected
         assert words.levels[word] == level
     assert words.cells == 3
-    assert Words.of({"high": [], "low": []}).cells == 0
+    assert CorrectedTests.of({"high": [], "low": []}).cells == 0
 
 
 def test_the_first_word_that_is_shown_is_said() -> None:
     order = ("high", "low", "neither")
-    assert said({"high": ALPHA, "low": 0.0}, order) == "high"
-    assert said({"high": 0.051, "low": 0.05}, order) == "low"
-    assert said({"high": 0.051, "low": 0.051}, order) == "neither"
-    assert said({}, order) == "neither"
+    assert first_shown({"high": ALPHA, "low": 0.0}, order) == "high"
+    assert first_shown({"high": 0.051, "low": 0.05}, order) == "low"
+    assert first_shown({"high": 0.051, "low": 0.051}, order) == "neither"
+    assert first_shown({}, order) == "neither"
 
 
 def test_an_interval_has_the_ends_that_decide_its_words() -> None:
-    words, gap = Words.of(PLAIN), Paired((0.01, 0.02, 0.04))
+    words, gap = CorrectedTests.of(PLAIN), Paired((0.01, 0.02, 0.04))
     assert words.interval(gap, "high", "low") == gap.interval(
         words.levels["high"], words.levels["low"]
     )
@@ -42,7 +42,7 @@ def test_an_interval_has_the_ends_that_decide_its_words() -> None:
 def test_more_seeds_are_at_least_one_on_the_side_where_the_mean_lies(
     values: list[float], bound: float
 ) -> None:
-    words, gap = Words.of(PLAIN), Paired(tuple(values))
+    words, gap = CorrectedTests.of(PLAIN), Paired(tuple(values))
     more = words.more_seeds(gap, bound, above="high", below="low")
     assert more >= 1
     turned = words.more_seeds(gap.turned, -bound, above="low", below="high")
@@ -51,7 +51,7 @@ def test_more_seeds_are_at_least_one_on_the_side_where_the_mean_lies(
 
 
 def test_one_seed_cannot_tell_how_many_more_are_needed() -> None:
-    more = Words.of(PLAIN).more_seeds(Paired((0.1,)), 0.0, above="high", below="low")
+    more = CorrectedTests.of(PLAIN).more_seeds(Paired((0.1,)), 0.0, above="high", below="low")
     assert math.isnan(more)
 
 

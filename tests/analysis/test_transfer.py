@@ -15,9 +15,9 @@ from ltx.analysis import transfer
 from ltx.analysis.transfer import AS_GOOD, BETTER, INCONCLUSIVE, WORSE
 from ltx.store.memo import MemoLab
 from ltx.study import definition
-from ltx.study.definition import Failure, Row, Study
+from ltx.study.definition import CellFailure, Study, TrialResult
 from ltx.study.grid import Grid
-from ltx.study.record import Record
+from ltx.study.record import StudyRecord
 from ltx.testing import RECIPE, FakeLab
 
 SHORT = dataclasses.replace(RECIPE, length="10it", eval_every="10it")
@@ -37,21 +37,21 @@ def made(seeds: object = 2, margin: float = 0.02, **finders: object) -> Study:
     return Study(chosen, tasks=TASKS, seeds=seeds, margin=margin)  # type: ignore[arg-type]
 
 
-def run(asked: Study, store: Store) -> Record:
+def run(asked: Study, store: Store) -> StudyRecord:
     def open_lab(task: Task, seed: int, sealed: bool) -> MemoLab:
         return MemoLab(FakeLab(task, seed, sealed=sealed), store)
 
     results = list(definition.run(asked, open_lab, store))
-    record = Record.of(asked, None, command="", config="", plugins=[])
+    record = StudyRecord.of(asked, None, command="", config="", plugins=[])
     return dataclasses.replace(
         record,
-        rows=tuple(r for r in results if isinstance(r, Row)),
-        failures=tuple(r for r in results if isinstance(r, Failure)),
+        rows=tuple(r for r in results if isinstance(r, TrialResult)),
+        failures=tuple(r for r in results if isinstance(r, CellFailure)),
     )
 
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Store]:
+def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyRecord, Store]:
     """Two tasks, each a source and a target, three carries, two seeds."""
     store = Store(tmp_path_factory.mktemp("matrix"))
     return run(made(), store), store
@@ -60,7 +60,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Store]:
 Planted = Mapping[tuple[str, str], Sequence[float]]
 
 
-def planted(record: Record, accuracies: Planted) -> Record:
+def planted(record: StudyRecord, accuracies: Planted) -> StudyRecord:
     """The record with these accuracies, seed by seed, in all trials of finders on tasks.
 
     There are as many seeds as the longest has, with copies of the trials of seed 0.
@@ -77,8 +77,8 @@ def planted(record: Record, accuracies: Planted) -> Record:
     return dataclasses.replace(record, rows=tuple(rows), seeds=tuple(range(count)))
 
 
-def test_every_pair_carry_and_level_is_one_cell(studied: tuple[Record, Store]) -> None:
-    found = transfer.carried(*studied)
+def test_every_pair_carry_and_level_is_one_cell(studied: tuple[StudyRecord, Store]) -> None:
+    found = transfer.transfer_results(*studied)
     places = [(one.task, one.source, one.carry, one.level) for one in found]
     expected = [(t, s, c, v) for t in TASKS for s in TASKS for c in CARRY for v in (1, 2)]
     assert places == expected
@@ -87,10 +87,10 @@ def test_every_pair_carry_and_level_is_one_cell(studied: tuple[Record, Store]) -
     assert {one.finder for one in found} == {f"from {s} {c}" for s in TASKS for c in CARRY}
 
 
-def test_the_gap_is_between_the_trials_of_one_seed(studied: tuple[Record, Store]) -> None:
+def test_the_gap_is_between_the_trials_of_one_seed(studied: tuple[StudyRecord, Store]) -> None:
     record, store = studied
     of = {(r.task, r.finder, r.seed, r.trial.level): r.trial.test.accuracy for r in record.rows}
-    for one in transfer.carried(record, store):
+    for one in transfer.transfer_results(record, store):
         here = [of[one.task, one.finder, seed, one.level] for seed in (0, 1)]
         there = [of[one.task, "native", seed, one.level] for seed in (0, 1)]
         dense = [of[one.task, "native", seed, 0] for seed in (0, 1)]
@@ -109,19 +109,19 @@ def test_the_gap_is_between_the_trials_of_one_seed(studied: tuple[Record, Store]
 def test_native_is_what_was_carried_and_not_a_label(tmp_path: Path) -> None:
     finders = {"native": IMP(levels=2), "mine": SMALL, "from": grid(SMALL, ["rewind"])}
     record = run(made(1, **finders), Store(tmp_path))
-    assert {one.native for one in transfer.carried(record, Store(tmp_path))} == {"mine"}
+    assert {one.native for one in transfer.transfer_results(record, Store(tmp_path))} == {"mine"}
 
 
 def test_without_native_tickets_there_is_no_gap(tmp_path: Path) -> None:
     finders = {"native": IMP(levels=2), "from": grid(SMALL, ["mask"])}
     record = run(made((0, 1), **finders), Store(tmp_path))
-    for one in transfer.carried(record, Store(tmp_path)):
+    for one in transfer.transfer_results(record, Store(tmp_path)):
         assert (one.native, one.native_accuracy, one.gap) == ("", None, None)
         assert (one.word, one.missing) == (INCONCLUSIVE, (0, 1))
         assert "no finder of the study finds native tickets" in one.reason
 
 
-def test_native_tickets_of_another_density_are_none(studied: tuple[Record, Store]) -> None:
+def test_native_tickets_of_another_density_are_none(studied: tuple[StudyRecord, Store]) -> None:
     record, store = studied
     rows = [
         dataclasses.replace(r, trial=dataclasses.replace(r.trial, density=r.trial.density * 0.9))
@@ -129,7 +129,7 @@ def test_native_tickets_of_another_density_are_none(studied: tuple[Record, Store
         else r
         for r in record.rows
     ]
-    for one in transfer.carried(dataclasses.replace(record, rows=tuple(rows)), store):
+    for one in transfer.transfer_results(dataclasses.replace(record, rows=tuple(rows)), store):
         assert (one.gap is None) == (one.level == 2)
         assert one.level == 1 or one.reason == "native has no ticket as dense at this level"
 
@@ -142,13 +142,13 @@ SPREAD = [0.001, -0.001, 0.0005, -0.0005] * 5
     [(0.05, BETTER), (0.0, AS_GOOD), (0.01, AS_GOOD), (-0.05, WORSE), (-0.02, INCONCLUSIVE)],
 )
 def test_words_are_what_many_seeds_show(
-    studied: tuple[Record, Store], gap: float, word: str
+    studied: tuple[StudyRecord, Store], gap: float, word: str
 ) -> None:
     record, store = studied
     native = [0.9 + noise for noise in SPREAD]
     arm = [0.9 + gap - noise for noise in SPREAD]
     accuracies = {("one", "native"): native, ("one", "from two mask"): arm}
-    found = transfer.carried(planted(record, accuracies), store)
+    found = transfer.transfer_results(planted(record, accuracies), store)
     cells = [one for one in found if (one.task, one.finder) == ("one", "from two mask")]
     assert [one.word for one in cells] == [word, word]
     for one in cells:
@@ -159,13 +159,15 @@ def test_words_are_what_many_seeds_show(
         assert (one.more_seeds == 0) == (word != INCONCLUSIVE)
 
 
-def test_all_cells_are_corrected_for_one_another(studied: tuple[Record, Store]) -> None:
+def test_all_cells_are_corrected_for_one_another(studied: tuple[StudyRecord, Store]) -> None:
     record, store = studied
     native, arm = [0.9, 0.91, 0.92, 0.93], [0.9, 0.912, 0.921, 0.935]
     accuracies = {("one", "native"): native, ("one", "from two mask"): arm}
-    many = transfer.carried(planted(record, accuracies), store)
+    many = transfer.transfer_results(planted(record, accuracies), store)
     only = tuple(r for r in record.rows if r.finder in ("native", "from two mask"))
-    few = transfer.carried(planted(dataclasses.replace(record, rows=only), accuracies), store)
+    few = transfer.transfer_results(
+        planted(dataclasses.replace(record, rows=only), accuracies), store
+    )
     p_of_many, p_of_few = (
         next(one.p[AS_GOOD] for one in found if one.finder == "from two mask")
         for found in (many, few)
@@ -174,9 +176,9 @@ def test_all_cells_are_corrected_for_one_another(studied: tuple[Record, Store]) 
     assert (few[0].claims, many[0].claims) == (4, 24)
 
 
-def test_one_seed_shows_nothing(studied: tuple[Record, Store]) -> None:
+def test_one_seed_shows_nothing(studied: tuple[StudyRecord, Store]) -> None:
     record, store = studied
-    found = transfer.carried(planted(record, {("one", "native"): [0.9]}), store)
+    found = transfer.transfer_results(planted(record, {("one", "native"): [0.9]}), store)
     assert {one.word for one in found} == {INCONCLUSIVE}
     assert {one.reason for one in found} == {"one seed in common with native"}
     assert all(math.isnan(one.more_seeds) for one in found)
@@ -184,7 +186,7 @@ def test_one_seed_shows_nothing(studied: tuple[Record, Store]) -> None:
 
 
 def test_missing_seeds_are_named_and_nothing_stands_in_for_them(
-    studied: tuple[Record, Store],
+    studied: tuple[StudyRecord, Store],
 ) -> None:
     record, store = studied
     rows = tuple(
@@ -192,7 +194,7 @@ def test_missing_seeds_are_named_and_nothing_stands_in_for_them(
         for r in record.rows
         if (r.task, r.finder, r.seed) not in (("one", "native", 1), ("two", "from one mask", 0))
     )
-    for one in transfer.carried(dataclasses.replace(record, rows=rows), store):
+    for one in transfer.transfer_results(dataclasses.replace(record, rows=rows), store):
         lacking = {("two", "from one mask"): (0,)}.get((one.task, one.finder), ())
         lacking = (1,) if one.task == "one" else lacking
         assert one.missing == lacking
@@ -206,7 +208,7 @@ def test_a_source_outside_the_study_goes_by_its_own_name(tmp_path: Path) -> None
     sources = {"a": one, "b": two, "c": "near/4"}
     finders = {label: Transfer(of=SMALL, source=source) for label, source in sources.items()}
     record = run(made(1, **finders), Store(tmp_path))
-    found = transfer.carried(record, Store(tmp_path))
+    found = transfer.transfer_results(record, Store(tmp_path))
     assert list(dict.fromkeys(one.source for one in found)) == [
         f"far/4/fake {one.id[:6]}",
         f"far/4/fake {two.id[:6]}",
@@ -214,16 +216,16 @@ def test_a_source_outside_the_study_goes_by_its_own_name(tmp_path: Path) -> None
     ]
 
 
-def test_finders_of_one_carry_are_told_apart(studied: tuple[Record, Store]) -> None:
-    found = transfer.carried(*studied)
-    assert set(transfer.ways(found).values()) == set(CARRY)
+def test_finders_of_one_carry_are_told_apart(studied: tuple[StudyRecord, Store]) -> None:
+    found = transfer.transfer_results(*studied)
+    assert set(transfer.carry_labels(found).values()) == set(CARRY)
     twin = [dataclasses.replace(one, finder=f"{one.finder} twin") for one in found]
-    ways = transfer.ways([*found, *twin])
+    ways = transfer.carry_labels([*found, *twin])
     assert ways == {one.finder: one.finder for one in [*found, *twin]}
 
 
-def test_tables_compare_at_a_level_that_all_reached(studied: tuple[Record, Store]) -> None:
-    found = transfer.carried(*studied)
+def test_tables_compare_at_a_level_that_all_reached(studied: tuple[StudyRecord, Store]) -> None:
+    found = transfer.transfer_results(*studied)
     assert {one.level for one in transfer.sparsest(found).values()} == {2}
     less = [one for one in found if (one.finder, one.level) != ("from two mask", 2)]
     assert {one.level for one in transfer.sparsest(less).values()} == {1}
@@ -232,7 +234,7 @@ def test_tables_compare_at_a_level_that_all_reached(studied: tuple[Record, Store
 
 def test_a_study_that_carries_nothing_has_no_cells(tmp_path: Path) -> None:
     record = run(made(1, native=SMALL), Store(tmp_path))
-    assert transfer.carried(record, Store(tmp_path)) == []
+    assert transfer.transfer_results(record, Store(tmp_path)) == []
 
 
 def test_one_label_of_two_studies_keeps_both_carries(tmp_path: Path) -> None:
@@ -244,7 +246,7 @@ def test_one_label_of_two_studies_keeps_both_carries(tmp_path: Path) -> None:
         found[carry] = record
     assert [r.trial.id for r in found["init"].rows] == [r.trial.id for r in found["rewind"].rows]
     for carry, record in found.items():
-        assert {one.carry for one in transfer.carried(record, store)} == {carry}
+        assert {one.carry for one in transfer.transfer_results(record, store)} == {carry}
 
 
 def test_shared_runs_are_done_once(tmp_path: Path) -> None:

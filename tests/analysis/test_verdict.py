@@ -11,8 +11,8 @@ from verdict_rows import CONTROL, DENSE, rows, shifted
 from ltx import Cost, History, Trial
 from ltx.analysis import verdict
 from ltx.analysis.paired_tests import ALPHA
-from ltx.analysis.verdict import Interval, Level
-from ltx.study.definition import Row
+from ltx.analysis.verdict import Interval, LevelVerdict
+from ltx.study.definition import TrialResult
 
 pytestmark = pytest.mark.usefixtures("little_garbage")
 
@@ -22,7 +22,7 @@ def judged(
     control: dict[int, float] | tuple[float, ...] = CONTROL,
     dense: dict[int, float] | tuple[float, ...] = DENSE,
     stop: int = 30,
-) -> Level:
+) -> LevelVerdict:
     given_rows = [
         *rows("imp", dense, level=0, stop=40),
         *rows("imp", ticket, stop=stop),
@@ -200,7 +200,7 @@ def test_the_margin_is_the_studys() -> None:
 def test_finders_and_tasks_are_more_chances_too() -> None:
     noise = tuple(v + e for v, e in zip(DENSE, (0.002, 0.0, 0.001, -0.001, 0, 0), strict=True))
 
-    def of(task: str, finder: str) -> list[Row]:
+    def of(task: str, finder: str) -> list[TrialResult]:
         return [*rows(finder, DENSE, level=0, task=task), *rows(finder, noise, task=task)]
 
     alone = verdict.levels(of("a", "imp"))[1]

@@ -11,7 +11,7 @@ from ltx_plugins.imp import IMP
 
 from ltx import Store, Task
 from ltx.cli.main import main
-from ltx.evaluation.effective_sparsity import Effective
+from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.testing import FakeLab, conformance
 
 STUDY = "--gin_file=studies/first_ticket.gin"
@@ -50,7 +50,7 @@ def test_tickets_are_listed_and_shown_by_the_beginning_of_their_id(capsys):
 def test_tickets_are_listed_with_their_effective_density_where_it_is_known(capsys, tmp_path):
     store, (dense, sparse) = Store(tmp_path / "store"), IMP(levels=1).find(FakeLab())
     store.put_ticket(dense, Task(), IMP(levels=1), "imp")
-    found = Effective(0.1234, 0.0, {}, {})
+    found = EffectiveSparsity(0.1234, 0.0, {}, {})
     store.put_ticket(sparse, Task(), IMP(levels=1), "imp", found)
     assert main(["tickets", "--store=store"]) == 0
     lines = capsys.readouterr().out.splitlines()

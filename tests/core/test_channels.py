@@ -41,7 +41,7 @@ def test_filling_reaches_the_entries_that_split_reads(
 def flattened() -> Channels:
     """Three maps of 2x2 positions, flattened into a dense layer of five."""
     return Channels(
-        3, (Axis("conv", 3, 3),), (Axis("dense", 0, 3, outer=4),), riders=("conv/bias",)
+        3, (Axis("conv", 3, 3),), (Axis("dense", 0, 3, outer=4),), followers=("conv/bias",)
     )
 
 

@@ -9,9 +9,9 @@ from ltx.core import clock
 def test_it_goes_but_for_what_is_stopped(hands: Hands) -> None:
     begun = clock.now()
     hands.move(2)
-    with clock.stopped():
+    with clock.paused():
         hands.move(30)
-        with clock.stopped():
+        with clock.paused():
             hands.move(400)
         hands.move(30)
     hands.move(1)
@@ -20,7 +20,7 @@ def test_it_goes_but_for_what_is_stopped(hands: Hands) -> None:
 
 def test_it_goes_on_after_an_error(hands: Hands) -> None:
     def fail() -> None:
-        with clock.stopped():
+        with clock.paused():
             hands.move(10)
             raise ZeroDivisionError
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ltx import Finder, Lab, Ticket, UsageError, inner
+from ltx import Finder, Lab, Ticket, UsageError, require_finder
 from ltx.core.finder import is_finder
 from ltx.testing import FakeLab
 
@@ -47,7 +47,7 @@ def test_the_contract_has_one_method() -> None:
 
 
 def test_an_inner_finder_must_be_one() -> None:
-    assert inner(Dense(), "outer") == Dense()
+    assert require_finder(Dense(), "outer") == Dense()
     for wrong in (None, Dense, "dense"):
         with pytest.raises(UsageError, match=r"outer\.of: expected a finder.*@imp\(\)"):
-            inner(wrong, "outer")  # type: ignore[arg-type]
+            require_finder(wrong, "outer")  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from ltx import (
     UsageError,
     learned_mask,
 )
-from ltx.pruning.learned_masks import Learning
+from ltx.pruning.learned_masks import MaskLearner
 
 MakeLab = Callable[..., Lab]
 
@@ -278,7 +278,7 @@ METHODS = (EdgePopup(0.3), Bernoulli(0.6, learning_rate=1.0))
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
-def test_learning_a_mask_leaves_the_weights_alone(make_lab: MakeLab, method: Learning) -> None:
+def test_learning_a_mask_leaves_the_weights_alone(make_lab: MakeLab, method: MaskLearner) -> None:
     lab = make_lab()
     mask, state = sparse(lab, 0.6), lab.init()
     run = lab.train_mask(state, mask, method)
@@ -297,7 +297,7 @@ def test_learning_a_mask_leaves_the_weights_alone(make_lab: MakeLab, method: Lea
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
 @pytest.mark.parametrize("cuts", [(1,), (7, 8, 33), (10, 59)])
 def test_segments_of_learning_a_mask_equal_one_run(
-    make_lab: MakeLab, method: Learning, cuts: tuple[int, ...]
+    make_lab: MakeLab, method: MaskLearner, cuts: tuple[int, ...]
 ) -> None:
     lab = make_lab()
     mask = sparse(lab, 0.6)
@@ -520,7 +520,7 @@ def test_channels_are_those_of_the_weights(make_lab: MakeLab) -> None:
     for channels in lab.channels:
         for axis in (*channels.writers, *channels.readers):
             assert shapes[axis.name][axis.axis] == axis.outer * axis.total * axis.inner
-        for name in (*channels.scales, *channels.riders):
+        for name in (*channels.scales, *channels.followers):
             array = state.weights[name] if name in state.weights else state.statistics[name]
             assert array.shape == (channels.size,)
         assert channels.alive(lab.dense()).all()
@@ -536,7 +536,7 @@ def test_what_a_dropped_channel_holds_does_not_matter(make_lab: MakeLab) -> None
         dead = lab.rng("dead", number).random(channels.size) < 0.5
         mask = channels.drop(mask, dead)
         np.testing.assert_array_equal(channels.alive(mask), ~dead)
-        for name in (*channels.scales, *channels.riders):
+        for name in (*channels.scales, *channels.followers):
             group = weights if name in weights else statistics
             group[name] = np.where(dead, np.float32(7), group[name])
     left = Mask(mask)

@@ -4,12 +4,12 @@ import numpy as np
 
 from ltx import Lab, Magnitude, Pruning
 from ltx.core.lab import Run
-from ltx.core.lab_wrapper import Around
+from ltx.core.lab_wrapper import LabWrapper
 from ltx.store.memo import MemoLab
 from ltx.testing import FakeLab
 
 
-class Plain(Around):
+class Plain(LabWrapper):
     """Changes nothing."""
 
     def _train(self, *asked: object) -> Run:
@@ -23,8 +23,8 @@ class Plain(Around):
 
 
 def test_whoever_derives_from_it_owes_the_trainings_alone() -> None:
-    assert Around.__abstractmethods__ == {"_train", "_train_mask", "_sibling"}
-    assert issubclass(MemoLab, Around)
+    assert LabWrapper.__abstractmethods__ == {"_train", "_train_mask", "_sibling"}
+    assert issubclass(MemoLab, LabWrapper)
 
 
 def test_every_fact_is_the_inner_labs() -> None:

@@ -22,7 +22,7 @@ def test_a_timed_training_tells_its_seconds_without_what_the_clock_left_out(hand
     @timed
     def train(seconds: float) -> Run:
         hands.move(seconds)
-        with clock.stopped():
+        with clock.paused():
             hands.move(50)
         return Run(FakeLab().init(), History())
 

@@ -10,7 +10,7 @@ from ltx.data import order
 
 
 def test_an_epoch_sees_no_example_twice() -> None:
-    table = order.batches(0, "order", 23, 5, 0, 8)
+    table = order.batch_table(0, "order", 23, 5, 0, 8)
     assert table.shape == (8, 5)
     assert table.dtype == np.int32
     for epoch in (table[:4], table[4:]):
@@ -22,14 +22,16 @@ def test_an_epoch_sees_no_example_twice() -> None:
 @given(st.lists(st.integers(0, 30), min_size=3, max_size=3), st.integers(1, 9))
 def test_a_cut_changes_nothing(cuts: list[int], batch: int) -> None:
     low, middle, high = sorted(cuts)
-    parts = [order.batches(1, "order", 20, batch, a, b) for a, b in ((low, middle), (middle, high))]
-    whole = order.batches(1, "order", 20, batch, low, high)
+    parts = [
+        order.batch_table(1, "order", 20, batch, a, b) for a, b in ((low, middle), (middle, high))
+    ]
+    whole = order.batch_table(1, "order", 20, batch, low, high)
     np.testing.assert_array_equal(np.concatenate(parts), whole)
-    np.testing.assert_array_equal(order.batches(1, "order", 20, batch, 0, high)[low:], whole)
+    np.testing.assert_array_equal(order.batch_table(1, "order", 20, batch, 0, high)[low:], whole)
 
 
 def test_seed_and_stream_change_the_order() -> None:
-    tables = [order.batches(s, n, 50, 50, 0, 1) for s, n in ((0, "a"), (1, "a"), (0, "b"))]
+    tables = [order.batch_table(s, n, 50, 50, 0, 1) for s, n in ((0, "a"), (1, "a"), (0, "b"))]
     assert len({table.tobytes() for table in tables}) == 3
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from ltx import Lab, Mask, UsageError
 from ltx.core.weight import Weight
 from ltx.evaluation import effective_sparsity
-from ltx.evaluation.effective_sparsity import Effective
+from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.testing import FakeLab
 
 LAB = FakeLab()
@@ -28,7 +28,7 @@ def test_counts_are_those_of_the_paths(hidden: np.ndarray, output: np.ndarray) -
     mask = masked(hidden, output)
     if not mask.kept:
         return
-    found = Effective.of(LAB, mask)
+    found = EffectiveSparsity.of(LAB, mask)
     paths = [
         (i, h, o)
         for i, h, o in np.ndindex(HIDDEN[0], HIDDEN[1], OUTPUT[1])
@@ -48,11 +48,11 @@ def test_counts_are_those_of_the_paths(hidden: np.ndarray, output: np.ndarray) -
         assert "cannot learn" in found.alarm()
     assert bool(found.alarm()) == (found.useless > 0.1)
     stored = json.loads(json.dumps(vars(found)))
-    assert Effective.read({"density": mask.density, **stored}) == found
+    assert EffectiveSparsity.read({"density": mask.density, **stored}) == found
 
 
 def test_an_older_manifest_tells_nothing() -> None:
-    assert Effective.read({"density": 0.5}) is None
+    assert EffectiveSparsity.read({"density": 0.5}) is None
 
 
 def test_a_dense_mask_is_not_looked_at_and_a_lab_that_cannot_tell_says_why() -> None:
@@ -61,10 +61,10 @@ def test_a_dense_mask_is_not_looked_at_and_a_lab_that_cannot_tell_says_why() -> 
             raise UsageError("nobody knows")
 
     lab: Lab = Untold()
-    assert effective_sparsity.measured(lab, lab.dense()) is None
+    assert effective_sparsity.measure(lab, lab.dense()) is None
     sparse = masked(np.ones(HIDDEN, np.bool_), np.eye(*OUTPUT, dtype=np.bool_))
-    assert effective_sparsity.measured(lab, sparse) == "nobody knows"
-    assert effective_sparsity.measured(LAB, sparse) == Effective.of(LAB, sparse)
+    assert effective_sparsity.measure(lab, sparse) == "nobody knows"
+    assert effective_sparsity.measure(LAB, sparse) == EffectiveSparsity.of(LAB, sparse)
 
 
 class Padded(FakeLab):
@@ -83,7 +83,7 @@ class Padded(FakeLab):
 def test_what_padding_hides_is_no_fault_of_the_mask() -> None:
     keep = np.ones((3, 3, 2, 2), np.bool_)
     keep[0] = keep[1, 1, 0, 1] = False
-    found = Effective.of(Padded(), Mask({"conv/kernel": keep}))
+    found = EffectiveSparsity.of(Padded(), Mask({"conv/kernel": keep}))
     assert found.useless == 0
     assert found.effective_density == pytest.approx(3 / 36)
     assert (found.dead_units, found.units) == ({"conv/kernel": 1}, {"conv/kernel": 4})

@@ -18,13 +18,13 @@ from ltx_plugins.supermask import Supermask
 from ltx import Finder, Lab, Mask, Run, State, Store, Task, Ticket, Trial, UsageError
 from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError, DivergedError
-from ltx.evaluation.instability import Apart, Instability, begun, places
+from ltx.evaluation.instability import Instability, WeightDistance, rewind_points, start_state
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.store.memo import MemoLab
 from ltx.study import definition, plan
-from ltx.study.definition import Compared, Failure, Row, Study
-from ltx.study.record import Gap, Record
-from ltx.study.status import standings
+from ltx.study.definition import CellFailure, StabilityResult, Study, TrialResult
+from ltx.study.record import MissingResult, StudyRecord
+from ltx.study.status import statuses
 from ltx.testing import RECIPE, FakeLab
 
 TASK = studied.TASK
@@ -78,8 +78,8 @@ def weights(*values: float) -> State:
 
 def test_distance_and_angle_are_those_of_a_right_triangle() -> None:
     mask = Mask({"a": np.array([True, True, False])})
-    apart = Apart.of(weights(1, 1, 9), weights(4, 1, 0), weights(1, 5, 7), mask)
-    assert apart == Apart(distance=5.0, moved=3.5, angle=pytest.approx(90))
+    apart = WeightDistance.of(weights(1, 1, 9), weights(4, 1, 0), weights(1, 5, 7), mask)
+    assert apart == WeightDistance(distance=5.0, moved=3.5, angle=pytest.approx(90))
     assert apart.relative == 5 / 3.5
 
 
@@ -96,17 +96,19 @@ def test_an_angle_knows_small_ones_and_opposite_ones(
     one: tuple, other: tuple, angle: float
 ) -> None:
     mask = Mask({"a": np.array([True, True])})
-    assert Apart.of(weights(0, 0), weights(*one), weights(*other), mask).angle == pytest.approx(
-        angle, abs=1e-4
-    )
+    assert WeightDistance.of(
+        weights(0, 0), weights(*one), weights(*other), mask
+    ).angle == pytest.approx(angle, abs=1e-4)
 
 
 def test_what_did_not_move_has_no_angle_and_no_relative_distance() -> None:
     mask = Mask({"a": np.array([True, True])})
-    still = Apart.of(weights(1, 2), weights(1, 2), weights(1, 2), mask)
-    assert still == Apart(0.0, 0.0, None)
+    still = WeightDistance.of(weights(1, 2), weights(1, 2), weights(1, 2), mask)
+    assert still == WeightDistance(0.0, 0.0, None)
     assert still.relative is None
-    assert Apart.of(weights(0, 0), weights(0, 0), weights(0, 2), mask) == Apart(2.0, 1.0, None)
+    assert WeightDistance.of(weights(0, 0), weights(0, 0), weights(0, 2), mask) == WeightDistance(
+        2.0, 1.0, None
+    )
 
 
 values = st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=3)
@@ -117,8 +119,8 @@ def test_it_does_not_matter_which_copy_is_called_the_first(
     start: list[float], one: list[float], other: list[float]
 ) -> None:
     mask = Mask({"a": np.ones(3, np.bool_)})
-    there = Apart.of(weights(*start), weights(*one), weights(*other), mask)
-    back = Apart.of(weights(*start), weights(*other), weights(*one), mask)
+    there = WeightDistance.of(weights(*start), weights(*one), weights(*other), mask)
+    back = WeightDistance.of(weights(*start), weights(*other), weights(*one), mask)
     assert there.distance == back.distance <= 2 * there.moved * (1 + 1e-9) + 1e-9
     assert there.moved == back.moved
     assert (there.angle is None) == (back.angle is None)
@@ -133,14 +135,14 @@ def test_it_does_not_matter_which_copy_is_called_the_first(
 def test_its_numbers_are_those_of_the_trainings_it_names() -> None:
     lab = FakeLab(sealed=False)
     ticket = tickets(lab)[2]
-    found = Instability.of(lab, ticket, QUICK)
+    found = Instability.measure(lab, ticket, QUICK)
     one = lab.train(ticket.state, ticket.mask).state
     other = lab.train(ticket.state, ticket.mask, stream="second order").state
     dense = lab.train(ticket.state, lab.dense()).state
-    assert found.errors[0] == 1 - Trial.of(lab, ticket).test.accuracy
+    assert found.errors[0] == 1 - Trial.run(lab, ticket).test.accuracy
     assert found.errors[-1] == 1 - lab.evaluate(other, ticket.mask, "test").accuracy
-    assert found.to_order == Apart.of(ticket.state, one, other, ticket.mask)
-    assert found.to_pruning == Apart.of(ticket.state, one, dense, ticket.mask)
+    assert found.to_order == WeightDistance.of(ticket.state, one, other, ticket.mask)
+    assert found.to_pruning == WeightDistance.of(ticket.state, one, dense, ticket.mask)
     squares = sum(
         float(((one.weights[n] - other.weights[n]).astype(float) ** 2).sum()) for n in ticket.mask
     )
@@ -153,7 +155,7 @@ def test_the_split_is_the_one_asked_for_and_pruning_may_be_left_away() -> None:
     lab = FakeLab(sealed=False)
     ticket = tickets(lab)[1]
     asked = Stability(points=3, split="validation", to_pruning=False)
-    found = Instability.of(lab, ticket, asked)
+    found = Instability.measure(lab, ticket, asked)
     state = lab.train(ticket.state, ticket.mask).state
     assert found.errors[0] == 1 - lab.evaluate(state, ticket.mask).accuracy
     assert found.to_pruning is None
@@ -162,7 +164,7 @@ def test_the_split_is_the_one_asked_for_and_pruning_may_be_left_away() -> None:
 
 def test_a_dense_ticket_is_as_far_from_dense_as_its_first_copy_is() -> None:
     lab = FakeLab(sealed=False)
-    found = Instability.of(lab, tickets(lab)[0], QUICK)
+    found = Instability.measure(lab, tickets(lab)[0], QUICK)
     assert found.to_pruning is not None
     assert (found.to_pruning.distance, found.to_pruning.angle) == (0, 0)
 
@@ -172,22 +174,22 @@ def test_a_rewind_point_is_the_dense_network_of_the_weights_the_ticket_starts_fr
     early = lab.train(lab.init(), lab.dense(), "20it").state
     own = lab.train(lab.init("reinit"), lab.dense(), "20it").state
     found = {label: tickets(lab, finder)[1] for label, finder in FINDERS.items()}
-    assert begun(lab, found["imp"], "20it")[1] == early
-    assert begun(lab, found["shuffled"], "20it")[1] == early
-    assert begun(lab, found["reinit"], "20it")[1] == own
+    assert start_state(lab, found["imp"], "20it")[1] == early
+    assert start_state(lab, found["shuffled"], "20it")[1] == early
+    assert start_state(lab, found["reinit"], "20it")[1] == own
     late = tickets(lab, EarlyRewind(levels=1, rewind="10it"))[1]
-    assert begun(lab, late, "20it")[1] == early
-    assert begun(lab, late, "ticket")[1] == late.state
-    assert Instability.of(lab, found["imp"], QUICK, "20it").start == 20
+    assert start_state(lab, late, "20it")[1] == early
+    assert start_state(lab, late, "ticket")[1] == late.state
+    assert Instability.measure(lab, found["imp"], QUICK, "20it").start == 20
 
 
 def test_a_ticket_with_a_recipe_of_its_own_is_trained_by_it_and_rewound_by_its_tasks() -> None:
     lab = FakeLab(sealed=False)
     ticket = tickets(lab, EarlyRewind(levels=1, rewind="10it", mode="fine_tune"))[1]
     assert ticket.recipe is not None
-    found = Instability.of(lab, ticket, QUICK)
-    assert found.errors[0] == 1 - Trial.of(lab, ticket).test.accuracy
-    rewound = Instability.of(lab, ticket, QUICK, "20it")
+    found = Instability.measure(lab, ticket, QUICK)
+    assert found.errors[0] == 1 - Trial.run(lab, ticket).test.accuracy
+    rewound = Instability.measure(lab, ticket, QUICK, "20it")
     assert (found.task == lab.task.id, rewound.task == lab.task.id) == (False, True)
 
 
@@ -195,9 +197,13 @@ def test_only_what_is_trained_at_the_levels_asked_for_is_measured() -> None:
     lab = FakeLab()
     every = tickets(lab)
     asked = dataclasses.replace(QUICK, levels=(0, 2))
-    assert [places(lab, t, asked) for t in every] == [["ticket", "20it"], [], ["ticket", "20it"]]
+    assert [rewind_points(lab, t, asked) for t in every] == [
+        ["ticket", "20it"],
+        [],
+        ["ticket", "20it"],
+    ]
     untrained = tickets(lab, Supermask())[-1]
-    assert places(lab, untrained, QUICK) == ["20it"]
+    assert rewind_points(lab, untrained, QUICK) == ["20it"]
 
 
 def test_the_id_is_known_before_and_moves_with_all_that_the_numbers_depend_on() -> None:
@@ -220,7 +226,7 @@ def test_the_id_is_known_before_and_moves_with_all_that_the_numbers_depend_on() 
         ),
     ]
     assert len(set(ids)) == len(ids)
-    assert Instability.of(lab, ticket, QUICK).id == ids[0]
+    assert Instability.measure(lab, ticket, QUICK).id == ids[0]
     more = dataclasses.replace(QUICK, at=("ticket", "50%"), levels=(1,))
     assert Instability.key(lab, ticket, more) == ids[0]
 
@@ -233,7 +239,7 @@ def test_statistics_that_say_nothing_of_the_middle_are_not_used_there() -> None:
     task = Task(data="digits", model="tiny.normed", recipe=recipe)
     lab = KerasLab(task, 0, sealed=False)
     ticket = Ticket.of(lab, lab.dense(), lab.init())
-    found = Instability.of(lab, ticket, Stability(points=3, batches=10))
+    found = Instability.measure(lab, ticket, Stability(points=3, batches=10))
     one, other = (
         lab.train(ticket.state, ticket.mask, stream=s).state for s in ("order", "second order")
     )
@@ -251,10 +257,10 @@ def test_statistics_that_say_nothing_of_the_middle_are_not_used_there() -> None:
 
 def test_every_ticket_is_compared_behind_its_trial_controls_too(store: Store) -> None:
     results = run(MADE, store)
-    rows = [r for r in results if isinstance(r, Row)]
-    compared = [r for r in results if isinstance(r, Compared)]
+    rows = [r for r in results if isinstance(r, TrialResult)]
+    compared = [r for r in results if isinstance(r, StabilityResult)]
     assert len(rows) == 2 * 3
-    assert [type(r) for r in results] == [Row, Compared, Compared] * len(rows)
+    assert [type(r) for r in results] == [TrialResult, StabilityResult, StabilityResult] * len(rows)
     for row, one, other in zip(rows, compared[::2], compared[1::2], strict=True):
         assert (one.instability.at, other.instability.at) == ("ticket", "20it")
         for two in (one, other):
@@ -277,7 +283,7 @@ def test_a_finished_study_trains_the_copies_alone(store: Store, tmp_path: Path) 
     here = trained(alone)
     own = dataclasses.replace(MADE, stability=Stability(points=3))
     run(own, alone)
-    found = [(r.seed, store.ticket(r.trial.ticket)) for r in results if isinstance(r, Row)]
+    found = [(r.seed, store.ticket(r.trial.ticket)) for r in results if isinstance(r, TrialResult)]
     different = {(seed, ticket.state.id, ticket.mask.id) for seed, ticket in found}
     assert trained(alone) - here == 60 * len(different) == 60 * 5
 
@@ -291,7 +297,7 @@ def test_the_steps_foreseen_are_the_steps_trained_and_a_second_run_takes_none(
     assert sum(cell.cost.steps for cell in cells) == trained(store)
     assert all(cell.asked == cell.shared + cell.cost.steps for cell in cells)
     work = [work for cell in cells for work in cell.work.values()]
-    copies = [r for r in first if isinstance(r, Compared)]
+    copies = [r for r in first if isinstance(r, StabilityResult)]
     assert sum(w.evaluations for w in work) > 5 * len({c.instability.id for c in copies})
     files = contents(store, "stability", "trials")
     taken = trained(store)
@@ -363,34 +369,35 @@ def test_a_copy_that_diverges_loses_nothing_else(store: Store) -> None:
     results = run(made, store, Diverges)
     text = "stability of level {} at ticket: the loss is not finite"
     name = made.labels[0]
-    assert [r for r in results if isinstance(r, Failure)] == [
-        Failure(name, "imp", 0, text.format(level), ended=False) for level in (1, 2)
+    assert [r for r in results if isinstance(r, CellFailure)] == [
+        CellFailure(name, "imp", 0, text.format(level), ended=False) for level in (1, 2)
     ]
-    assert len([r for r in results if isinstance(r, Row)]) == 3
+    assert len([r for r in results if isinstance(r, TrialResult)]) == 3
     compared = [(c.instability.level, c.instability.at) for c in _compared(results)]
     assert compared == [(0, "ticket"), (0, "20it"), (1, "20it"), (2, "20it")]
     record = recorded(made, results, store)
     assert list(record.gaps()) == []
     assert list(record.uncompared()) == [
-        Gap(name, "imp", False, 0, level, text.format(level), "ticket") for level in (1, 2)
+        MissingResult(name, "imp", False, 0, level, text.format(level), "ticket")
+        for level in (1, 2)
     ]
-    (standing,) = standings(store)
+    (standing,) = statuses(store)
     (place,) = standing.places
     assert (place.state, place.level) == ("failed", 2)
     assert text.format(1) in place.error
     assert text.format(2) in place.error
 
 
-def _compared(results: list) -> list[Compared]:
-    return [r for r in results if isinstance(r, Compared)]
+def _compared(results: list) -> list[StabilityResult]:
+    return [r for r in results if isinstance(r, StabilityResult)]
 
 
-def recorded(made: Study, results: list, store: Store, finished: bool = True) -> Record:
+def recorded(made: Study, results: list, store: Store, finished: bool = True) -> StudyRecord:
     record = dataclasses.replace(
-        Record.of(made, None, command="", config="", plugins=[]),
-        rows=tuple(r for r in results if isinstance(r, Row)),
+        StudyRecord.of(made, None, command="", config="", plugins=[]),
+        rows=tuple(r for r in results if isinstance(r, TrialResult)),
         compared=tuple(_compared(results)),
-        failures=tuple(r for r in results if isinstance(r, Failure)),
+        failures=tuple(r for r in results if isinstance(r, CellFailure)),
         finished=finished,
     )
     store.put_study(record.id, record.document())
@@ -400,12 +407,12 @@ def recorded(made: Study, results: list, store: Store, finished: bool = True) ->
 def test_a_record_gives_back_what_was_compared_and_says_what_is_missing(store: Store) -> None:
     results = run(MADE, store)
     record = recorded(MADE, results, store)
-    back = Record.read(store, record.id)
+    back = StudyRecord.read(store, record.id)
     assert back == record
     assert list(back.uncompared()) == []
     lost = _compared(results)[3]
     (store.path / "stability" / f"{lost.instability.id}.json").write_text("{}")
-    (gap,) = [g for g in Record.read(store, record.id).uncompared() if g.finder == lost.finder]
+    (gap,) = [g for g in StudyRecord.read(store, record.id).uncompared() if g.finder == lost.finder]
     assert (gap.seed, gap.level, gap.at) == (lost.seed, lost.instability.level, "20it")
     assert "missing or damaged" in gap.reason
     (store.path / "damaged").exists()
@@ -424,14 +431,14 @@ def test_status_knows_a_cell_whose_copies_are_under_way_and_one_that_lost_them(
     made = Study({"imp": IMP(levels=1)}, tasks=(TASK,), seeds=1, stability=QUICK)
     results: Iterator = definition.run(made, opener(store), store)
     recorded(made, [next(results), next(results)], store, finished=False)
-    (standing,) = standings(store)
+    (standing,) = statuses(store)
     assert standing.places[0].state == "interrupted"
     assert standing.places[0].level == 0
     rest = list(results)
-    (standing,) = standings(store)
+    (standing,) = statuses(store)
     assert standing.places[0].state == "done"
     (store.path / "stability" / f"{rest[-1].instability.id}.json").unlink()
-    (standing,) = standings(store)
+    (standing,) = statuses(store)
     assert standing.places[0].state == "missing"
 
 

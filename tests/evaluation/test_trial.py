@@ -14,7 +14,7 @@ def lab_and_ticket(seed: int = 0) -> tuple[FakeLab, Ticket]:
 
 def test_a_trial_is_a_whole_training_measured() -> None:
     lab, ticket = lab_and_ticket()
-    trial = Trial.of(lab, ticket)
+    trial = Trial.run(lab, ticket)
     run = lab.train(ticket.state, ticket.mask)
     assert trial.history == run.history
     assert trial.validation == lab.evaluate(run.state, ticket.mask)
@@ -27,7 +27,7 @@ def test_a_trial_is_a_whole_training_measured() -> None:
 def test_early_stop_counts_the_steps_behind_the_ticket_too() -> None:
     lab, ticket = lab_and_ticket()
     late = dataclasses.replace(ticket, state=lab.train(ticket.state, ticket.mask, "25it").state)
-    trial = Trial.of(lab, late)
+    trial = Trial.run(lab, late)
     assert trial.start == 25
     assert trial.trained_for.steps == 35
     assert trial.history.steps == (30, 40, 50, 60)
@@ -38,16 +38,16 @@ def test_early_stop_counts_the_steps_behind_the_ticket_too() -> None:
 def test_a_ticket_is_trained_by_the_recipe_it_asks_for() -> None:
     lab, ticket = lab_and_ticket()
     short = dataclasses.replace(ticket, recipe=dataclasses.replace(RECIPE, length="20it"))
-    trial = Trial.of(lab, short)
+    trial = Trial.run(lab, short)
     assert trial.history.steps == (10, 20)
     assert trial.task == lab.on(recipe=short.recipe).task.id
-    assert trial.id != Trial.of(lab, ticket).id
+    assert trial.id != Trial.run(lab, ticket).id
 
 
 def test_the_id_is_known_before_and_covers_lab_seed_and_cost() -> None:
     lab, ticket = lab_and_ticket()
     key = Trial.key(lab, ticket)
-    assert key == Trial.of(lab, ticket).id == Trial.key(FakeLab(), ticket)
+    assert key == Trial.run(lab, ticket).id == Trial.key(FakeLab(), ticket)
     other = FakeLab(dataclasses.replace(lab.task, data="other"))
     keys = {
         key,
@@ -60,7 +60,7 @@ def test_the_id_is_known_before_and_covers_lab_seed_and_cost() -> None:
 
 def test_a_document_gives_the_trial_back() -> None:
     lab, ticket = lab_and_ticket()
-    trial = Trial.of(lab, ticket)
+    trial = Trial.run(lab, ticket)
     document = json.loads(json.dumps(trial.document()))
     assert document["early_stop"] == trial.early_stop
     assert Trial.from_document(document) == trial

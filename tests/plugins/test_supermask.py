@@ -32,7 +32,7 @@ def test_a_learned_mask_lies_over_the_initial_weights(method: object) -> None:
     assert ticket.recipe == dataclasses.replace(RECIPE, length="0it")
     expected = method or EdgePopup()
     run = lab.train_mask(lab.init(), lab.dense(), expected)  # type: ignore[arg-type]
-    trial = Trial.of(FakeLab(sealed=False), ticket)
+    trial = Trial.run(FakeLab(sealed=False), ticket)
     assert (trial.early_stop, trial.history.steps, trial.trained_for.steps) == (None, (), 0)
     assert trial.validation == run.history.last
 
@@ -41,7 +41,7 @@ def test_a_learned_mask_is_far_above_chance_and_no_mask_is_not() -> None:
     lab = FakeLab(sealed=False)
     ticket = list(Supermask(POPUP).find(lab))[1]
     assert lab.evaluate(lab.init(), lab.dense()).accuracy < 0.4
-    assert Trial.of(lab, ticket).test.accuracy > 0.6
+    assert Trial.run(lab, ticket).test.accuracy > 0.6
 
 
 def test_other_finders_masks_lie_over_the_initial_weights() -> None:
@@ -53,7 +53,7 @@ def test_other_finders_masks_lie_over_the_initial_weights() -> None:
         if ours.level:
             assert ours.parent == theirs.id
             assert ours.recipe is not None
-            assert Trial.of(FakeLab(sealed=False), ours).trained_for.steps == 0
+            assert Trial.run(FakeLab(sealed=False), ours).trained_for.steps == 0
         else:
             assert ours == theirs
 
@@ -78,7 +78,7 @@ def test_weights_of_a_later_step_are_measured_as_they_are() -> None:
     lab = FakeLab(sealed=False)
     ticket = list(Supermask(of=inner).find(lab))[1]
     theirs = list(inner.find(lab))[1]
-    trial = Trial.of(lab, ticket)
+    trial = Trial.run(lab, ticket)
     assert trial.validation == lab.evaluate(theirs.state, theirs.mask)
 
 
@@ -121,7 +121,7 @@ def test_what_needs_none_finds_tickets_on_a_task_without_any(
     finder.check(nothing())
     lab = MemoLab(nothing(), Store(tmp_path))  # type: ignore[arg-type]
     for ticket in finder.find(lab):
-        trial = Trial.of(lab, ticket)
+        trial = Trial.run(lab, ticket)
         assert (trial.early_stop, lab.spent.steps) == (None, 0)
         assert trial.validation == lab.evaluate(ticket.state, ticket.mask)
 
@@ -132,7 +132,7 @@ def test_on_a_real_network() -> None:
 
     lab = keras_lab(sealed=False)
     ticket = list(Supermask(EdgePopup(0.5, learning_rate=3.0)).find(lab))[1]
-    trial = Trial.of(lab, ticket)
+    trial = Trial.run(lab, ticket)
     assert trial.history.steps == ()
     assert trial.validation == lab.evaluate(ticket.state, ticket.mask)
     assert trial.validation.accuracy > 0.4

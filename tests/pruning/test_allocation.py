@@ -18,7 +18,7 @@ LENET = (
 
 
 def counts(weights: Iterable[Weight], density: float, scope: str) -> dict[str, int]:
-    return allocation.counts({weight.name: weight for weight in weights}, density, scope)
+    return allocation.allocate({weight.name: weight for weight in weights}, density, scope)
 
 
 shapes = st.lists(
@@ -74,5 +74,5 @@ def test_smart_ratios_fall_and_leave_the_output_layer_at_its_own() -> None:
 def test_units_are_counted_instead_of_weights_and_none_falls_below_the_least() -> None:
     weights = {w.name: w for w in LENET}
     sizes = {"dense_1/kernel": 300, "dense_2/kernel": 100, "output/kernel": 2}
-    kept = allocation.counts(weights, 0.1, "layer", sizes, least=1)
+    kept = allocation.allocate(weights, 0.1, "layer", sizes, least=1)
     assert kept == {"dense_1/kernel": 29, "dense_2/kernel": 10, "output/kernel": 1}

@@ -66,11 +66,11 @@ def test_edge_popup_scores_start_as_the_authors_do() -> None:
 
 
 @pytest.mark.parametrize("method", [EdgePopup(0.4, 0.5), Bernoulli(0.6, 2.0, 0.5)], ids=repr)
-def test_a_step_follows_the_papers_gradient(method: learned_masks.Learning) -> None:
+def test_a_step_follows_the_papers_gradient(method: learned_masks.MaskLearner) -> None:
     """By hand from the lab's gradients: dL/dw under the drawn mask, times w, times the slope."""
     lab = FakeLab()
     state, whole = lab.init(), lab.dense()
-    began = learned_masks.begun(state, whole, method, lab.rng)
+    began = learned_masks.start_state(state, whole, method, lab.rng)
     before = learned_masks.scores(began, whole)
     drawn = method.draw(before, whole, lab.rng("mask", "order", 1))
     # `gradients` takes its first batch of the stream, as the first step does.

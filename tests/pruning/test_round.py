@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ltx import Mask, Pruning, UsageError, Weight
-from ltx.pruning.top_k import drop_lowest
+from ltx.pruning.top_k import prune_lowest
 
 
 def lab_of(weights: tuple[Weight, ...]) -> SimpleNamespace:
@@ -160,7 +160,7 @@ def test_the_same_scores_give_the_same_mask(scope: str) -> None:
 
 
 def test_ties_fall_as_they_always_did() -> None:
-    kept = drop_lowest({"a": np.zeros(20)}, {"a": np.ones(20, np.bool_)}, 10)["a"]
+    kept = prune_lowest({"a": np.zeros(20)}, {"a": np.ones(20, np.bool_)}, 10)["a"]
     assert np.flatnonzero(kept).tolist() == [3, 5, 6, 8, 11, 12, 15, 17, 18, 19]
 
 

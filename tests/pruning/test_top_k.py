@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ltx.pruning.top_k import drop_lowest
+from ltx.pruning.top_k import prune_lowest
 
 SHAPES = {"a": (3, 4), "b": (5,), "c": (2, 2, 3), "empty": (0, 3)}
 values = st.sampled_from([0.0, -0.0, 1.5, -2.0, np.inf, -np.inf, 1e-30, 3.0])
@@ -50,7 +50,7 @@ def test_the_lowest_go_as_if_sorted(case: tuple[dict, dict, int]) -> None:
     scores, mask, count = case
     before = {name: array.copy() for name, array in (scores | {}).items()}
     kept = {name: keep.copy() for name, keep in mask.items()}
-    left, expected = drop_lowest(scores, mask, count), plainly(scores, mask, count)
+    left, expected = prune_lowest(scores, mask, count), plainly(scores, mask, count)
     for name in mask:
         np.testing.assert_array_equal(left[name], expected[name])
         np.testing.assert_array_equal(mask[name], kept[name])
@@ -61,7 +61,7 @@ def test_the_lowest_go_as_if_sorted(case: tuple[dict, dict, int]) -> None:
 def test_the_layout_in_memory_does_not_matter(case: tuple[dict, dict, int]) -> None:
     scores, mask, count = case
     turned = [{n: np.asfortranarray(a) for n, a in arrays.items()} for arrays in (scores, mask)]
-    left, expected = drop_lowest(*turned, count), drop_lowest(scores, mask, count)
+    left, expected = prune_lowest(*turned, count), prune_lowest(scores, mask, count)
     for name in mask:
         np.testing.assert_array_equal(left[name], expected[name])
 
@@ -81,7 +81,7 @@ def test_memory_stays_within_a_few_times_the_scores() -> None:
     mask = {name: np.ones(array.shape, np.bool_) for name, array in scores.items()}
     for found in (scores, {name: 0 * array for name, array in scores.items()}):
         tracemalloc.start()
-        drop_lowest(found, mask, 300_000)
+        prune_lowest(found, mask, 300_000)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 4 * 4e6

@@ -16,8 +16,8 @@ from ltx.analysis import transfer
 from ltx.analysis.paired_tests import Interval
 from ltx.reporting import page as report
 from ltx.reporting.page import Report
-from ltx.study.definition import Failure, Study
-from ltx.study.record import Record
+from ltx.study.definition import CellFailure, Study
+from ltx.study.record import StudyRecord
 
 SECTIONS = ("verdicts", "cost", "accuracy", "early-stop", "layers", "effective", "overlap")
 SECTIONS += ("transfer", "stability", "trials")
@@ -66,7 +66,7 @@ def test_a_browser_draws_every_plot_and_complains_of_nothing(
         "const r = e.getBoundingClientRect(); return [r.width, r.height, r.right,"
         " e.querySelectorAll('path, use, image').length]})"
     )
-    plots = Report(Record.read(store), store).plots
+    plots = Report(StudyRecord.read(store), store).plots
     assert len(sizes) == sum(map(len, plots.values()))
     masks = [len(plots[name]) for name in ("effective", "overlaps", "dead units")]
     assert masks[:2] == [2, 2]
@@ -119,7 +119,7 @@ def test_every_plot_has_a_name_and_words_and_no_id_is_there_twice(
 
 def test_all_that_was_carried_is_in_a_table_with_its_gap(page: Path, store: Store) -> None:
     section = page.read_text().partition('id="transfer"')[2].partition("</section>")[0]
-    found = transfer.carried(Record.read(store), store)
+    found = transfer.transfer_results(StudyRecord.read(store), store)
     assert section.count("<tr><td>") == len(found) == 2 * 2 * 3
     for one in found:
         assert one.gap is not None
@@ -131,7 +131,7 @@ def test_all_that_was_carried_is_in_a_table_with_its_gap(page: Path, store: Stor
 @pytest.mark.slow
 def test_the_table_of_trials_sorts_and_filters(chromium: Any, page: Path, store: Store) -> None:
     look(chromium, page)
-    rows = len(Record.read(store).rows)
+    rows = len(StudyRecord.read(store).rows)
     assert len(column(chromium, 0)) == rows
     buttons = chromium.find_elements("css selector", "#all-trials th button")
     accuracy = next(n for n, b in enumerate(buttons) if "accuracy" in b.text)
@@ -185,10 +185,10 @@ def test_what_is_missing_is_shown_as_missing_and_never_as_zero(
     chromium: Any, tmp_path: Path
 ) -> None:
     store = studied.small(tmp_path / "store", seeds=2)
-    record = Record.read(store)
+    record = StudyRecord.read(store)
     failed, lost = record.rows[3], record.rows[-1]
     left = tuple(row for row in record.rows if (row.seed, row.finder) != (1, "imp"))
-    failures = (Failure(failed.task, "imp", 1, "the loss is not finite"),)
+    failures = (CellFailure(failed.task, "imp", 1, "the loss is not finite"),)
     kept = dataclasses.replace(record, rows=left, failures=failures)
     store.put_study(record.id, kept.document())
     (store.path / "trials" / f"{lost.trial.id}.json").unlink()
@@ -277,7 +277,7 @@ def test_tickets_of_an_older_store_have_no_effective_weights_to_show(tmp_path: P
 def test_a_study_that_has_only_begun_has_a_page(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     made = Study({"imp": IMP(levels=1)}, tasks=(studied.TASK,), seeds=2)
-    record = Record.of(made, None, command=studied.COMMAND, config="", plugins=[])
+    record = StudyRecord.of(made, None, command=studied.COMMAND, config="", plugins=[])
     store.put_study(record.id, record.document())
     text = report.write(store, tmp_path / "page.html")[0].read_text()
     assert "not finished" in text
@@ -296,7 +296,7 @@ def test_plots_whose_names_make_one_file_name_are_both_written(tmp_path: Path) -
     store = Store(tmp_path / "store")
     alike = {"a/b": IMP(levels=1), "a b": IMP(levels=1)}
     studied.run(Study(alike, tasks=(studied.TASK,), seeds=2), store)
-    made = Report(Record.read(store), store)
+    made = Report(StudyRecord.read(store), store)
     paths = made.write_figures(tmp_path / "figures")
     assert len(set(paths)) == len(paths) == 2 * sum(map(len, made.plots.values()))
     assert all(path.stat().st_size > 1000 for path in paths)
@@ -305,7 +305,7 @@ def test_plots_whose_names_make_one_file_name_are_both_written(tmp_path: Path) -
 def test_a_study_of_finders_that_are_gone_is_shown_all_the_same(
     tiny: Store, tmp_path: Path
 ) -> None:
-    record = Record.read(tiny)
+    record = StudyRecord.read(tiny)
     document = json.loads(json.dumps(record.document()))
     document |= {"id": "ffff", "study": {"finders": {"imp": {"is": "gone.plugin:Finder"}}}}
     tiny.put_study("ffff", document)
@@ -374,7 +374,7 @@ def test_stability_that_was_not_asked_for_is_not_shown_as_none(
 def test_comparisons_that_are_missing_are_counted_and_exported(
     stable: Store, tmp_path: Path
 ) -> None:
-    record = Record.read(stable)
+    record = StudyRecord.read(stable)
     fewer = dataclasses.replace(record, id="fewer", compared=record.compared[:-2])
     stable.put_study("fewer", fewer.document())
     text = report.write(stable, tmp_path / "p.html", study="fewer", data=str(tmp_path))[0]

@@ -9,13 +9,13 @@ import rich.console
 from ltx.core.budget import Limit
 from ltx.core.cost import Cost
 from ltx.reporting import plan_table
-from ltx.study.plan import Cell, Line
+from ltx.study.plan import Cell, PlanLine
 
-IMP = Line("a/b", "imp", 2, 6, 900, 300, 200, Cost(400, 1, 2_000_000, 1), 400, 120.0, 2048)
-BIRD = Line("a/b", "bird", 2, 8, 700, 0, 100, Cost(600, 1, 1_000_000, 1), 250, 180.0, 1024)
+IMP = PlanLine("a/b", "imp", 2, 6, 900, 300, 200, Cost(400, 1, 2_000_000, 1), 400, 120.0, 2048)
+BIRD = PlanLine("a/b", "bird", 2, 8, 700, 0, 100, Cost(600, 1, 1_000_000, 1), 250, 180.0, 1024)
 
 
-def shown(*lines: Line, cells: tuple[Cell, ...] = (), budget: str | None = None) -> str:
+def shown(*lines: PlanLine, cells: tuple[Cell, ...] = (), budget: str | None = None) -> str:
     console = rich.console.Console(file=io.StringIO(), width=160, highlight=False, markup=False)
     limit = None if budget is None else Limit.parse(budget)
     plan_table.show(console, lines, cells, 2**33, limit)

@@ -19,8 +19,8 @@ from ltx.analysis import verdict
 from ltx.reporting import console, study_table
 from ltx.store.memo import MemoLab
 from ltx.study import definition
-from ltx.study.definition import Failure, Row, Study
-from ltx.study.record import Record
+from ltx.study.definition import CellFailure, Study, TrialResult
+from ltx.study.record import StudyRecord
 from ltx.testing import RECIPE, FakeLab
 
 pytestmark = pytest.mark.usefixtures("little_garbage")
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.usefixtures("little_garbage")
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
 
 
-Shown = Callable[[list[Row], list[Failure]], str]
+Shown = Callable[[list[TrialResult], list[CellFailure]], str]
 
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str]) -> Shown:
     """What the command line's own console prints."""
 
-    def show(rows: list[Row], failures: list[Failure]) -> str:
+    def show(rows: list[TrialResult], failures: list[CellFailure]) -> str:
         study_table.show(console.console(), rows, failures)
         return capsys.readouterr().out
 
@@ -43,17 +43,19 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Shown:
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> list[Row]:
+def rows(tmp_path: Path) -> list[TrialResult]:
     imp = IMP(levels=2)
     made = Study({"imp": imp, "reinit": RandomReinit(of=imp)}, tasks=(TASK,), seeds=2)
     store = Store(tmp_path)
     results = definition.run(
         made, lambda t, s, sealed: MemoLab(FakeLab(t, s, sealed=sealed), store), store
     )
-    return [row for row in results if isinstance(row, Row)]
+    return [row for row in results if isinstance(row, TrialResult)]
 
 
-def test_every_level_is_a_line_with_its_control_beside(shown: Shown, rows: list[Row]) -> None:
+def test_every_level_is_a_line_with_its_control_beside(
+    shown: Shown, rows: list[TrialResult]
+) -> None:
     text = shown(rows, [])
     assert "imp on fake/fake" in text
     assert "(control)" in text
@@ -69,7 +71,7 @@ def test_what_was_not_trained_needs_no_step(shown: Shown, tmp_path: Path) -> Non
     results = definition.run(
         made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), Store(tmp_path)
     )
-    rows = [row for row in results if isinstance(row, Row)]
+    rows = [row for row in results if isinstance(row, TrialResult)]
     level = verdict.levels(rows)[1]
     assert level.early_stop.mean == 0
     assert level.dense_early_stop > 0
@@ -77,14 +79,14 @@ def test_what_was_not_trained_needs_no_step(shown: Shown, tmp_path: Path) -> Non
     assert "0 ± 0" in line
 
 
-def test_a_failure_is_named_whole(shown: Shown, rows: list[Row]) -> None:
+def test_a_failure_is_named_whole(shown: Shown, rows: list[TrialResult]) -> None:
     reason = "the loss is not finite [at step 30] [/data/x] " + "and more " * 30
-    text = shown(rows, [Failure("fake/fake", "imp", 1, reason)])
+    text = shown(rows, [CellFailure("fake/fake", "imp", 1, reason)])
     assert f"imp on fake/fake, seed 1 stopped early: {reason}".strip() in text
 
 
 def test_nothing_but_failures_is_shown_too(shown: Shown) -> None:
-    assert "seed 0 stopped early: no" in shown([], [Failure("t", "imp", 0, "no")])
+    assert "seed 0 stopped early: no" in shown([], [CellFailure("t", "imp", 0, "no")])
 
 
 PLANTED = [
@@ -99,7 +101,7 @@ PLANTED = [
 def test_the_table_fits_a_terminal_and_says_what_is_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def shown(rows: list[Row], width: int) -> list[str]:
+    def shown(rows: list[TrialResult], width: int) -> list[str]:
         study_table.show(rich.console.Console(width=width, highlight=False, markup=False), rows, [])
         return capsys.readouterr().out.splitlines()
 
@@ -131,7 +133,7 @@ def test_one_seed_needs_an_unknown_number_more(shown: Shown) -> None:
 def test_stability_is_a_line_for_each_level_and_place(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    record = Record.read(studied.stable(tmp_path / "store"))
+    record = StudyRecord.read(studied.stable(tmp_path / "store"))
     study_table.show_stability(console.console(), record.compared, list(record.finders))
     text = capsys.readouterr().out
     assert "stability on fake/fake, test error" in text
@@ -149,9 +151,11 @@ def test_stability_is_a_line_for_each_level_and_place(
 
 
 def test_copies_that_could_not_be_compared_are_told_and_the_cell_did_not_stop(
-    shown: Shown, rows: list[Row]
+    shown: Shown, rows: list[TrialResult]
 ) -> None:
-    text = shown(rows, [Failure("t", "imp", 0, "stability of level 1 at ticket: no", ended=False)])
+    text = shown(
+        rows, [CellFailure("t", "imp", 0, "stability of level 1 at ticket: no", ended=False)]
+    )
     assert "imp on t, seed 0: stability of level 1 at ticket: no" in text
 
 

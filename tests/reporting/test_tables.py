@@ -11,9 +11,9 @@ import studied
 from ltx import Store
 from ltx.analysis import mask_similarity, transfer, verdict
 from ltx.reporting import tables
-from ltx.store.timing import Took
-from ltx.study.definition import Failure
-from ltx.study.record import Record
+from ltx.store.timing import Timing
+from ltx.study.definition import CellFailure
+from ltx.study.record import StudyRecord
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +22,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def record(store: Store) -> Record:
-    return Record.read(store)
+def record(store: Store) -> StudyRecord:
+    return StudyRecord.read(store)
 
 
-def test_every_trial_is_a_line_and_every_gap_one_without_numbers(record: Record) -> None:
-    failure = Failure(record.tasks[0], "imp", 1, "it broke")
+def test_every_trial_is_a_line_and_every_gap_one_without_numbers(record: StudyRecord) -> None:
+    failure = CellFailure(record.tasks[0], "imp", 1, "it broke")
     rows = tuple(row for row in record.rows if (row.finder, row.seed) != ("imp", 1))
     lines = tables.trials(dataclasses.replace(record, rows=rows, failures=(failure,)))
     whole = [line for line in lines if "missing" not in line]
@@ -37,18 +37,18 @@ def test_every_trial_is_a_line_and_every_gap_one_without_numbers(record: Record)
     assert all("test_accuracy" not in line for line in gone)
 
 
-def test_seconds_are_there_where_they_are_known(record: Record) -> None:
+def test_seconds_are_there_where_they_are_known(record: StudyRecord) -> None:
     lines = tables.trials(record)
     assert all(0 <= line["found_seconds"] < line["seconds"] for line in lines)  # type: ignore
     first = record.rows[0].trial.id
-    unknown = {**record.took, first: Took(float("nan"), 1.0)}
+    unknown = {**record.took, first: Timing(float("nan"), 1.0)}
     line = tables.trials(dataclasses.replace(record, took=unknown))[0]
     assert line["seconds"] is line["found_seconds"] is None
     lines = tables.trials(dataclasses.replace(record, took={}))
     assert all(line["seconds"] is None for line in lines)
 
 
-def test_layers_add_up_to_the_tickets_density(record: Record, store: Store) -> None:
+def test_layers_add_up_to_the_tickets_density(record: StudyRecord, store: Store) -> None:
     manifests = tables.manifests(record, store)
     lines = tables.layers(record, manifests)
     names = manifests[record.rows[0].trial.ticket]["shapes"].keys()
@@ -64,7 +64,7 @@ def test_layers_add_up_to_the_tickets_density(record: Record, store: Store) -> N
         assert own.keys() == names
 
 
-def test_what_is_effective_is_the_manifests(record: Record, store: Store) -> None:
+def test_what_is_effective_is_the_manifests(record: StudyRecord, store: Store) -> None:
     manifests = tables.manifests(record, store)
     lines = tables.trials(record, manifests)
     for row, line in zip(record.rows, lines, strict=True):
@@ -78,9 +78,9 @@ def test_what_is_effective_is_the_manifests(record: Record, store: Store) -> Non
     assert {line["units"] for line in layers} == {None, 12, 4}
 
 
-def test_a_ticket_that_is_gone_has_no_layers(record: Record, tmp_path: Path) -> None:
+def test_a_ticket_that_is_gone_has_no_layers(record: StudyRecord, tmp_path: Path) -> None:
     store = studied.tiny(tmp_path / "store")
-    tiny = Record.read(store)
+    tiny = StudyRecord.read(store)
     gone, damaged = (row.trial.ticket for row in tiny.rows)
     (store.path / "tickets" / f"{gone}.safetensors").unlink()
     path = store.path / "tickets" / f"{damaged}.safetensors"
@@ -98,17 +98,17 @@ def test_a_ticket_that_is_gone_has_no_layers(record: Record, tmp_path: Path) -> 
     ],
 )
 def test_csv_and_parquet_say_the_same(
-    record: Record, store: Store, tmp_path: Path, name: str, columns: dict
+    record: StudyRecord, store: Store, tmp_path: Path, name: str, columns: dict
 ) -> None:
     levels = verdict.levels(record.rows)
     manifests = tables.manifests(record, store)
     lines = {
         "trials": lambda: tables.trials(record, manifests),
         "layers": lambda: tables.layers(record, manifests),
-        "overlaps": lambda: tables.overlaps(mask_similarity.likenesses(record, store)),
+        "overlaps": lambda: tables.overlaps(mask_similarity.similarities(record, store)),
         "levels": lambda: tables.levels(levels),
         "comparisons": lambda: tables.comparisons(levels),
-        "transfers": lambda: tables.transfers(transfer.carried(record, store)),
+        "transfers": lambda: tables.transfers(transfer.transfer_results(record, store)),
     }[name]()
     assert all(set(line) <= set(columns) for line in lines)
     csv, parquet = tables.write(tmp_path / "new" / "folder", name, lines, columns)
@@ -121,7 +121,7 @@ def test_csv_and_parquet_say_the_same(
     assert list(told.column_names) == list(columns)
 
 
-def test_the_levels_carry_their_verdicts(record: Record) -> None:
+def test_the_levels_carry_their_verdicts(record: StudyRecord) -> None:
     found = verdict.levels(record.rows, margin=record.margin, seeds=record.seeds)
     for line, level in zip(tables.levels(found), found, strict=True):
         assert line["accuracy"] == level.accuracy.mean
@@ -132,15 +132,15 @@ def test_the_levels_carry_their_verdicts(record: Record) -> None:
 
 
 def test_what_was_carried_has_its_gap_and_what_lacks_native_none(
-    record: Record, store: Store
+    record: StudyRecord, store: Store
 ) -> None:
-    found = transfer.carried(record, store)
+    found = transfer.transfer_results(record, store)
     for line, one in zip(tables.transfers(found), found, strict=True):
         assert one.gap is not None
         assert line["gap"] == one.gap.mean
         assert (line["native"], line["source"], line["word"]) == ("imp", one.source, one.word)
     rows = tuple(row for row in record.rows if row.finder != "imp")
-    alone = transfer.carried(dataclasses.replace(record, rows=rows), store)
+    alone = transfer.transfer_results(dataclasses.replace(record, rows=rows), store)
     for line in tables.transfers(alone):
         assert line["native"] is None
         assert not line.keys() & {"gap", "gap_low", "native_accuracy", "dense_accuracy"}

@@ -27,11 +27,11 @@ from ltx.analysis.curves import dense_steps
 from ltx.core.lab import Lab
 from ltx.core.task import Task
 from ltx.reporting import tensorboard
-from ltx.reporting.tensorboard import Board
+from ltx.reporting.tensorboard import TensorBoardListener
 from ltx.store import memo
 from ltx.store.memo import MemoLab, Training
 from ltx.study import definition
-from ltx.study.definition import Failure, Row, Study
+from ltx.study.definition import CellFailure, Study, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=dataclasses.replace(RECIPE, length="30it"))
@@ -50,9 +50,9 @@ def watched(
     store: Store,
     logs: Path,
     heard: Callable[[Training, Run], None] = lambda training, run: None,
-) -> Iterator[Row | Failure]:
+) -> Iterator[TrialResult | CellFailure]:
     """The study as the runner runs it; `heard` is told after the board."""
-    shown = Board(logs, made)
+    shown = TensorBoardListener(logs, made)
 
     def tell(training: Training, run: Run) -> None:
         shown.tell(training, run)
@@ -66,9 +66,9 @@ def watched(
         yield result
 
 
-def undisturbed(made: Study, folder: Path) -> tuple[list[Row], dict[str, dict[str, Curve]]]:
+def undisturbed(made: Study, folder: Path) -> tuple[list[TrialResult], dict[str, dict[str, Curve]]]:
     rows = list(watched(made, Store(folder / "store"), folder / "logs"))
-    assert all(isinstance(row, Row) for row in rows)
+    assert all(isinstance(row, TrialResult) for row in rows)
     return rows, Reader(folder / "logs" / made.id).runs()  # type: ignore[return-value]
 
 
@@ -243,7 +243,9 @@ def test_a_trial_that_fails_is_marked_until_it_succeeds(
 
     with monkeypatch.context() as patch:
         patch.setattr(FakeLab, "_evaluate", broken)
-        assert isinstance(next(watched(made, Store(tmp_path / "s"), tmp_path / "logs")), Failure)
+        assert isinstance(
+            next(watched(made, Store(tmp_path / "s"), tmp_path / "logs")), CellFailure
+        )
     (group,) = Reader(tmp_path / "logs").groups()
     assert group["sessions"][0]["status"] == "STATUS_FAILURE"
     list(watched(made, Store(tmp_path / "s"), tmp_path / "logs"))
@@ -286,7 +288,7 @@ def test_names_stay_readable(label: str, name: str) -> None:
 def test_a_folder_that_cannot_be_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"--tensorboard: cannot write to .*; choose another"):
-        Board(tmp_path / "file", IMPS)
+        TensorBoardListener(tmp_path / "file", IMPS)
 
 
 def test_a_full_disk_is_told_once_and_stops_no_study(
@@ -296,7 +298,7 @@ def test_a_full_disk_is_told_once_and_stops_no_study(
     store, logs = Store(tmp_path / "store"), tmp_path / "logs"
     found = []
     with caplog.at_level(logging.WARNING):
-        shown = Board(logs, IMPS)
+        shown = TensorBoardListener(logs, IMPS)
 
         def tell(training: Training, run: Run) -> None:
             with full_disk(1000):
@@ -346,7 +348,7 @@ def test_tensorboard_itself_serves_a_study_while_it_runs(tmp_path: Path) -> None
 
         first = f"{made.id}/{CELL}/level-0"
         _until(lambda: "test/accuracy" in tags().get(first, {}))
-        rows = [row for row in results if isinstance(row, Row)]
+        rows = [row for row in results if isinstance(row, TrialResult)]
         last = f"{made.id}/fake-fake/reinit/seed-0/level-1"
         _until(lambda: "test/accuracy" in tags().get(last, {}))
         curve = _get(f"http://{address}data/plugin/scalars/scalars?run={last}&tag=validation/loss")

@@ -4,11 +4,11 @@ import os
 import platform
 from pathlib import Path
 
-from ltx.store.event_log import Log
+from ltx.store.event_log import EventLog
 
 
 def test_events_pass_over_lines_that_a_crash_cut_short(tmp_path: Path) -> None:
-    log = Log(tmp_path / "log.jsonl")
+    log = EventLog(tmp_path / "log.jsonl")
     assert list(log.events()) == []
     log.record({"n": 1})
     with open(log.path, "a") as file:
@@ -19,6 +19,6 @@ def test_events_pass_over_lines_that_a_crash_cut_short(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_written_stops_no_work(tmp_path: Path) -> None:
-    log = Log(tmp_path / "none" / "log.jsonl")
+    log = EventLog(tmp_path / "none" / "log.jsonl")
     log.record({"n": 1})
     assert list(log.events()) == []

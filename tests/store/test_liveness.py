@@ -16,16 +16,16 @@ HERE = os.uname().nodename
 
 def test_a_process_is_alive_as_long_as_it_runs(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    assert not liveness.alive(store, HERE, os.getpid())
-    with liveness.running(store):
-        assert liveness.alive(store, HERE, os.getpid())
-        assert not liveness.alive(store, "elsewhere", os.getpid())
-    assert not liveness.alive(store, HERE, os.getpid())
+    assert not liveness.is_alive(store, HERE, os.getpid())
+    with liveness.announce(store):
+        assert liveness.is_alive(store, HERE, os.getpid())
+        assert not liveness.is_alive(store, "elsewhere", os.getpid())
+    assert not liveness.is_alive(store, HERE, os.getpid())
 
 
 def test_an_error_ends_it(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    with pytest.raises(ZeroDivisionError), liveness.running(store):
+    with pytest.raises(ZeroDivisionError), liveness.announce(store):
         raise ZeroDivisionError
     assert not list((store.path / "locks").glob("run-*"))
 
@@ -43,6 +43,6 @@ with presence.running(Store(sys.argv[1])):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "there\n"
-        assert liveness.alive(store, HERE, process.pid)
+        assert liveness.is_alive(store, HERE, process.pid)
         process.send_signal(signal.SIGKILL)
-    assert not liveness.alive(store, HERE, process.pid)
+    assert not liveness.is_alive(store, HERE, process.pid)

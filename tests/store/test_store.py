@@ -35,7 +35,7 @@ def put(store: Store, ticket: Ticket, name: str = "imp") -> str:
 
 
 def a_trial() -> Trial:
-    return Trial.of(FakeLab(sealed=False), a_ticket())
+    return Trial.run(FakeLab(sealed=False), a_ticket())
 
 
 def damage(path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_manifest_tells_the_density_of_each_layer(tmp_path: Path) -> None:
 def test_trials_are_found_by_their_ids(tmp_path: Path) -> None:
     store = Store(tmp_path)
     lab = FakeLab(sealed=False)
-    made = [Trial.of(lab, ticket) for ticket in IMP(levels=2).find(FakeLab())]
+    made = [Trial.run(lab, ticket) for ticket in IMP(levels=2).find(FakeLab())]
     for trial in made:
         store.put_trial(trial)
     assert store.trials({made[1].id, "not there"}) == [made[1]]

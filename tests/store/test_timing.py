@@ -7,7 +7,7 @@ import pytest
 
 from ltx import Store
 from ltx.store import timing
-from ltx.store.timing import Took
+from ltx.store.timing import Timing
 
 
 @pytest.fixture
@@ -16,17 +16,17 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_what_was_told_is_read_and_the_last_counts(store: Store) -> None:
-    timing.tell(store, "a", Took(1.5, 2.0))
-    timing.tell(store, "b", Took(3.0, 4.0))
+    timing.log(store, "a", Timing(1.5, 2.0))
+    timing.log(store, "b", Timing(3.0, 4.0))
     store.record({"study": "s", "is": "started"})
-    timing.tell(store, "a", Took(1.0, 2.0))
-    timing.tell(store, "other", Took(9.0, 9.0))
-    assert timing.read(store, {"a", "b", "c"}) == {"a": Took(1.0, 2.0), "b": Took(3.0, 4.0)}
+    timing.log(store, "a", Timing(1.0, 2.0))
+    timing.log(store, "other", Timing(9.0, 9.0))
+    assert timing.read(store, {"a", "b", "c"}) == {"a": Timing(1.0, 2.0), "b": Timing(3.0, 4.0)}
     assert timing.read(store, {"a"})["a"].total == 3.0
 
 
 def test_what_is_not_known_stays_unknown(store: Store) -> None:
-    timing.tell(store, "a", Took(math.nan, 2.0))
+    timing.log(store, "a", Timing(math.nan, 2.0))
     assert "NaN" not in (store.path / "log.jsonl").read_text()  # which is no JSON
     found = timing.read(store, {"a"})["a"]
     assert math.isnan(found.found)

@@ -19,7 +19,7 @@ from ltx.core.errors import DivergedError, StoreFullError
 from ltx.store import timing
 from ltx.store.memo import MemoLab
 from ltx.study import definition
-from ltx.study.definition import Failure, Place, Row, Study
+from ltx.study.definition import Cell, CellFailure, Study, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -67,10 +67,10 @@ def opener(store: Store) -> definition.OpenLab:
     return lambda task, seed, sealed: MemoLab(FakeLab(task, seed, sealed=sealed), store)
 
 
-def run(made: Study, store: Store) -> tuple[list[Row], list[Failure]]:
+def run(made: Study, store: Store) -> tuple[list[TrialResult], list[CellFailure]]:
     results = list(definition.run(made, opener(store), store))
-    rows = [r for r in results if isinstance(r, Row)]
-    return rows, [r for r in results if isinstance(r, Failure)]
+    rows = [r for r in results if isinstance(r, TrialResult)]
+    return rows, [r for r in results if isinstance(r, CellFailure)]
 
 
 def trained(store: Store) -> int:
@@ -99,7 +99,7 @@ def test_every_place_is_told_before_anything_is_trained_there(store: Store) -> N
     made = Study({"imp": IMP(levels=1), "fails": Breaks(seed=0)}, tasks=(TASK,), seeds=1)
     told: list[object] = []
 
-    def at(place: Place) -> None:
+    def at(place: Cell) -> None:
         told.append((*place.cell, place.ticket and place.ticket.level, trained(store)))
         assert place.measured == place.task == TASK
         assert place.finder == made.finders[place.label]
@@ -108,9 +108,9 @@ def test_every_place_is_told_before_anything_is_trained_there(store: Store) -> N
         told.append(type(result))
     imp, fails = ("fake/fake", "imp", 0), ("fake/fake", "fails", 0)
     assert told == [
-        *((*imp, None, 0), (*imp, 0, 0), Row, (*imp, None, 60)),
-        *((*imp, 1, 60), Row, (*imp, None, 120)),
-        *((*fails, None, 120), (*fails, 0, 120), Row, (*fails, None, 120), Failure),
+        *((*imp, None, 0), (*imp, 0, 0), TrialResult, (*imp, None, 60)),
+        *((*imp, 1, 60), TrialResult, (*imp, None, 120)),
+        *((*fails, None, 120), (*fails, 0, 120), TrialResult, (*fails, None, 120), CellFailure),
     ]
 
 
@@ -135,12 +135,12 @@ def test_a_finished_study_runs_again_without_training(store: Store) -> None:
 
 def timed(
     made: Study, store: Store, lab: type[FakeLab] = SlowLab
-) -> tuple[list[Row], dict[str, timing.Took]]:
+) -> tuple[list[TrialResult], dict[str, timing.Timing]]:
     """The trials of a study on such labs, and what the log tells of their seconds."""
     results = definition.run(
         made, lambda t, s, sealed: MemoLab(lab(t, s, sealed=sealed), store), store
     )
-    rows = [result for result in results if isinstance(result, Row)]
+    rows = [result for result in results if isinstance(result, TrialResult)]
     return rows, timing.read(store, {row.trial.id for row in rows})
 
 
@@ -184,15 +184,15 @@ def test_a_second_run_tells_the_same_seconds_and_moves_no_byte(store: Store, han
     rows, seconds = timed(SLOW, store)
     assert rows == first[0]
     assert contents() == before
-    assert seconds[rows[2].trial.id] == timing.Took(7 * 120, 7 * 60)
+    assert seconds[rows[2].trial.id] == timing.Timing(7 * 120, 7 * 60)
 
 
 def test_what_is_found_from_the_memo_took_what_it_took(store: Store, hands: Hands) -> None:
     timed(dataclasses.replace(SLOW, finders={"imp": IMP(levels=2)}), store)
     hands.pace = 1000.0
     rows, seconds = timed(dataclasses.replace(SLOW, finders={"longer": IMP(levels=3)}), store)
-    assert seconds[rows[2].trial.id] == timing.Took(120, 60)
-    assert seconds[rows[3].trial.id] == timing.Took(180, 60_000)
+    assert seconds[rows[2].trial.id] == timing.Timing(120, 60)
+    assert seconds[rows[3].trial.id] == timing.Timing(180, 60_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -359,7 +359,7 @@ def test_a_layer_that_lost_everything_is_told_once_and_still_measured(
     with caplog.at_level(logging.WARNING, "ltx"):
         next(results)
         assert not caplog.messages
-        rows = [row for row in results if isinstance(row, Row)]
+        rows = [row for row in results if isinstance(row, TrialResult)]
     assert caplog.messages == [
         "broken, level 1: disconnected, so that it cannot learn: no path of surviving weights leads"
         " from the image to the outputs; it ends at hidden/kernel"
@@ -406,7 +406,7 @@ def test_useless_weights_are_told_before_training_and_measured_once(
     for _ in range(2):
         results = definition.run(made, lambda t, s, sealed: Asked(t, s, sealed=sealed), store)
         first, second = results
-        assert isinstance(second, Row)
+        assert isinstance(second, TrialResult)
         assert caplog.messages == [told]
         assert Asked.times == 2  # the ticket's mask and the dense one, to compare with
         caplog.clear()

@@ -24,8 +24,8 @@ from ltx.core.lab import Lab
 from ltx.store.memo import MemoLab
 from ltx.study import definition, plan
 from ltx.study.definition import Study
-from ltx.study.plan import Pace
-from ltx.study.plan_lab import Book, Cell, PlanLab
+from ltx.study.plan import Throughput
+from ltx.study.plan_lab import CellPlan, DryRunLab, PlanState
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -174,19 +174,19 @@ def test_the_half_of_a_training_that_a_checkpoint_holds_is_not_counted(store: St
 
 def test_no_bound_makes_two_finders_alike_that_are_not(store: Store) -> None:
     pair = {"imp": IMP2, "corrupted": Corrupted(of=IMP2)}
-    most, least = plan.bounds(Study(pair, tasks=(TASK,), seeds=1), opener(store), store)
+    most, least = plan.estimate(Study(pair, tasks=(TASK,), seeds=1), opener(store), store)
     assert [cell.cost for cell in most] == [cell.cost for cell in least]
 
 
 def test_the_bounds_are_two_plans_or_one_that_made_nothing_up(store: Store) -> None:
     made = Study({"imp": IMP2, **OPEN}, tasks=(TASK,), seeds=1)
-    most, least = plan.bounds(made, opener(store), store)
+    most, least = plan.estimate(made, opener(store), store)
     assert (steps(most), steps(least)) == (
         steps(foreseen(made, store)),
         steps(foreseen(made, store, restless=False)),
     )
     run(made, store)
-    most, least = plan.bounds(made, opener(store), store)
+    most, least = plan.estimate(made, opener(store), store)
     assert most is least
     assert steps(most) == 0
 
@@ -235,9 +235,9 @@ def test_a_line_adds_its_seeds_up_by_speed_and_size(store: Store) -> None:
     other = dataclasses.replace(TASK, recipe=dataclasses.replace(RECIPE, batch_size=10))
     made = Study({"imp": IMP(levels=1), "bird": OPEN["early_bird"]}, tasks=(TASK, other), seeds=2)
     most, least = foreseen(made, store), foreseen(made, store, restless=False)
-    benches = plan.benches(most)
+    benches = plan.labs_to_time(most)
     assert [lab.task for lab in benches.values()] == [TASK, other]
-    paces = dict(zip(benches, [Pace(0.5, 2.0, 1000), None], strict=True))
+    paces = dict(zip(benches, [Throughput(0.5, 2.0, 1000), None], strict=True))
     lines = plan.lines(most, least, paces)
     names = [(line.task, line.finder, line.seeds, line.tickets) for line in lines]
     labels = made.labels
@@ -260,7 +260,7 @@ def test_the_disk_foreseen_is_the_disk_taken(store: Store) -> None:
     cells = foreseen(made, store)
     trained_state = FakeLab()._train(FakeLab().init(), FakeLab().dense(), 1, "order").state
     size = sum(array.nbytes for array in trained_state.arrays().values())
-    lines = plan.lines(cells, cells, {"any": Pace(1.0, 1.0, size)})
+    lines = plan.lines(cells, cells, {"any": Throughput(1.0, 1.0, size)})
     run(made, store)
     states = sum(path.stat().st_size for path in (store.path / "states").iterdir())
     assert len(list((store.path / "states").iterdir())) == 4
@@ -285,7 +285,7 @@ def test_on_keras_the_steps_foreseen_are_the_steps_trained(store: Store) -> None
     assert [cell.error for cell in most.values()] == [""] * len(finders)
     took: dict[str, int] = {}
     for result in definition.run(made, open_lab, store):
-        assert isinstance(result, definition.Row), result
+        assert isinstance(result, definition.TrialResult), result
         took[result.finder] = trained(store) - sum(n for f, n in took.items() if f != result.finder)
     for label, steps_taken in took.items():
         if label != "auto":
@@ -298,7 +298,9 @@ def test_nobody_knows_the_seconds_of_what_is_made_up(tmp_path: Path) -> None:
     store = Store(tmp_path)
     inner = MemoLab(FakeLab(TASK), store)
     known = inner.train(inner.init(), inner.dense(), "20it")
-    lab = PlanLab(MemoLab(FakeLab(TASK), store), Book(store, False, {}), Cell("t", "f", 0), [True])
+    lab = DryRunLab(
+        MemoLab(FakeLab(TASK), store), PlanState(store, False, {}), CellPlan("t", "f", 0), [True]
+    )
     assert lab.train(lab.init(), lab.dense(), "20it").seconds == known.seconds
     assert lab.seconds > 0
     assert math.isnan(lab.train(lab.init(), lab.dense()).seconds)

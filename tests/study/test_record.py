@@ -9,8 +9,8 @@ from ltx_plugins.imp import IMP
 
 from ltx import Store, UsageError
 from ltx.study import definition
-from ltx.study.definition import Failure, Row, Study
-from ltx.study.record import Gap, Record
+from ltx.study.definition import CellFailure, Study, TrialResult
+from ltx.study.record import MissingResult, StudyRecord
 from ltx.testing import FakeLab
 
 MADE = Study({"imp": IMP(levels=2)}, tasks=(studied.TASK,), seeds=(0, 4), margin=0.01)
@@ -23,8 +23,8 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_record_comes_back_whole(store: Store) -> None:
     record = studied.run(MADE, store)
-    assert Record.read(store) == record
-    assert Record.read(store, MADE.id[:4]) == record
+    assert StudyRecord.read(store) == record
+    assert StudyRecord.read(store, MADE.id[:4]) == record
     assert (record.margin, record.seeds, record.tasks) == (0.01, (0, 4), ("fake/fake",))
     assert list(record.gaps()) == []
 
@@ -32,23 +32,23 @@ def test_a_record_comes_back_whole(store: Store) -> None:
 def test_the_latest_study_is_read_where_none_is_named(store: Store) -> None:
     studied.run(MADE, store)
     later = studied.run(dataclasses.replace(MADE, seeds=1), store)
-    assert Record.read(store).id == later.id
+    assert StudyRecord.read(store).id == later.id
 
 
 def test_a_study_is_known_by_its_id_or_refused_with_those_there_are(store: Store) -> None:
     with pytest.raises(UsageError, match="no study was run into it"):
-        Record.read(store)
+        StudyRecord.read(store)
     record = studied.run(MADE, store)
     with pytest.raises(UsageError, match=f"'zz': no study begins so .* {record.id}"):
-        Record.read(store, "zz")
+        StudyRecord.read(store, "zz")
     other = studied.run(dataclasses.replace(MADE, seeds=1), store)
     for id in (record.id, other.id):
-        assert Record.read(store, id).id == id
+        assert StudyRecord.read(store, id).id == id
     first = Path(store.path / "studies" / "same1.json")
     store.put_study(first.stem, record.document())
     store.put_study("same2", record.document())
     with pytest.raises(UsageError, match="2 studies begin"):
-        Record.read(store, "same")
+        StudyRecord.read(store, "same")
 
 
 def test_lost_trials_are_gaps(store: Store) -> None:
@@ -59,7 +59,7 @@ def test_lost_trials_are_gaps(store: Store) -> None:
             path.write_bytes(path.read_bytes()[:-3])
         else:
             path.unlink()
-    back = Record.read(store)
+    back = StudyRecord.read(store)
     assert back.rows == record.rows[2:]
     found = [(gap.seed, gap.level, "missing or damaged" in gap.reason) for gap in back.gaps()]
     assert found == [(0, 0, True), (0, 1, True)]
@@ -70,13 +70,13 @@ def test_every_cell_without_a_trial_is_a_gap_with_its_reason(store: Store) -> No
     rows = [
         r
         for r in definition.run(MADE, lambda t, s, sealed: lab(t, s, sealed=sealed), store)
-        if isinstance(r, Row)
+        if isinstance(r, TrialResult)
     ]
-    begun = Record.of(MADE, None, command="", config="", plugins=[])
+    begun = StudyRecord.of(MADE, None, command="", config="", plugins=[])
     assert list(begun.gaps()) == [
-        Gap("fake/fake", "imp", False, seed, None, "not run yet") for seed in (0, 4)
+        MissingResult("fake/fake", "imp", False, seed, None, "not run yet") for seed in (0, 4)
     ]
-    failed = (Failure("fake/fake", "imp", 4, "it broke"),)
+    failed = (CellFailure("fake/fake", "imp", 4, "it broke"),)
     half = dataclasses.replace(begun, rows=tuple(rows[:4]), failures=failed)
     assert [(gap.seed, gap.level, gap.reason) for gap in half.gaps()] == [
         (4, 1, "stopped early: it broke"),
@@ -92,5 +92,5 @@ def test_records_of_the_first_days_are_read_too(store: Store) -> None:
     for key in ("tasks", "finders", "seeds", "margin", "finished"):
         document.pop(key)
     store.put_study(record.id, document)
-    back = Record.read(store)
+    back = StudyRecord.read(store)
     assert dataclasses.replace(back, margin=0.01) == record

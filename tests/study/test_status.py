@@ -19,8 +19,8 @@ from ltx.core.engine import Engine
 from ltx.store import liveness
 from ltx.store.memo import MemoLab
 from ltx.study import definition, status
-from ltx.study.definition import Row, Study
-from ltx.study.record import Record
+from ltx.study.definition import Study, TrialResult
+from ltx.study.record import StudyRecord
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -44,11 +44,11 @@ def store(tmp_path: Path) -> Store:
 
 
 def record(store: Store, made: Study = STUDY) -> None:
-    begun = Record.of(made, Engine(), command="ltx run it", config="", plugins=[])
+    begun = StudyRecord.of(made, Engine(), command="ltx run it", config="", plugins=[])
     store.put_study(made.id, begun.document())
 
 
-def begin(store: Store, made: Study = STUDY) -> Iterator[Row | definition.Failure]:
+def begin(store: Store, made: Study = STUDY) -> Iterator[TrialResult | definition.CellFailure]:
     record(store, made)
 
     def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
@@ -58,19 +58,19 @@ def begin(store: Store, made: Study = STUDY) -> Iterator[Row | definition.Failur
 
 
 def states(store: Store) -> dict[tuple[str, int], str]:
-    (standing,) = status.standings(store)
+    (standing,) = status.statuses(store)
     return {(place.finder, place.seed): place.state for place in standing.places}
 
 
 def text(store: Store) -> str:
     console = rich.console.Console(file=io.StringIO(), width=160, highlight=False, markup=False)
-    for standing in status.standings(store):
+    for standing in status.statuses(store):
         status.show(console, standing)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_every_cell_is_in_the_state_that_it_is_in(store: Store) -> None:
-    with liveness.running(store):
+    with liveness.announce(store):
         results = begin(store)
         assert list(states(store).values()) == ["to do"] * 4
         next(results)
@@ -95,7 +95,7 @@ def test_a_study_run_again_goes_on_from_what_was_done(store: Store) -> None:
     results = begin(store)
     for _ in range(4):
         next(results)
-    with liveness.running(store):
+    with liveness.announce(store):
         again = begin(store)
         next(again)
         assert states(store)["imp", 0] == "done"
@@ -107,7 +107,7 @@ def test_a_study_run_again_goes_on_from_what_was_done(store: Store) -> None:
 def test_a_finished_study_says_so_and_one_whose_trial_is_gone_is_missing(store: Store) -> None:
     rows = list(begin(store, Study({"imp": IMP(levels=1)}, tasks=(TASK,), seeds=1)))
     assert "finished, 1 of 1 cells done" in text(store)
-    assert isinstance(rows[0], Row)
+    assert isinstance(rows[0], TrialResult)
     (store.path / "trials" / f"{rows[0].trial.id}.json").unlink()
     assert list(states(store).values()) == ["missing"]
     assert "no longer in the store" in text(store)
@@ -117,13 +117,13 @@ def test_the_steps_left_are_those_of_the_finished_cells(store: Store) -> None:
     made = Study({"imp": IMP(levels=1)}, tasks=(TASK,), seeds=3)
     results = begin(store, made)
     next(results)
-    assert next(status.standings(store)).left is None
+    assert next(status.statuses(store)).left is None
     next(results), next(results)
-    standing = next(status.standings(store))
+    standing = next(status.statuses(store))
     assert [place.trained for place in standing.places] == [120, 60, 0]
     assert standing.left == 60 + 120
     list(results)
-    assert next(status.standings(store)).left == 0
+    assert next(status.statuses(store)).left == 0
 
 
 def test_trainings_of_another_study_are_not_counted(store: Store) -> None:
@@ -131,7 +131,7 @@ def test_trainings_of_another_study_are_not_counted(store: Store) -> None:
     next(results)
     other = Study({"imp": IMP(levels=2)}, tasks=(TASK,), seeds=(7,))
     list(begin(store, other))
-    by_id = {standing.id: standing for standing in status.standings(store)}
+    by_id = {standing.id: standing for standing in status.statuses(store)}
     assert len(by_id) == 2
     assert next(iter(by_id)) == other.id
     assert by_id[other.id].places[0].trained == 180

@@ -11,14 +11,14 @@ from planted import PLANTED, Sound, WaivesTooMuch
 from ltx import Finder, Lab, Ticket
 from ltx.config import plugins
 from ltx.testing import FinderTestCase, WatchedLab, conformance
-from ltx.testing.harness import Bench, Halving, example
+from ltx.testing.harness import ExampleFinder, FinderHarness, example
 
 PLUGINS = [plugin.name for plugin in plugins.plugins() if plugin.kind == "finder"]
 
 
 def failed(finder: Finder) -> dict[str, str]:
-    bench = Bench(finder, WatchedLab)
-    verdicts = [conformance.judge(bench, name) for name in conformance.CHECKS]
+    bench = FinderHarness(finder, WatchedLab)
+    verdicts = [conformance.run_check(bench, name) for name in conformance.CHECKS]
     return {v.check: v.text for v in verdicts if v.outcome == "failed"}
 
 
@@ -35,19 +35,19 @@ def test_every_check_catches_something() -> None:
     assert {check for _, checks in PLANTED for check in checks} == set(conformance.CHECKS)
 
 
-@pytest.mark.parametrize("finder", [Sound(), Halving()])
+@pytest.mark.parametrize("finder", [Sound(), ExampleFinder()])
 def test_a_sound_finder_passes(finder: Finder) -> None:
     assert failed(finder) == {}
 
 
 @pytest.fixture(scope="module", params=PLUGINS)
-def bench(request: pytest.FixtureRequest) -> Bench:
-    return Bench(example(plugins.load(request.param)), WatchedLab)  # type: ignore[attr-defined]
+def bench(request: pytest.FixtureRequest) -> FinderHarness:
+    return FinderHarness(example(plugins.load(request.param)), WatchedLab)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("check", conformance.CHECKS)
-def test_an_installed_finder_conforms(bench: Bench, check: str) -> None:
-    verdict = conformance.judge(bench, check)
+def test_an_installed_finder_conforms(bench: FinderHarness, check: str) -> None:
+    verdict = conformance.run_check(bench, check)
     assert verdict.outcome != "failed", verdict.text
 
 
@@ -73,8 +73,8 @@ class Crashes(Regrows):
         raise ZeroDivisionError("division by zero")
 
 
-def judge(finder: Finder, check: str) -> conformance.Verdict:
-    return conformance.judge(Bench(finder, WatchedLab), check)
+def judge(finder: Finder, check: str) -> conformance.CheckResult:
+    return conformance.run_check(FinderHarness(finder, WatchedLab), check)
 
 
 def test_a_waiver_excuses_its_check_for_the_reason_given() -> None:
@@ -117,7 +117,7 @@ class TestSound(FinderTestCase):
 
 
 class TestByExample(FinderTestCase):
-    FINDER = Halving
+    FINDER = ExampleFinder
 
 
 def run(case: type[FinderTestCase]) -> unittest.TestResult:

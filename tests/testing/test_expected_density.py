@@ -7,8 +7,8 @@ import pytest
 
 from ltx import Finder, Lab, Pruning, Ticket
 from ltx.testing import FakeLab
-from ltx.testing.expected_density import Aim, aims
-from ltx.testing.harness import Halving
+from ltx.testing.expected_density import ExpectedCount, expected_counts
+from ltx.testing.harness import ExampleFinder
 
 SIZE = 240
 
@@ -38,7 +38,7 @@ class ByLevels(Silent):
 
 def counts(finder: Finder) -> list[int]:
     lab = FakeLab()
-    return [aim.kept for aim in aims(finder, lab, list(Halving().find(lab)))]
+    return [aim.kept for aim in expected_counts(finder, lab, list(ExampleFinder().find(lab)))]
 
 
 def test_a_density_is_that_of_the_last_ticket() -> None:
@@ -51,7 +51,7 @@ def test_densities_are_those_of_the_last_tickets_in_falling_order() -> None:
 
 def test_levels_of_a_pruning_come_one_from_the_other() -> None:
     lab = FakeLab()
-    tickets = list(Halving().find(lab))
+    tickets = list(ExampleFinder().find(lab))
     wanted = [t.mask.kept - round(0.2 * t.mask.kept) for t in tickets[:-1]]
     assert counts(ByLevels()) == wanted
 
@@ -66,4 +66,4 @@ def test_one_weight_may_be_missed(kept: int, met: bool) -> None:
     ticket = Ticket.of(
         lab, Pruning.to(kept / SIZE)(lab, lab.dense(), lab.init().weights), lab.init()
     )
-    assert Aim(ticket, 24).met == met
+    assert ExpectedCount(ticket, 24).met == met

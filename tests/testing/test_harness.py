@@ -6,22 +6,22 @@ import random
 import numpy as np
 import pytest
 
-from ltx import Finder, Lab, Mask, UsageError, inner
+from ltx import Finder, Lab, Mask, UsageError, require_finder
 from ltx.testing import FakeLab, WatchedLab
 from ltx.testing.harness import (
     CALLS,
-    Bench,
+    DenseOnly,
     EndlessError,
-    Halving,
-    Whole,
+    ExampleFinder,
+    FinderHarness,
     example,
     find,
     generators,
 )
 
 
-@pytest.mark.parametrize("finder", [Halving(), Whole()])
-def test_a_watched_lab_gives_what_the_lab_gives(finder: Halving | Whole) -> None:
+@pytest.mark.parametrize("finder", [ExampleFinder(), DenseOnly()])
+def test_a_watched_lab_gives_what_the_lab_gives(finder: ExampleFinder | DenseOnly) -> None:
     assert list(finder.find(WatchedLab(seed=3))) == list(finder.find(FakeLab(seed=3)))
 
 
@@ -53,13 +53,13 @@ def test_a_changed_byte_is_seen() -> None:
 
 
 def test_a_run_is_made_once() -> None:
-    bench = Bench(Halving(), WatchedLab)
+    bench = FinderHarness(ExampleFinder(), WatchedLab)
     assert bench.found(seed=1) is bench.found(seed=1)
     assert bench.found(seed=1) is not bench.found(seed=2)
 
 
 def test_a_lab_on_the_bench_has_had_enough_at_some_point() -> None:
-    lab: Lab = Bench(Whole(), WatchedLab).lab()
+    lab: Lab = FinderHarness(DenseOnly(), WatchedLab).lab()
     state, mask = lab.init(), lab.dense()
     for _ in range(CALLS):
         lab.train(state, mask, "0it")
@@ -95,8 +95,8 @@ def test_the_generator_of_a_loaded_tensorflow_is_seen(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("start", ["drawn", "equal", "zero"])
 def test_every_lab_of_the_bench_keeps_the_contract(layers: int, start: str) -> None:
-    lab = Bench(Halving(), WatchedLab).lab(0, layers, start)
-    found = find(Halving(), lab)
+    lab = FinderHarness(ExampleFinder(), WatchedLab).lab(0, layers, start)
+    found = find(ExampleFinder(), lab)
     assert found.tickets[0].density == 1
     values = {float(v) for w in lab.prunable for v in lab.init().weights[w.name].flat}
     assert (len(values) == 1) == (start != "drawn")
@@ -109,11 +109,11 @@ def test_every_lab_of_the_bench_keeps_the_contract(layers: int, start: str) -> N
 
 
 @dataclasses.dataclass(frozen=True)
-class NeedsAnother(Halving):
+class NeedsAnother(ExampleFinder):
     of: Finder | None = None
 
     def __post_init__(self) -> None:
-        inner(self.of, "outer")
+        require_finder(self.of, "outer")
 
 
 def test_a_class_that_cannot_be_made_says_how_to_make_it() -> None:
@@ -121,4 +121,4 @@ def test_a_class_that_cannot_be_made_says_how_to_make_it() -> None:
         UsageError, match=r"NeedsAnother\.example: outer\.of: .*return cls\(of=of\)"
     ):
         example(NeedsAnother)
-    assert example(Halving) == Halving()
+    assert example(ExampleFinder) == ExampleFinder()

@@ -8,8 +8,8 @@ import pytest
 from planted import DrawsByHash
 
 from ltx.testing import WatchedLab
-from ltx.testing.harness import Bench, Halving
-from ltx.testing.other_process import elsewhere, fingerprints
+from ltx.testing.harness import ExampleFinder, FinderHarness
+from ltx.testing.other_process import fingerprints, run_in_subprocess
 
 SCRIPT = """
 import dataclasses
@@ -39,13 +39,13 @@ if __name__ == "__main__":
 
 
 def test_another_process_finds_the_same() -> None:
-    bench = Bench(Halving(), WatchedLab)
-    assert elsewhere(bench) == fingerprints(bench.found().tickets)
+    bench = FinderHarness(ExampleFinder(), WatchedLab)
+    assert run_in_subprocess(bench) == fingerprints(bench.found().tickets)
 
 
 def test_another_process_salts_its_hashes_otherwise() -> None:
-    bench = Bench(DrawsByHash(), WatchedLab)
-    assert elsewhere(bench) != fingerprints(bench.found().tickets)
+    bench = FinderHarness(DrawsByHash(), WatchedLab)
+    assert run_in_subprocess(bench) != fingerprints(bench.found().tickets)
 
 
 @pytest.mark.parametrize("how", [[], ["-m", "unittest"], ["-m", "pytest", "-q"]])
@@ -62,7 +62,7 @@ def test_a_finder_in_a_test_of_its_own_conforms(how: list[str], tmp_path: Path) 
 
 
 def test_what_another_process_cannot_do_is_said() -> None:
-    bench = Bench(Halving(), WatchedLab)
+    bench = FinderHarness(ExampleFinder(), WatchedLab)
     bench.make_lab = lambda **settings: WatchedLab()  # nothing finds it by name
     with pytest.raises(Exception, match="lambda"):
-        elsewhere(bench)
+        run_in_subprocess(bench)

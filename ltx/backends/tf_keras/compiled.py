@@ -26,7 +26,7 @@ class Compiled:
 
     def __call__(self, *inputs: Any) -> Any:
         if self._is_new(inputs):
-            with clock.stopped():
+            with clock.paused():
                 if self._xla:
                     _wait(self._call(*inputs))
                 else:
@@ -40,7 +40,7 @@ class Compiled:
         """
         results = []
         if self._is_new(inputs):
-            with clock.stopped():
+            with clock.paused():
                 results.append(_wait(self._call(*idle)))
         return [*results, self._call(*inputs)]
 

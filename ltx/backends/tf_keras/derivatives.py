@@ -6,13 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from ltx.backends.tf_keras.compiled import Compiled
-from ltx.backends.tf_keras.loss import Objective
+from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
 
 Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
-class Sensitivity:
+class Derivatives:
     """Derivatives of a masked model at the state that it holds, for the scores that need them.
 
     A batch is raw images, labels, its number and the seed of its noise.
@@ -21,7 +21,7 @@ class Sensitivity:
     def __init__(
         self,
         masked: MaskedModel,
-        objective: Objective,
+        objective: Loss,
         image: tuple[int, int, int],
         xla: bool,
     ) -> None:

@@ -9,31 +9,31 @@ import tensorflow as tf
 
 from ltx.backends.tf_keras import input_pipeline
 from ltx.backends.tf_keras.compiled import Compiled
-from ltx.backends.tf_keras.derivatives import Sensitivity
-from ltx.backends.tf_keras.input_pipeline import OnDevice
-from ltx.backends.tf_keras.loss import Objective
+from ltx.backends.tf_keras.derivatives import Derivatives
+from ltx.backends.tf_keras.input_pipeline import ResidentData
+from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.data.dataset import Dataset, Split
 
 EVAL_BATCH = 1000
 
 
-class Meter:
+class Evaluator:
     """Measures and changes nothing; splits that are not `resident` on the device are streamed."""
 
     def __init__(
         self,
         masked: MaskedModel,
-        objective: Objective,
+        objective: Loss,
         data: Dataset,
-        resident: OnDevice | None,
+        resident: ResidentData | None,
         xla: bool,
     ) -> None:
         self._objective = objective
         self._data, self._resident = data, resident
         self._evaluate = Compiled(self._evaluate_loop, xla)
         self._score = Compiled(self._score_batch, xla)
-        self._sensitivity = Sensitivity(masked, objective, data.image, xla)
+        self._sensitivity = Derivatives(masked, objective, data.image, xla)
 
     def evaluate(self, split: str) -> tuple[float, float]:
         """Mean loss and accuracy over a split, summed in float64."""

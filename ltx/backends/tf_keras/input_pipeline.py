@@ -43,7 +43,7 @@ def stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
     return rows.map(read, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
-class OnDevice:
+class ResidentData:
     """The splits of a data set as tensors, each put on the device when it is first asked for."""
 
     def __init__(self, data: Dataset) -> None:
@@ -54,6 +54,6 @@ class OnDevice:
         """Images uint8 and labels int32."""
         if split not in self.held:
             part: Split = getattr(self._data, split)
-            with clock.stopped():
+            with clock.paused():
                 self.held[split] = (tf.constant(part.images), tf.constant(part.labels, tf.int32))
         return self.held[split]

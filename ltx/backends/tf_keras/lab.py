@@ -22,13 +22,13 @@ from ltx.core.task import Task
 from ltx.core.versions import versions
 from ltx.core.weight import Weight
 from ltx.data import order, tfds
-from ltx.pruning.learned_masks import Learning
+from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 
 Watch = Callable[[int, int], None]
 _programs: dict[str, Program] = {}
 _PROGRAMS = 6
-_mask_programs: dict[tuple[Program, Learning], MaskProgram] = {}
+_mask_programs: dict[tuple[Program, MaskLearner], MaskProgram] = {}
 _MASK_PROGRAMS = 2
 
 
@@ -54,7 +54,7 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
     return _programs[key]
 
 
-def mask_program(inner: Program, method: Learning) -> MaskProgram:
+def mask_program(inner: Program, method: MaskLearner) -> MaskProgram:
     """The training of masks by this method on a program, compiled once while it is in use."""
     if (inner, method) not in _mask_programs:
         if len(_mask_programs) == _MASK_PROGRAMS:
@@ -140,7 +140,7 @@ class KerasLab(Lab):
 
     def init(self, stream: str = "init") -> State:
         drawn = int(self.rng("weights", stream).integers(2**31))
-        with clock.stopped():  # a model is built, and thrown away
+        with clock.paused():  # a model is built, and thrown away
             return self._program.fresh(drawn)
 
     @timed
@@ -151,9 +151,9 @@ class KerasLab(Lab):
 
     @timed
     def _train_mask(
-        self, state: State, mask: Mask, method: Learning, stop: int, stream: str
+        self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
-        with clock.stopped():
+        with clock.paused():
             inner = mask_program(self._program, method)
         inner.load(state, mask)
         recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
@@ -174,7 +174,7 @@ class KerasLab(Lab):
         examples = len(self._program.data.train)
         while step < stop:
             until = min(stop, step - step % every + every)
-            table = order.batches(self.seed, stream, examples, recipe.batch_size, step, until)
+            table = order.batch_table(self.seed, stream, examples, recipe.batch_size, step, until)
             rates = recipe.learning_rates(step, until, self.epoch)
             inner.run(table, rates, step, self._noise(stream), every)
             step = until
@@ -213,7 +213,7 @@ class KerasLab(Lab):
 
     def _table(self, batches: int, stream: str) -> np.ndarray:
         size, examples = self.task.recipe.batch_size, len(self._program.data.train)
-        return order.batches(self.seed, stream, examples, size, 0, batches)
+        return order.batch_table(self.seed, stream, examples, size, 0, batches)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
         self._program.show(state, mask)

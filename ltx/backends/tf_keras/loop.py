@@ -28,7 +28,7 @@ class Loop:
         step: Callable[..., None],
         report: Callable[[], Report],
         data: Dataset,
-        resident: input_pipeline.OnDevice | None,
+        resident: input_pipeline.ResidentData | None,
         strategy: tf.distribute.Strategy | None,
         xla: bool,
     ) -> None:

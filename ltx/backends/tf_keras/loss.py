@@ -11,7 +11,7 @@ from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.data.dataset import Dataset
 
 
-class Objective:
+class Loss:
     """The loss of a model that ends in logits or in softmax, and the noise that it is taken under.
 
     `outputs_logits` says which; `classes` is the number of classes.

@@ -14,7 +14,7 @@ from ltx.backends.tf_keras.program import Program, arrays
 from ltx.core.errors import DivergedError, GuardError, UsageError
 from ltx.core.mask import Mask
 from ltx.core.state import State
-from ltx.pruning.learned_masks import EdgePopup, Learning
+from ltx.pruning.learned_masks import EdgePopup, MaskLearner
 
 
 class MaskProgram:
@@ -24,7 +24,7 @@ class MaskProgram:
     of a segment they are the loaded ones again, to the bit. Runs on one device.
     """
 
-    def __init__(self, program: Program, method: Learning) -> None:
+    def __init__(self, program: Program, method: MaskLearner) -> None:
         if program.strategy is not None or program.engine.precision == "float16":
             raise UsageError(
                 "Engine: masks are learned on one device, in float32 or bfloat16, got strategy"

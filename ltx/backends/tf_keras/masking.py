@@ -9,7 +9,7 @@ import numpy as np
 
 from ltx.backends.tf_keras import tfmot_import
 from ltx.backends.tf_keras.graph import layer_types
-from ltx.backends.tf_keras.graph.variables import children, generators, is_norm, owned
+from ltx.backends.tf_keras.graph.variables import children, generators, is_norm, named_variables
 from ltx.core.errors import UsageError
 from ltx.core.weight import Weight
 from ltx.pruning.schedules import PolynomialDecay
@@ -22,7 +22,7 @@ import tf_keras
 
 # TF-MOT looks for a module that Keras 2 had. Python would load all of Keras 3 and scikit-learn to
 # find that it is gone, a third of the time that `ltx run` takes to start.
-with tfmot_import.module("keras.engine"):
+with tfmot_import.hide_module("keras.engine"):
     import tensorflow_model_optimization as tfmot
     from tensorflow_model_optimization.python.core.sparsity.keras import prune_registry
     from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
@@ -105,7 +105,7 @@ class MaskedModel:
             )
         self.model = model
         self._strategy = model.distribute_strategy
-        entries = owned(model)
+        entries = named_variables(model)
         by_ref = {entry.variable.ref(): entry for entry in entries}
         trainable = [by_ref[v.ref()] for v in model.trainable_variables]
         learned = {entry.variable.ref() for entry in trainable}

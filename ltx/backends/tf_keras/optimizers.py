@@ -31,11 +31,11 @@ def make(
         optimizer.exclude_from_weight_decay([v for n, v in variables.items() if n not in decayed])
     if precision == "float16":
         optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
-    plain(optimizer).build(list(variables.values()))
+    unwrap(optimizer).build(list(variables.values()))
     return optimizer
 
 
-def plain(optimizer: tf_keras.optimizers.Optimizer) -> tf_keras.optimizers.Optimizer:
+def unwrap(optimizer: tf_keras.optimizers.Optimizer) -> tf_keras.optimizers.Optimizer:
     """The optimizer inside the one that scales the loss, if there is one."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
@@ -48,7 +48,7 @@ def slots(
     Named `slot:weight`, or `slot:` where it belongs to no weight. Among them is its own count of
     steps, by which Adam corrects its bias: a fresh one counts from 0 wherever training stands.
     """
-    inner = plain(optimizer)
+    inner = unwrap(optimizer)
     named: dict[str, tf.Variable] = {}
     for attribute in ("momentums", "_momentums", "_velocities"):
         for name, slot in zip(variables, getattr(inner, attribute, ()), strict=False):

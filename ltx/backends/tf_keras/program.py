@@ -14,14 +14,14 @@ import tensorflow as tf
 import tf_keras
 
 from ltx.backends.tf_keras import devices, input_pipeline, optimizers
-from ltx.backends.tf_keras.evaluator import Meter
+from ltx.backends.tf_keras.evaluator import Evaluator
 from ltx.backends.tf_keras.graph import channel_graph
 from ltx.backends.tf_keras.loop import Loop, Report
-from ltx.backends.tf_keras.loss import Objective
+from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.backends.tf_keras.models import builder
-from ltx.backends.tf_keras.recalibration import Calibration
-from ltx.backends.tf_keras.signal_paths import Paths
+from ltx.backends.tf_keras.recalibration import BatchNormStatistics
+from ltx.backends.tf_keras.signal_paths import SignalPaths
 from ltx.core.channels import Channels
 from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, GuardError, UsageError
@@ -63,12 +63,14 @@ class Program:
         self.slots = optimizers.slots(self.optimizer, self.weights)
         self.fresh_slots = {name: slot.numpy() for name, slot in self.slots.items()}
         size = sum(split.nbytes for split in (data.train, data.validation, data.test))
-        self.resident = input_pipeline.OnDevice(data) if size <= engine.resident_mb << 20 else None
+        self.resident = (
+            input_pipeline.ResidentData(data) if size <= engine.resident_mb << 20 else None
+        )
         pools = any("MaxPool" in type(layer).__name__ for layer in self.model._flatten_layers())
         self.xla = devices.use_xla(engine, self.masked.has_convolution, pools)
-        self.objective = Objective(self.masked, data)
-        self.meter = Meter(self.masked, self.objective, data, self.resident, self.xla)
-        self.calibration = Calibration(
+        self.objective = Loss(self.masked, data)
+        self.meter = Evaluator(self.masked, self.objective, data, self.resident, self.xla)
+        self.calibration = BatchNormStatistics(
             self.masked, self.objective, task.recipe.augment, data.train, self.xla
         )
         if engine.deterministic:
@@ -191,7 +193,7 @@ class Program:
         gradients = self._decayed_and_masked(gradients)
         if self.task.recipe.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.task.recipe.clip_norm)
-        optimizers.plain(self.optimizer).learning_rate.assign(rate)
+        optimizers.unwrap(self.optimizer).learning_rate.assign(rate)
         self.optimizer.apply_gradients(
             zip(gradients, variables, strict=True), skip_gradients_aggregation=True
         )
@@ -296,8 +298,8 @@ class Program:
         return self.meter.synaptic_flow()
 
     @functools.cached_property
-    def _paths(self) -> Paths:
-        return Paths(self.masked, self.data.image, self.task.label)
+    def _paths(self) -> SignalPaths:
+        return SignalPaths(self.masked, self.data.image, self.task.label)
 
     def effective(self, mask: Mask) -> Mask:
         """The survivors on a path of survivors from the image to the outputs."""

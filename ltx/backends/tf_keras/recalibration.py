@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from ltx.backends.tf_keras import input_pipeline
 from ltx.backends.tf_keras.compiled import Compiled
-from ltx.backends.tf_keras.loss import Objective
+from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.data.dataset import Split
 
 
-class Calibration:
+class BatchNormStatistics:
     """Measures what the BatchNorm layers of a masked model see in training at its loaded state.
 
     Images are augmented and layers draw noise as in training. A layer that is used twice gets the
@@ -24,7 +24,7 @@ class Calibration:
     """
 
     def __init__(
-        self, masked: MaskedModel, objective: Objective, augment: str, train: Split, xla: bool
+        self, masked: MaskedModel, objective: Loss, augment: str, train: Split, xla: bool
     ) -> None:
         self._masked, self._objective, self._augment = masked, objective, augment
         self._train = train

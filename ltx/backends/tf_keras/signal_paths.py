@@ -52,7 +52,7 @@ _MEANS = {
 }
 
 
-class Paths:
+class SignalPaths:
     """Sends ones through the model and back, in which only whether a path is there counts.
 
     The masks stand for the weights; a sum is 1 where anything arrives and 0 elsewhere, on the way

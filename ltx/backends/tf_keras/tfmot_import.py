@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def module(name: str) -> Iterator[None]:
+def hide_module(name: str) -> Iterator[None]:
     """Within it the import of `name` fails at once, unless it was imported before.
 
     Python would load the packages that `name` is in, before it knows that they lack it.

@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
 
 from ltx.analysis import transfer
 from ltx.analysis.curves import Curve, Point
-from ltx.analysis.transfer import Carried
+from ltx.analysis.transfer import TransferResult
 from ltx.reporting.figures import axes as time_axis
 from ltx.reporting.figures import heat_map, style
 from ltx.reporting.figures.layer_map import LayerMap
@@ -89,7 +89,7 @@ def layers(task: str, finder: str, lines: Sequence[Mapping]) -> Plot:
     return layers.plot("layers", task, finder, "density", norm, ".2%")
 
 
-def transferred(found: Sequence[Carried]) -> list[Plot]:
+def transferred(found: Sequence[TransferResult]) -> list[Plot]:
     """Maps of sources and targets: native accuracies, then the gap to them, one map a carry.
 
     All at the last level that everything carried reached; none of one source and target only.
@@ -97,7 +97,7 @@ def transferred(found: Sequence[Carried]) -> list[Plot]:
     cells = list(transfer.sparsest(found).values())
     if len({(one.source, one.task) for one in cells}) < 2:
         return []
-    ways, level = transfer.ways(found), cells[0].level
+    ways, level = transfer.carry_labels(found), cells[0].level
     tasks = list(dict.fromkeys(one.task for one in cells))
     gaps = [abs(100 * one.gap.mean) for one in cells if one.gap]
     norm = TwoSlopeNorm(0, -max([0.1, *gaps]), max([0.1, *gaps]))
@@ -117,7 +117,7 @@ def transferred(found: Sequence[Carried]) -> list[Plot]:
     return made
 
 
-def _natives(cells: Sequence[Carried], tasks: Sequence[str], level: int) -> Plot:
+def _natives(cells: Sequence[TransferResult], tasks: Sequence[str], level: int) -> Plot:
     """The accuracies that everything carried to these tasks is held against."""
     values = {}
     for one in cells:
@@ -144,7 +144,7 @@ def _map(
     """A heat map of what these rows are worth in these columns."""
     grid = np.array([[values.get((row, column), math.nan) for column in columns] for row in rows])
     figure, axes = heat_map.grid(len(rows), rows, columns)
-    heat_map.title(axes, style.cut(heading, 48))
+    heat_map.title(axes, style.truncate(heading, 48))
     axes.set_xlabel("target")
     heat_map.cells(figure, axes, grid, *look, form.format)
     text = "; ".join(

@@ -33,12 +33,12 @@ def grid(
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_yticks(
-            range(count), [style.cut(row, 24) for row in rows], fontsize=style.FONT - 1.5
+            range(count), [style.truncate(row, 24) for row in rows], fontsize=style.FONT - 1.5
         )
         every = max(1, math.ceil(len(columns) / 8))
         axes.set_xticks(
             range(0, len(columns), every),
-            [style.cut(c, 14) for c in columns[::every]],
+            [style.truncate(c, 14) for c in columns[::every]],
             fontsize=style.FONT - 1,
         )
     return figure, axes

@@ -8,18 +8,18 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
 
-from ltx.analysis.instability_curves import Spot, Strand, Trail
+from ltx.analysis.instability_curves import RewindCurve, StabilityCurve, StabilityPoint
 from ltx.analysis.paired_tests import Interval
 from ltx.evaluation.mode_connectivity import TICKET, TOLERANCE
 from ltx.reporting.figures import style
 from ltx.reporting.figures.style import Plot
 
 
-def heights(task: str, found: Sequence[Strand]) -> Plot:
+def heights(task: str, found: Sequence[StabilityCurve]) -> Plot:
     """The barrier's height by density, from one place, with the line below which it is stable."""
     where = origin(found[0].at)
     figure, axes = style.axes(
-        f"{style.cut(task, 24)}, from {found[0].at}",
+        f"{style.truncate(task, 24)}, from {found[0].at}",
         style.DENSITY,
         f"barrier, {found[0].split} error",
     )
@@ -31,7 +31,7 @@ def heights(task: str, found: Sequence[Strand]) -> Plot:
     return Plot(style.file_name("barrier", found[0].at, task), title, text, figure)
 
 
-def rewinds(task: str, found: Sequence[Trail], split: str) -> Plot:
+def rewinds(task: str, found: Sequence[RewindCurve], split: str) -> Plot:
     """The barrier's height by the step that the copies part at."""
     figure, axes = style.axes(task, "step at which the copies part", f"barrier, {split} error")
     steps = sorted({spot.start for one in found for spot in one.points})
@@ -50,10 +50,10 @@ def rewinds(task: str, found: Sequence[Trail], split: str) -> Plot:
     )
 
 
-def errors(strand: Strand) -> Plot:
+def errors(strand: StabilityCurve) -> Plot:
     """The error on the line between two copies, a mean over seeds: densest, middle and sparsest."""
     figure, axes = style.axes(
-        style.cut(f"{strand.finder} on {strand.task}", 40),
+        style.truncate(f"{strand.finder} on {strand.task}", 40),
         "share of the way between the copies",
         f"{strand.split} error",
     )
@@ -61,7 +61,7 @@ def errors(strand: Strand) -> Plot:
     count = len(strand.points)
     chosen = [strand.points[n] for n in sorted({0, count // 2, count - 1})]
     for place, spot in enumerate(chosen):
-        colour, _ = style.look(place)
+        colour, _ = style.style_of(place)
         axes.plot(spot.alphas, spot.errors, color=colour)
     axes.set_ylim(0, max(max(spot.errors) for spot in chosen) * 1.1 or 0.01)
     style.name_ends(
@@ -81,9 +81,9 @@ def errors(strand: Strand) -> Plot:
     return Plot(name, title, text, figure)
 
 
-def gaps(task: str, found: Sequence[Strand]) -> list[Plot]:
+def gaps(task: str, found: Sequence[StabilityCurve]) -> list[Plot]:
     """Distance and angle by density: by data order, and by pruning, to the dense network."""
-    shown: tuple[tuple[str, str, str, Callable[[Spot], Interval]], ...] = (
+    shown: tuple[tuple[str, str, str, Callable[[StabilityPoint], Interval]], ...] = (
         ("distance", "data order", "distance / way", lambda spot: spot.distance),
         ("angle", "data order", "angle, degrees", lambda spot: spot.angle),
         ("distance", "pruning", "distance / way", lambda spot: spot.pruned_distance),
@@ -99,7 +99,7 @@ def gaps(task: str, found: Sequence[Strand]) -> list[Plot]:
         ]
         if not known:
             continue
-        figure, axes = style.axes(f"{style.cut(task, 24)}, {against}", style.DENSITY, axis)
+        figure, axes = style.axes(f"{style.truncate(task, 24)}, {against}", style.DENSITY, axis)
         style.by_density(axes, found)
         _from_zero(axes)
         style.lines(axes, known, lambda spot: spot.density, value)
@@ -114,7 +114,7 @@ def origin(at: str) -> str:
     return "from the ticket's own weights" if at == TICKET else f"from {at} of dense training"
 
 
-def stable(spot: Spot) -> str:
+def stable(spot: StabilityPoint) -> str:
     return f"{spot.stable} of {spot.seeds} stable"
 
 
@@ -129,7 +129,7 @@ def _from_zero(axes: Axes) -> None:
     axes.axhline(0, linewidth=0)
 
 
-def _ends(strand: Strand, say: Callable[[Spot], str]) -> str:
+def _ends(strand: StabilityCurve, say: Callable[[StabilityPoint], str]) -> str:
     first, last = strand.points[0], strand.points[-1]
     if math.isclose(first.density, last.density):
         return f"{strand.finder}: {say(first)} at density {first.density:.1%}"

@@ -33,7 +33,7 @@ class LayerMap:
         """`what` is in the plot's names; `say` is how its words write a share, as in ".1%"."""
         names, levels = list(map(_short, self.names)), list(map(str, self.levels))
         figure, axes = heat_map.grid(len(names), names, levels)
-        heat_map.title(axes, plot.cut(f"{finder} on {task}", 40))
+        heat_map.title(axes, plot.truncate(f"{finder} on {task}", 40))
         axes.set_xlabel("level")
         heat_map.cells(figure, axes, self.values, norm, "cividis", unit, lambda v: f"{100 * v:.3g}")
         last = zip(self.names, self.values[:, -1], strict=True)

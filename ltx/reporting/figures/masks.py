@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from ltx.analysis.curves import Curve
-from ltx.analysis.mask_similarity import ALIKE, Likeness
+from ltx.analysis.mask_similarity import ALIKE, MaskSimilarity
 from ltx.analysis.paired_tests import Interval
 from ltx.reporting.figures import heat_map, style
 from ltx.reporting.figures.layer_map import LayerMap
@@ -66,7 +66,7 @@ def dead_units(task: str, finder: str, lines: Sequence[Mapping]) -> Plot | None:
     return LayerMap.of(found).plot("dead units", task, finder, "dead", Normalize(0, 1), ".1%")
 
 
-def overlaps(task: str, found: Sequence[Likeness]) -> Plot | None:
+def overlaps(task: str, found: Sequence[MaskSimilarity]) -> Plot | None:
     """What finders' masks share beyond chance, at the sparsest density that all reached.
 
     On the diagonal between seeds. None unless two finders can be compared.
@@ -93,7 +93,7 @@ def overlaps(task: str, found: Sequence[Likeness]) -> Plot | None:
     numbers = [str(number) for number, _ in enumerate(finders, 1)]
     names = [f"{name} {number}" for name, number in zip(finders, numbers, strict=True)]
     figure, axes = heat_map.grid(len(finders), names, numbers)
-    heat_map.title(axes, style.cut(f"{task}, near density {wanted:.1%}", 48))
+    heat_map.title(axes, style.truncate(f"{task}, near density {wanted:.1%}", 48))
     reach = max([1.0, *np.abs(values[np.isfinite(values)])])
     norm = TwoSlopeNorm(0, -reach, reach)
     heat_map.cells(figure, axes, values, norm, "PuOr", "points", lambda v: f"{v:+.1f}")

@@ -93,7 +93,7 @@ class Plot:
         return paths
 
 
-def look(place: int) -> tuple[str, str]:
+def style_of(place: int) -> tuple[str, str]:
     """The colour and the marker of the study's finder at this place."""
     turn = place // len(COLOURS)
     return COLOURS[place % len(COLOURS)], MARKERS[(place + turn) % len(MARKERS)]
@@ -107,13 +107,13 @@ def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:
         axes.set(xlabel=x, ylabel=y)
         # A title that is told its place is not measured against every label, which takes longer
         # than all the drawing.
-        axes.set_title(cut(heading, 40), fontsize=FONT, loc="left", fontweight="bold", y=1.0)
+        axes.set_title(truncate(heading, 40), fontsize=FONT, loc="left", fontweight="bold", y=1.0)
         if y == ACCURACY:
             percent(axes.yaxis)
     return figure, axes
 
 
-class Line(Protocol):
+class PlotSeries(Protocol):
     """What `lines` draws: a finder with the numbers of its points, and its place in the study."""
 
     @property
@@ -126,7 +126,7 @@ class Line(Protocol):
     def points(self) -> Sequence[Any]: ...
 
 
-def by_density(axes: Axes, curves: Sequence[Line]) -> None:
+def by_density(axes: Axes, curves: Sequence[PlotSeries]) -> None:
     """Density across, on a logarithmic scale, falling to the right as tickets are found."""
     least = min(point.density for curve in curves for point in curve.points)
     axes.set_xscale("log")
@@ -138,7 +138,7 @@ def by_density(axes: Axes, curves: Sequence[Line]) -> None:
 
 def lines(
     axes: Axes,
-    curves: Sequence[Line],
+    curves: Sequence[PlotSeries],
     across: Callable[[Any], float],
     up: Callable[[Any], Interval],
     bars: bool = False,
@@ -154,9 +154,9 @@ def lines(
         if not points:
             continue
         x, y, low, high = np.array([(a, i.mean, i.low, i.high) for a, i in points]).T
-        colour, marker = look(curve.place)
+        colour, marker = style_of(curve.place)
         style: Any = {"linestyle": "--", "markerfacecolor": PAPER} if curve.control else {}
-        name = cut(curve.finder, _LONGEST)
+        name = truncate(curve.finder, _LONGEST)
         axes.plot(x, y, color=colour, marker=marker, label=name, **style)
         if bars:
             axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.5)
@@ -242,7 +242,7 @@ def short(value: float, _: object = None) -> str:
     return f"{value:.3g}"
 
 
-def cut(name: str, most: int) -> str:
+def truncate(name: str, most: int) -> str:
     """The name, its end left away where it is longer than `most` letters; fit for XML."""
     name = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name

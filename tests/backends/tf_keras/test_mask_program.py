@@ -49,7 +49,7 @@ def test_a_step_follows_the_papers_gradient(method):
     made = lab(engine=Engine(compile="graph"))  # XLA draws other numbers than eager code does
     state, mask = made.init(), part(made)
     program = MaskProgram(made._program, method)
-    before = learned_masks.begun(state, mask, method, made.rng)
+    before = learned_masks.start_state(state, mask, method, made.rng)
     program.load(before, mask)
     seed = made._noise("order")
     key = tf.random.experimental.stateless_fold_in(tf.constant(seed) + 1, 0)
@@ -106,7 +106,7 @@ def test_the_guard_notices_a_weight_that_moved():
     made = lab()
     program = MaskProgram(made._program, EdgePopup())
     whole = made.dense()
-    program.load(learned_masks.begun(made.init(), whole, EdgePopup(), made.rng), whole)
+    program.load(learned_masks.start_state(made.init(), whole, EdgePopup(), made.rng), whole)
     made._program.weights["hidden/bias"].assign_add(tf.ones(16))
     with pytest.raises(GuardError, match="hidden/bias changed while its mask was learned"):
         program.read(0)

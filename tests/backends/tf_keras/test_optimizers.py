@@ -14,7 +14,7 @@ def test_whatever_a_step_changes_is_a_weight_a_slot_or_the_rate(kind, precision)
     recipe = Recipe(optimizer=kind, weight_decay=0.1)
     made = optimizers.make(recipe, weights, {"a/kernel"}, precision)
     slots = optimizers.slots(made, weights)
-    inner = optimizers.plain(made)
+    inner = optimizers.unwrap(made)
     held = [*made._loss_scale._weights.values()] if precision == "float16" else []
     everything = [*inner.variables, *held]
     before = [v.numpy() for v in everything]

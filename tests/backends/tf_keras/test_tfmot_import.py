@@ -11,7 +11,7 @@ from ltx.backends.tf_keras import tfmot_import
 def test_a_module_is_not_found_and_neither_are_its_packages_loaded() -> None:
     for name in ("xml.dom.pulldom", "xml.dom"):
         sys.modules.pop(name, None)
-    with tfmot_import.module("xml.dom.pulldom"):
+    with tfmot_import.hide_module("xml.dom.pulldom"):
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module("xml.dom.pulldom")
         assert "xml.dom" not in sys.modules
@@ -19,9 +19,9 @@ def test_a_module_is_not_found_and_neither_are_its_packages_loaded() -> None:
 
 
 def test_what_was_imported_before_stays_and_an_error_ends_it_too() -> None:
-    with tfmot_import.module("json"):
+    with tfmot_import.hide_module("json"):
         assert importlib.import_module("json") is sys.modules["json"]
     assert "json" in sys.modules
-    with pytest.raises(ZeroDivisionError), tfmot_import.module("no.such"):
+    with pytest.raises(ZeroDivisionError), tfmot_import.hide_module("no.such"):
         1 / 0  # noqa: B018
     assert "no.such" not in sys.modules

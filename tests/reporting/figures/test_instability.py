@@ -9,21 +9,21 @@ import pytest
 from compared_copies import compared
 
 from ltx.analysis import instability_curves
-from ltx.analysis.instability_curves import Strand
+from ltx.analysis.instability_curves import StabilityCurve
 from ltx.reporting.figures import instability
 from ltx.reporting.figures.style import Plot
 
 FINDERS = ["imp", "reinit"]
 
 
-def strands(at: str = "ticket", start: int = 0, **changed: Any) -> list[Strand]:
+def strands(at: str = "ticket", start: int = 0, **changed: Any) -> list[StabilityCurve]:
     found = [
         compared(level, seed, finder, middle=0.18 + 0.01 * level, at=at, start=start, **changed)
         for finder in FINDERS
         for level in range(3)
         for seed in range(2)
     ]
-    return instability_curves.strands(found, FINDERS)
+    return instability_curves.stability_curves(found, FINDERS)
 
 
 def points(plot: Plot, label: str) -> np.ndarray:
@@ -80,7 +80,7 @@ def test_without_a_dense_training_there_is_no_plot_of_pruning() -> None:
 
 def test_rewind_points_are_drawn_by_their_steps() -> None:
     every = [*strands(), *strands("10%", 20), *strands("50%", 100)]
-    plot = instability.rewinds("task", instability_curves.trails(every), "test")
+    plot = instability.rewinds("task", instability_curves.rewind_curves(every), "test")
     np.testing.assert_allclose(points(plot, "imp")[:, 0], [0, 20, 100])
     assert points(plot, "dense").shape == (3, 2)
     assert "from step 100" in plot.text
@@ -93,7 +93,7 @@ def test_any_name_makes_a_sound_document(finder: str) -> None:
         for level in range(2)
         for n, at in enumerate(("ticket", "10%"))
     ]
-    made = instability_curves.strands(found, [finder])
+    made = instability_curves.stability_curves(found, [finder])
     plots = [
         instability.heights("task", made[:1]),
         instability.errors(made[0]),

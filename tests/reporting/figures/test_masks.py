@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from figure_inputs import curve, lines_of
 
-from ltx.analysis.mask_similarity import Likeness
+from ltx.analysis.mask_similarity import MaskSimilarity
 from ltx.evaluation.mask_overlap import Overlap
 from ltx.reporting.figures import masks
 
@@ -47,9 +47,9 @@ def test_dead_units_are_shares_and_missing_ones_stay_missing() -> None:
     assert masks.dead_units("task", "imp", lines[:1]) is None  # none is known
 
 
-def likeness(finder: str, other: str, density: float, shared: float) -> Likeness:
+def likeness(finder: str, other: str, density: float, shared: float) -> MaskSimilarity:
     whole = Overlap(3, shared, 0.5, 0.01, 0.4, 0.3)
-    return Likeness("task", finder, other, 1, 1, density, density, whole, {})
+    return MaskSimilarity("task", finder, other, 1, 1, density, density, whole, {})
 
 
 def test_the_overlap_beyond_chance_is_shown_at_a_density_that_all_reached() -> None:

@@ -27,14 +27,14 @@ def test_text_stays_text_and_no_name_is_taken_for_mathematics() -> None:
 
 
 def test_each_of_many_finders_has_looks_of_its_own() -> None:
-    assert len({style.look(place) for place in range(36)}) == 36
-    assert len({style.look(place)[0] for place in range(6)}) == 6
+    assert len({style.style_of(place) for place in range(36)}) == 36
+    assert len({style.style_of(place)[0] for place in range(6)}) == 6
 
 
 def test_words_fit() -> None:
-    assert style.cut("imp", 3) == "imp"
-    assert len(style.cut("a long name", 5)) == 5
-    assert style.cut("a\x00b", 5).isprintable()
+    assert style.truncate("imp", 3) == "imp"
+    assert len(style.truncate("a long name", 5)) == 5
+    assert style.truncate("a\x00b", 5).isprintable()
     assert [style.short(v) for v in (0, 950, 12_300, 3.4e9, 2e15)] == [
         "0",
         "950",

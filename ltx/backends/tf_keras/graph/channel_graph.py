@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ltx.backends.tf_keras.graph import layer_kinds
 from ltx.backends.tf_keras.graph.traversal import check_graph, is_graph, is_plain, walk
-from ltx.backends.tf_keras.graph.variables import owned
+from ltx.backends.tf_keras.graph.variables import named_variables
 from ltx.core.channels import Axis, Channels
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -23,7 +23,7 @@ ROLES = ("writer", "reader", "scale", "rider")
 PINNED = 0  # the set of all channels that stay, whatever is pruned
 
 
-class Flow(NamedTuple):
+class ChannelFlow(NamedTuple):
     """What runs along a tensor's last axis: `outer` times the sets in `parts`, as (set, size)."""
 
     parts: tuple[tuple[int, int], ...]
@@ -38,15 +38,15 @@ class Flow(NamedTuple):
         return self.outer * self.total
 
 
-class Place(NamedTuple):
+class ChannelRole(NamedTuple):
     """The channels along one axis of a variable, and what the variable does with them."""
 
     role: str
-    flow: Flow
+    flow: ChannelFlow
 
 
 @dataclasses.dataclass(frozen=True)
-class Wire:
+class ChannelGroup:
     """A set of channels, and where they lie in the variables that are no kernels."""
 
     channels: Channels
@@ -61,28 +61,28 @@ def channels(model: tf_keras.Model, prunable: Collection[str]) -> tuple[Channels
     through a layer of which this module knows nothing. Raises UsageError unless the model is
     functional or Sequential, and built.
     """
-    return tuple(wire.channels for wire in wires(model, prunable))
+    return tuple(wire.channels for wire in channel_groups(model, prunable))
 
 
-def wires(model: tf_keras.Model, prunable: Collection[str]) -> tuple[Wire, ...]:
+def channel_groups(model: tf_keras.Model, prunable: Collection[str]) -> tuple[ChannelGroup, ...]:
     """The sets of `channels`, each with its places in biases, scales and statistics."""
     check_graph(model, "channels")
-    return _Reader(model, prunable).wires()
+    return _ChannelTracer(model, prunable).wires()
 
 
-class _Reader:
+class _ChannelTracer:
     """Sends flows of channels through the graph; the sets they join are a union-find."""
 
     def __init__(self, model: tf_keras.Model, prunable: Collection[str]) -> None:
         self._model = model
         self._order = {name: number for number, name in enumerate(prunable)}
-        self._names = {entry.variable.ref(): entry.name for entry in owned(model)}
+        self._names = {entry.variable.ref(): entry.name for entry in named_variables(model)}
         self._learned = {self._names[v.ref()] for v in model.trainable_variables}
         self._parents = [PINNED]
-        self._places: dict[tuple[str, int], Place] = {}
+        self._places: dict[tuple[str, int], ChannelRole] = {}
         self._foreign: set[str] = set()
 
-    def wires(self) -> tuple[Wire, ...]:
+    def wires(self) -> tuple[ChannelGroup, ...]:
         ends = walk(self._model, [_opaque(t) for t in self._model.inputs], self._step)
         for flow in ends:
             self._pin(flow)
@@ -92,7 +92,7 @@ class _Reader:
                 self._pin(place.flow)
         return self._collected()
 
-    def _collected(self) -> tuple[Wire, ...]:
+    def _collected(self) -> tuple[ChannelGroup, ...]:
         found: dict[int, dict[str, list[Axis]]] = {}
         for (name, axis), (role, flow) in self._places.items():
             start = 0
@@ -106,7 +106,7 @@ class _Reader:
         made = [self._wire(roles) for roles in complete]
         return tuple(sorted(made, key=lambda wire: self._order[wire.channels.name]))
 
-    def _wire(self, roles: dict[str, list[Axis]]) -> Wire:
+    def _wire(self, roles: dict[str, list[Axis]]) -> ChannelGroup:
         def names(role: str) -> tuple[str, ...]:
             # A variable that other channels share is not theirs to name.
             whole = [a for a in roles[role] if a.total == a.size and a.outer == 1]
@@ -116,24 +116,24 @@ class _Reader:
         readers = sorted(roles["reader"], key=lambda axis: self._order[axis.name])
         size = writers[0].size
         sets = Channels(size, tuple(writers), tuple(readers), names("scale"), names("rider"))
-        return Wire(sets, tuple(roles["scale"] + roles["rider"]))
+        return ChannelGroup(sets, tuple(roles["scale"] + roles["rider"]))
 
     # Sets
 
-    def _new(self, size: int) -> Flow:
+    def _new(self, size: int) -> ChannelFlow:
         self._parents.append(len(self._parents))
-        return Flow(((self._parents[-1], size),))
+        return ChannelFlow(((self._parents[-1], size),))
 
     def _find(self, part: int) -> int:
         while self._parents[part] != part:
             self._parents[part] = part = self._parents[self._parents[part]]
         return part
 
-    def _pin(self, flow: Flow) -> None:
+    def _pin(self, flow: ChannelFlow) -> None:
         for part, _ in flow.parts:
             self._parents[self._find(part)] = PINNED
 
-    def _tie(self, one: Flow, other: Flow) -> Flow:
+    def _tie(self, one: ChannelFlow, other: ChannelFlow) -> ChannelFlow:
         """The flow of two that must live and die together; pinned where their parts differ."""
         if one.outer == other.outer and [s for _, s in one.parts] == [s for _, s in other.parts]:
             for (a, _), (b, _) in zip(one.parts, other.parts, strict=True):
@@ -144,7 +144,7 @@ class _Reader:
             self._pin(other)
         return one
 
-    def _place(self, role: str, variable: tf.Variable | None, axis: int, flow: Flow) -> None:
+    def _place(self, role: str, variable: tf.Variable | None, axis: int, flow: ChannelFlow) -> None:
         if variable is None:
             return
         name = self._names[variable.ref()]
@@ -152,13 +152,13 @@ class _Reader:
             role = "rider"
         known = self._places.get((name, axis))
         if known is None:
-            self._places[name, axis] = Place(role, flow)
+            self._places[name, axis] = ChannelRole(role, flow)
         else:
             self._tie(known.flow, flow)
 
     # Layers
 
-    def _step(self, node: Any, flows: list[Flow]) -> list[Flow]:
+    def _step(self, node: Any, flows: list[ChannelFlow]) -> list[ChannelFlow]:
         layer, outputs = node.layer, tf.nest.flatten(node.outputs)
         if is_plain(node):
             if is_graph(layer) and len(layer.inputs) == len(flows):
@@ -177,10 +177,10 @@ class _Reader:
     def _through(
         self,
         layer: tf_keras.layers.Layer,
-        flows: Sequence[Flow],
+        flows: Sequence[ChannelFlow],
         inputs: Sequence[tf.Tensor],
         output: tf.Tensor,
-    ) -> Flow | None:
+    ) -> ChannelFlow | None:
         """What comes out of a layer, or None where that is not known."""
         kind, flow, rank = type(layer), flows[0], len(inputs[0].shape)
         if kind is layers.Concatenate and _is_last(layer, rank):
@@ -193,7 +193,7 @@ class _Reader:
             return None
         return flow if kind in layer_kinds.PASSING else self._weighted(layer, flow)
 
-    def _weighted(self, layer: tf_keras.layers.Layer, flow: Flow) -> Flow | None:
+    def _weighted(self, layer: tf_keras.layers.Layer, flow: ChannelFlow) -> ChannelFlow | None:
         kind = type(layer)
         if kind in layer_kinds.NORMS and not getattr(layer, "renorm", False):
             self._place("scale", layer.gamma, 0, flow)
@@ -219,7 +219,7 @@ class _Reader:
         self._place("rider", layer.bias, 0, flow)
         return flow
 
-    def _mixed(self, kernel: tf.Variable, takes: int, makes: int, flow: Flow) -> Flow:
+    def _mixed(self, kernel: tf.Variable, takes: int, makes: int, flow: ChannelFlow) -> ChannelFlow:
         """The channels that a kernel makes of those that it takes."""
         self._place("reader", kernel, takes, flow)
         known = self._places.get((self._names[kernel.ref()], makes))
@@ -229,7 +229,7 @@ class _Reader:
         self._place("writer", kernel, makes, made)
         return made
 
-    def _concatenated(self, flows: Sequence[Flow]) -> Flow:
+    def _concatenated(self, flows: Sequence[ChannelFlow]) -> ChannelFlow:
         parts: list[tuple[int, int]] = []
         for flow in flows:
             if flow.outer == 1:
@@ -237,12 +237,12 @@ class _Reader:
             else:
                 self._pin(flow)
                 parts.append((PINNED, flow.length))
-        return Flow(tuple(parts))
+        return ChannelFlow(tuple(parts))
 
 
 def _reshaped(
-    layer: tf_keras.layers.Layer, flow: Flow, before: tf.TensorShape, after: tf.TensorShape
-) -> Flow | None:
+    layer: tf_keras.layers.Layer, flow: ChannelFlow, before: tf.TensorShape, after: tf.TensorShape
+) -> ChannelFlow | None:
     """Every position's channels one after the other, or as they were where the last axis stays."""
     positions = before[1:-1].as_list()
     if None in positions or getattr(layer, "data_format", None) == "channels_first":
@@ -254,9 +254,9 @@ def _reshaped(
     return flow._replace(outer=flow.outer * math.prod(positions))
 
 
-def _opaque(tensor: tf.Tensor) -> Flow:
+def _opaque(tensor: tf.Tensor) -> ChannelFlow:
     shape = tensor.shape
-    return Flow(((PINNED, (shape[-1] if shape.rank else None) or 0),))
+    return ChannelFlow(((PINNED, (shape[-1] if shape.rank else None) or 0),))
 
 
 def _is_last(layer: tf_keras.layers.Layer, rank: int) -> bool:

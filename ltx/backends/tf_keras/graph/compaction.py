@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ltx.backends.tf_keras.graph import constant_folding
-from ltx.backends.tf_keras.graph.channel_graph import Wire, wires
+from ltx.backends.tf_keras.graph.channel_graph import ChannelGroup, channel_groups
 from ltx.backends.tf_keras.graph.layer_kinds import CONVOLUTIONS, DENSE, SEPARABLE, TRANSPOSED
 from ltx.backends.tf_keras.graph.traversal import check_graph, is_graph, is_plain, walk
-from ltx.backends.tf_keras.graph.variables import owned
+from ltx.backends.tf_keras.graph.variables import named_variables
 from ltx.core.channels import Axis
 from ltx.core.errors import UsageError
 from ltx.core.state import State
@@ -41,9 +41,9 @@ def compact(model: tf_keras.Model, ticket: Ticket, state: State | None = None) -
     check_graph(model, "compact")
     state = ticket.state if state is None else state
     masks = _fitting(model, ticket, state)
-    arrays = {entry.name: entry.variable.numpy() for entry in owned(model)}
+    arrays = {entry.name: entry.variable.numpy() for entry in named_variables(model)}
     arrays |= {**state.statistics, **ticket.mask.apply(state.weights)}
-    parts = wires(model, masks)
+    parts = channel_groups(model, masks)
     dead = _dead(model, parts, masks, arrays)
     for name, keep in masks.items():
         arrays[name] = np.where(keep, arrays[name], arrays[name].dtype.type(0))
@@ -56,7 +56,7 @@ def compact(model: tf_keras.Model, ticket: Ticket, state: State | None = None) -
 
 def _fitting(model: tf_keras.Model, ticket: Ticket, state: State) -> dict[str, np.ndarray]:
     """The ticket's masks, if they and the state are of this model."""
-    shapes = {entry.name: entry.shape for entry in owned(model)}
+    shapes = {entry.name: entry.shape for entry in named_variables(model)}
     given = {**state.weights, **state.statistics}
     for kind, arrays in (("mask", ticket.mask), ("state", given)):
         for name, array in arrays.items():
@@ -76,7 +76,7 @@ def _fitting(model: tf_keras.Model, ticket: Ticket, state: State) -> dict[str, n
 
 def _dead(
     model: tf_keras.Model,
-    parts: tuple[Wire, ...],
+    parts: tuple[ChannelGroup, ...],
     masks: dict[str, np.ndarray],
     arrays: dict[str, np.ndarray],
 ) -> list[np.ndarray]:
@@ -86,7 +86,7 @@ def _dead(
     """
     dead = [np.zeros(wire.channels.size, np.bool_) for wire in parts]
     while True:
-        found = constant_folding.reads(model, masks, arrays)
+        found = constant_folding.constant_inputs(model, masks, arrays)
         before = sum(int(gone.sum()) for gone in dead)
         for number, wire in enumerate(parts):
             new = ~dead[number]
@@ -100,7 +100,9 @@ def _dead(
             return dead
 
 
-def _silent(axis: Axis, mask: np.ndarray, found: list[constant_folding.Read]) -> np.ndarray:
+def _silent(
+    axis: Axis, mask: np.ndarray, found: list[constant_folding.ConstantInput]
+) -> np.ndarray:
     """Which channels this kernel can do without, bool [size]."""
     dead = ~_along(axis, _live(axis, mask))
     silent = np.ones(axis.size, np.bool_)
@@ -117,7 +119,7 @@ def _fold(
     axis: Axis,
     dead: np.ndarray,
     mask: np.ndarray,
-    found: list[constant_folding.Read],
+    found: list[constant_folding.ConstantInput],
     arrays: dict[str, np.ndarray],
 ) -> None:
     """Add to the reader's bias what it takes from channels that go."""
@@ -143,7 +145,7 @@ def _live(axis: Axis, mask: np.ndarray) -> np.ndarray:
 
 
 def _cut(
-    parts: tuple[Wire, ...], dead: list[np.ndarray], arrays: Mapping[str, np.ndarray]
+    parts: tuple[ChannelGroup, ...], dead: list[np.ndarray], arrays: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """All variables without the entries of dead channels."""
     keep: dict[tuple[str, int], np.ndarray] = {}
@@ -166,7 +168,7 @@ def _picked(model: tf_keras.Model, masks: Mapping[str, np.ndarray]) -> dict[str,
 
     Only where enough others are dead that picking costs less than multiplying by zeros.
     """
-    names = {entry.variable.ref(): entry.name for entry in owned(model)}
+    names = {entry.variable.ref(): entry.name for entry in named_variables(model)}
     found: dict[str, np.ndarray] = {}
 
     def note(node: Any, values: list[bool]) -> list[bool]:
@@ -194,7 +196,7 @@ class _Builder:
         picked: Mapping[str, np.ndarray],
     ) -> None:
         self._model, self._arrays, self._picked = model, arrays, picked
-        self._names = {entry.variable.ref(): entry.name for entry in owned(model)}
+        self._names = {entry.variable.ref(): entry.name for entry in named_variables(model)}
         self._made: dict[int, tf_keras.layers.Layer] = {}
 
     def build(self) -> tf_keras.Model:

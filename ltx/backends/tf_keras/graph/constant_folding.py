@@ -9,7 +9,7 @@ import numpy as np
 
 from ltx.backends.tf_keras.graph import layer_kinds
 from ltx.backends.tf_keras.graph.traversal import is_graph, is_plain, walk
-from ltx.backends.tf_keras.graph.variables import owned
+from ltx.backends.tf_keras.graph.variables import named_variables
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
@@ -36,7 +36,7 @@ MERGED: dict[type, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-class Read(NamedTuple):
+class ConstantInput(NamedTuple):
     """What one call of a layer finds along the axis of its kernel that takes channels.
 
     `values` are float64, NaN where they vary. `bias` names the variable into which a constant can
@@ -47,30 +47,30 @@ class Read(NamedTuple):
     bias: str | None
 
 
-def reads(
+def constant_inputs(
     model: tf_keras.Model, masks: Mapping[str, np.ndarray], arrays: Mapping[str, np.ndarray]
-) -> dict[str, list[Read]]:
+) -> dict[str, list[ConstantInput]]:
     """For each kernel that takes channels, what each call of its layer finds there.
 
     `arrays` are the values of all variables, `masks` what is left of the kernels that have one. A
     live weight counts whatever its value, for it may learn.
     """
-    teller = _Teller(model, masks, arrays)
+    teller = _ConstantPropagation(model, masks, arrays)
     walk(model, [_varying(tensor) for tensor in model.inputs], teller.step)
     return teller.reads
 
 
-class _Teller:
+class _ConstantPropagation:
     def __init__(
         self,
         model: tf_keras.Model,
         masks: Mapping[str, np.ndarray],
         arrays: Mapping[str, np.ndarray],
     ) -> None:
-        self._names = {entry.variable.ref(): entry.name for entry in owned(model)}
+        self._names = {entry.variable.ref(): entry.name for entry in named_variables(model)}
         self._masks, self._arrays = masks, arrays
         self._training = False
-        self.reads: dict[str, list[Read]] = {}
+        self.reads: dict[str, list[ConstantInput]] = {}
 
     def step(self, node: Any, values: list[np.ndarray]) -> list[np.ndarray]:
         outputs = tf.nest.flatten(node.outputs)
@@ -149,7 +149,7 @@ class _Teller:
         """What a kernel makes of its inputs; `exact` where each output sees every tap."""
         name = self._names[kernel.ref()]
         bias = None if layer.bias is None or not exact else self._names[layer.bias.ref()]
-        self.reads.setdefault(name, []).append(Read(given, bias))
+        self.reads.setdefault(name, []).append(ConstantInput(given, bias))
         summed, live = self._taps(kernel)
         if swapped:
             summed, live = summed.T, live.T

@@ -14,7 +14,7 @@ import tf_keras
 RATES = ("rate", "dropout", "recurrent_dropout", "stddev")
 
 
-class Owned(NamedTuple):
+class NamedVariable(NamedTuple):
     """A variable, its unique name, the innermost layer that owns it, and that layer's repeats."""
 
     name: str
@@ -27,9 +27,9 @@ class Owned(NamedTuple):
         return tuple(self.variable.shape)
 
 
-def owned(model: tf_keras.Model) -> list[Owned]:
+def named_variables(model: tf_keras.Model) -> list[NamedVariable]:
     """Every variable of the model's state, in its order; those of metrics are no part of it."""
-    found: dict[object, Owned] = {}
+    found: dict[object, NamedVariable] = {}
     used: set[str] = set()
     metrics = {
         variable.ref()
@@ -46,7 +46,7 @@ def owned(model: tf_keras.Model) -> list[Owned]:
             if variable.ref() in found or variable.ref() in metrics:
                 continue
             name = _unique(path + variable.name.split(":")[0].split("/")[-1], used)
-            found[variable.ref()] = Owned(name, variable, layer, times)
+            found[variable.ref()] = NamedVariable(name, variable, layer, times)
 
     visit(model, "", 1)
     return [found[v.ref()] for v in model.variables if v.ref() in found]

@@ -6,8 +6,8 @@ from layer_kinds import Subclassed
 from wirings import IMAGE, NETWORKS, L, conv, ended
 
 from ltx import UsageError
-from ltx.backends.tf_keras.graph.channel_graph import channels, wires
-from ltx.backends.tf_keras.graph.variables import owned
+from ltx.backends.tf_keras.graph.channel_graph import channel_groups, channels
+from ltx.backends.tf_keras.graph.variables import named_variables
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.backends.tf_keras.models import builder
 
@@ -29,7 +29,7 @@ def test_channels_are_those_of_the_network(network):
     model = network()
     found = channels(model, MaskedModel(model).masks)
     assert [
-        (c.size, layer_names(c.writers), layer_names(c.readers), {*c.scales, *c.riders})
+        (c.size, layer_names(c.writers), layer_names(c.readers), {*c.scales, *c.followers})
         for c in found
     ] == NETWORKS[network]
 
@@ -37,10 +37,10 @@ def test_channels_are_those_of_the_network(network):
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 def test_dropping_channels_leaves_the_others_alone(network):
     model, rng = network(), np.random.default_rng(0)
-    variables = {entry.name: entry.variable for entry in owned(model)}
+    variables = {entry.name: entry.variable for entry in named_variables(model)}
     masked = MaskedModel(model)
     inputs = rng.normal(size=(4, *model.input_shape[1:])).astype("float32")
-    for wire in wires(model, masked.masks):
+    for wire in channel_groups(model, masked.masks):
         dead = rng.permutation(wire.channels.size) < (wire.channels.size + 1) // 2
         before = model(inputs).numpy()
         masked.set_masks(wire.channels.drop(masked.get_masks(), dead))
@@ -77,7 +77,7 @@ def test_the_papers_networks_are_read_whole(name, count):
 
 def test_a_norm_behind_a_concatenation_has_its_entries_in_order():
     model = next(network for network in NETWORKS if network.__name__ == "concatenated")()
-    first, second, _ = wires(model, MaskedModel(model).masks)
+    first, second, _ = channel_groups(model, MaskedModel(model).masks)
     places = {axis.name: (axis.start, axis.size, axis.total) for axis in second.along}
     assert places["norm/gamma"] == (4, 2, 9)
     assert places["norm/gamma"] != places["b/bias"]
@@ -90,7 +90,7 @@ def test_frozen_scales_are_no_scales():
     model = ended(image, x)
     (found,) = channels(model, MaskedModel(model).masks)
     assert found.scales == ()
-    assert "norm/gamma" in found.riders
+    assert "norm/gamma" in found.followers
 
 
 def test_a_kernel_that_an_unknown_layer_borrows_is_left_alone():

@@ -12,7 +12,7 @@ from wirings import IMAGE, NETWORKS, L, conv, ticket_of
 
 from ltx import Mask, State, Task, UsageError
 from ltx.backends.tf_keras.graph.compaction import compact
-from ltx.backends.tf_keras.graph.variables import owned
+from ltx.backends.tf_keras.graph.variables import named_variables
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.backends.tf_keras.models import builder
 from ltx.core.recipe import Recipe
@@ -48,16 +48,16 @@ def settled(ticket, seed=0):
 def masked_output(model, ticket, inputs):
     """What the whole model makes of the inputs under the ticket's mask."""
     arrays = {**ticket.mask.apply(ticket.state.weights), **ticket.state.statistics}
-    for entry in owned(model):
+    for entry in named_variables(model):
         entry.variable.assign(arrays[entry.name])
     return model(inputs).numpy()
 
 
 def check_same_function(model, ticket):
     inputs = np.random.default_rng(1).normal(size=(4, *model.input_shape[1:])).astype("float32")
-    before = [entry.variable.numpy() for entry in owned(model)]
+    before = [entry.variable.numpy() for entry in named_variables(model)]
     smaller = compact(model, ticket)
-    for entry, array in zip(owned(model), before, strict=True):
+    for entry, array in zip(named_variables(model), before, strict=True):
         np.testing.assert_array_equal(entry.variable, array)
     expected = masked_output(model, ticket, inputs)
     np.testing.assert_allclose(smaller(inputs), expected, 0, 1e-5 * np.abs(expected).max())

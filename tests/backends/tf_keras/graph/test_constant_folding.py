@@ -6,8 +6,8 @@ import tf_keras
 import wirings
 from wirings import NETWORKS, ticket_of
 
-from ltx.backends.tf_keras.graph.constant_folding import reads
-from ltx.backends.tf_keras.graph.variables import owned
+from ltx.backends.tf_keras.graph.constant_folding import constant_inputs
+from ltx.backends.tf_keras.graph.variables import named_variables
 
 
 @pytest.fixture(autouse=True)
@@ -18,14 +18,16 @@ def _fresh_names_and_weights():
 
 def varied(model, seed):
     rng = np.random.default_rng(seed)
-    for entry in owned(model):
+    for entry in named_variables(model):
         noise = rng.normal(0, 0.3, entry.shape)
         value = entry.variable.numpy() + (noise if len(entry.shape) == 1 else 0)
         entry.variable.assign(np.abs(value) if "variance" in entry.name else value)
 
 
 def told(model, mask):
-    return reads(model, mask, {entry.name: entry.variable.numpy() for entry in owned(model)})
+    return constant_inputs(
+        model, mask, {entry.name: entry.variable.numpy() for entry in named_variables(model)}
+    )
 
 
 @pytest.mark.parametrize("density", [0.02, 0.2])
@@ -37,7 +39,7 @@ def test_constants_are_what_the_network_emits(network, density):
     varied(model, 1)
     mask = ticket_of(model, density=density, seed=2).mask
     found = told(model, mask)
-    for entry in owned(model):
+    for entry in named_variables(model):
         if entry.name in mask:
             entry.variable.assign(np.where(mask[entry.name], entry.variable, 0))
     inputs = rng.normal(size=(3, *model.input_shape[1:])).astype("float32")
@@ -62,7 +64,7 @@ def test_what_varies_is_not_told():
 
 def test_a_live_weight_of_zero_may_learn():
     model = wirings.plain()
-    for entry in owned(model):
+    for entry in named_variables(model):
         entry.variable.assign(np.zeros(entry.shape))
     mask = dict(ticket_of(model).mask)
     assert np.isnan(told(model, mask)["logits/kernel"][0].values).all()

@@ -14,7 +14,7 @@ def test_every_kind_of_layer_counts_its_multiplications(kind):
     tf_keras.backend.reset_uids()
     make, expected, category = KINDS[kind]
     model = make()
-    owned = variables.owned(model)
+    owned = variables.named_variables(model)
     entries = {entry.name: entry for entry in owned if entry.name in expected}
     weights = [
         layer_types.weight(e.name, e.layer, e.shape, e.times, False) for e in entries.values()
