@@ -22,16 +22,15 @@ from ltx.core.cost import Cost
 from ltx.core.duration import Duration
 from ltx.core.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.core.finder import Finder, require_finder
-from ltx.core.history import History, Metrics
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
+from ltx.core.prunable import Weight
 from ltx.core.recipe import Recipe
-from ltx.core.run import Run
+from ltx.core.run import History, Metrics, Run
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.core.validation import check_choice, check_count, check_number, check_score, check_type
-from ltx.core.weight import Weight
 from ltx.evaluation.control_checks import check_control, check_corrupted
 from ltx.evaluation.mode_connectivity import Barrier, barrier, copies
 from ltx.evaluation.trial import Trial

@@ -3,7 +3,7 @@
 import dataclasses
 
 from ltx.evaluation.instability import Instability, WeightDistance
-from ltx.study.definition import StabilityResult
+from ltx.study.results import StabilityResult
 
 ALPHAS = (0.0, 0.5, 1.0)
 

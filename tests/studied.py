@@ -13,9 +13,10 @@ from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.store import timing
 from ltx.store.timing import Timing
-from ltx.study import definition
-from ltx.study.definition import CellFailure, StabilityResult, Study, TrialResult
+from ltx.study import loop
+from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure, StabilityResult, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -36,7 +37,7 @@ def finders(levels: int = 3) -> dict[str, Finder]:
 
 def run(made: Study, store: Store) -> StudyRecord:
     """Run a study on FakeLab and record it as the runner does."""
-    results = list(definition.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), store))
+    results = list(loop.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), store))
     record = dataclasses.replace(
         StudyRecord.of(made, None, command=COMMAND, config="Study.seeds = 2", plugins=[]),
         rows=tuple(r for r in results if isinstance(r, TrialResult)),

@@ -18,8 +18,9 @@ from ltx import Store
 from ltx.analysis.paired_tests import Paired
 from ltx.config import gin_files
 from ltx.core.identity import generator
-from ltx.study.definition import Study, TrialResult
+from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
+from ltx.study.results import TrialResult
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tools"))

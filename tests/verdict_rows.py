@@ -1,7 +1,7 @@
 """Verdict rows: trials of planted accuracies, for tests of verdicts."""
 
 from ltx import Cost, History, Metrics, Trial
-from ltx.study.definition import TrialResult
+from ltx.study.results import TrialResult
 
 DENSE = (0.980, 0.982, 0.978, 0.981, 0.979, 0.983)
 

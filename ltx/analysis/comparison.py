@@ -8,7 +8,7 @@ import numpy as np
 
 from ltx.analysis.paired_tests import Paired
 from ltx.evaluation.trial import Trial
-from ltx.study.definition import TrialResult
+from ltx.study.results import TrialResult
 
 ALIKE = 0.02  # of its density, by which a control may differ from what it controls
 Trials = Mapping[int, Trial]

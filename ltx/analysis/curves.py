@@ -10,7 +10,7 @@ from ltx.analysis.paired_tests import Interval
 from ltx.core.cost import Cost
 from ltx.evaluation.trial import Trial
 from ltx.store.timing import Timing
-from ltx.study.definition import TrialResult
+from ltx.study.results import TrialResult
 
 
 @dataclasses.dataclass(frozen=True)

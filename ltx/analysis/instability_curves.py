@@ -8,7 +8,7 @@ import numpy as np
 
 from ltx.analysis.paired_tests import Interval
 from ltx.evaluation.instability import Instability, WeightDistance
-from ltx.study.definition import StabilityResult
+from ltx.study.results import StabilityResult
 
 ALIKE = 0.25  # of a density, by which what is shown together may differ
 Found = Sequence[Instability]

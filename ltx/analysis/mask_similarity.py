@@ -10,8 +10,8 @@ import numpy as np
 from ltx.evaluation import mask_overlap
 from ltx.evaluation.mask_overlap import Overlap
 from ltx.store.store import Store
-from ltx.study.definition import TrialResult
 from ltx.study.record import StudyRecord
+from ltx.study.results import TrialResult
 
 ALIKE = 0.15  # of a density, by which tickets of two finders may differ that are compared
 CACHE_BYTES = 1 << 30

@@ -24,8 +24,8 @@ from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
 from ltx.analysis.paired_tests import Interval, Paired
 from ltx.evaluation.trial import Trial
 from ltx.store.store import Store
-from ltx.study.definition import TrialResult
 from ltx.study.record import StudyRecord
+from ltx.study.results import TrialResult
 
 BETTER, AS_GOOD, WORSE, INCONCLUSIVE = "better", "as good", "worse", "inconclusive"
 WORDS = (BETTER, AS_GOOD, WORSE, INCONCLUSIVE)

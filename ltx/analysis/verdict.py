@@ -28,7 +28,8 @@ from collections.abc import Iterable, Sequence
 from ltx.analysis.comparison import LevelComparison, accuracies, comparisons, density, early_stops
 from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
 from ltx.analysis.paired_tests import MOST, Interval
-from ltx.study.definition import Study, TrialResult
+from ltx.study.definition import Study
+from ltx.study.results import TrialResult
 
 MARGIN = Study.margin
 WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE = "winning", "matching", "not winning", "inconclusive"

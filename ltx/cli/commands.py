@@ -227,10 +227,10 @@ def data(options: argparse.Namespace) -> int:
 
 def models(options: argparse.Namespace) -> int:
     del options
-    from ltx.core import quiet
+    from ltx.core import environment
     from ltx.reporting import console
 
-    with quiet.hush_stderr():
+    with environment.hush_stderr():
         from ltx.backends.tf_keras.models import builder as models
 
     console.console().print(

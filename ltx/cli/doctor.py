@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 
-from ltx.core import quiet
+from ltx.core import environment
 
 PACKAGES = (
     "ltx",
@@ -64,7 +64,7 @@ def _clashes(found: dict[str, str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _devices() -> Iterator[tuple[str, str, str]]:
-    with quiet.hush_stderr():
+    with environment.hush_stderr():
         from ltx.backends.tf_keras.devices import devices
 
         found = devices()

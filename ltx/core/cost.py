@@ -1,10 +1,14 @@
-"""Cost: what training took, as if every weight were there and as the mask left it."""
+"""Cost: steps, examples, FLOPs and seconds of what a lab did."""
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from ltx.core import clock
+from ltx.core.mask import Mask
+from ltx.core.prunable import Weight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,3 +63,30 @@ class Ledger:
     @seconds.setter
     def seconds(self, seconds: float) -> None:
         self._counted, self._begun = seconds, clock.now()
+
+
+# Per weight and example; a multiply-add is 2. One third goes forward, one back to the layer's
+# inputs, and one to the weights' gradients, which training needs for the survivors only.
+TRAINING_FLOPS = 6
+GRADIENT_FLOPS = 2
+
+
+def forward_backward(
+    examples: int, prunable: Iterable[Weight], mask: Mask, unmasked: int = 0
+) -> Cost:
+    """What it costs to send `examples` forward and back; it counts no steps.
+
+    `unmasked` of the TRAINING_FLOPS are spent on pruned weights as well.
+    """
+    dense = kept = 0
+    for weight in prunable:
+        dense += weight.size * weight.uses
+        kept += int(np.count_nonzero(mask[weight.name])) * weight.uses
+    flops = (TRAINING_FLOPS - unmasked) * kept + unmasked * dense
+    return Cost(0, examples, dense * TRAINING_FLOPS * examples, flops * examples)
+
+
+def forward(examples: int, prunable: Iterable[Weight], mask: Mask) -> Cost:
+    """What it costs to send `examples` forward alone: a third."""
+    made = forward_backward(examples, prunable, mask)
+    return dataclasses.replace(made, dense_flops=made.dense_flops // 3, flops=made.flops // 3)

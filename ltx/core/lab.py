@@ -6,19 +6,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ltx.core import clock, flops, identity
-from ltx.core.channels import Channels
-from ltx.core.cost import Cost, Ledger
+from ltx.core import clock, identity
+from ltx.core.cost import GRADIENT_FLOPS, Cost, Ledger, forward, forward_backward
 from ltx.core.duration import Duration
 from ltx.core.errors import DivergedError, UsageError
-from ltx.core.flops import GRADIENT_FLOPS
-from ltx.core.history import Metrics
 from ltx.core.mask import Mask
-from ltx.core.run import Run
+from ltx.core.prunable import Channels, Weight
+from ltx.core.run import Metrics, Run
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.validation import check_number
-from ltx.core.weight import Weight
 from ltx.pruning import learned_masks
 from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
@@ -254,7 +251,7 @@ class Lab(abc.ABC):
                     f"{self.task.label}: the synaptic flow of {name} is not finite; the network is"
                     " too deep for this precision: start from smaller weights"
                 )
-        cost = flops.forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
+        cost = forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
         self.ledger.add(dataclasses.replace(cost, examples=0))
         return arrays
 
@@ -277,7 +274,7 @@ class Lab(abc.ABC):
         Lens of Effective Sparsity, https://arxiv.org/abs/2107.02306
         """
         found = self._effective(mask.check(self.prunable))
-        cost = flops.forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
+        cost = forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
         self.ledger.add(dataclasses.replace(cost, examples=0))
         return found
 
@@ -297,7 +294,7 @@ class Lab(abc.ABC):
             made = self._recalibrated(state, mask, batches, stream)
         if made is not state:
             examples = batches * self.task.recipe.batch_size
-            self.ledger.add(flops.forward(examples, self.prunable, mask))
+            self.ledger.add(forward(examples, self.prunable, mask))
         return made
 
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
@@ -344,7 +341,7 @@ class Lab(abc.ABC):
 
     def _steps_cost(self, steps: int, mask: Mask, unmasked: int = 0) -> Cost:
         examples = steps * self.task.recipe.batch_size
-        made = flops.forward_backward(examples, self.prunable, mask, unmasked)
+        made = forward_backward(examples, self.prunable, mask, unmasked)
         return dataclasses.replace(made, steps=steps)
 
     @property

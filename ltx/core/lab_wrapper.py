@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from ltx.core.channels import Channels
-from ltx.core.history import Metrics
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
+from ltx.core.prunable import Channels, Weight
+from ltx.core.run import Metrics
 from ltx.core.state import State
-from ltx.core.weight import Weight
 from ltx.pruning.schedules import PolynomialDecay
 
 

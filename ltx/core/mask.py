@@ -7,7 +7,7 @@ import numpy as np
 
 from ltx.core import identity
 from ltx.core.errors import UsageError
-from ltx.core.weight import Weight
+from ltx.core.prunable import Weight
 
 
 class Mask(Mapping[str, np.ndarray]):

@@ -7,8 +7,44 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from ltx.core import clock
-from ltx.core.history import History
 from ltx.core.state import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+    """Mean cross-entropy in nats, and the share of examples classified rightly, over one split."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """Validation loss and accuracy after each of `steps`: every `Recipe.eval_every` and the end."""
+
+    steps: tuple[int, ...] = ()
+    loss: tuple[float, ...] = ()
+    accuracy: tuple[float, ...] = ()
+
+    def __add__(self, later: "History") -> "History":
+        return History(
+            self.steps + later.steps, self.loss + later.loss, self.accuracy + later.accuracy
+        )
+
+    def after(self, step: int) -> "History":
+        """The part of the curve that lies beyond `step`."""
+        first = sum(1 for s in self.steps if s <= step)
+        return History(self.steps[first:], self.loss[first:], self.accuracy[first:])
+
+    @property
+    def early_stop(self) -> int | None:
+        """The step with the least validation loss, the first of equals; None of an empty curve."""
+        return min(zip(self.loss, self.steps, strict=True))[1] if self.steps else None
+
+    @property
+    def last(self) -> Metrics:
+        return Metrics(self.loss[-1], self.accuracy[-1])
+
 
 _P = ParamSpec("_P")
 

@@ -1,13 +1,15 @@
 """Task: what is trained, which is a data set, a model and a recipe."""
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
 
 from ltx.core import identity
 from ltx.core.errors import UsageError
 from ltx.core.recipe import Recipe
 from ltx.core.validation import check_choice
-from ltx.data.sampling import CORRUPTIONS, check_subset
+
+CORRUPTIONS = ("none", "random_labels", "shuffled_pixels")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +66,20 @@ class Task:
         """The name for people, as in `digits/lenet_300_100` or `digits[0-4]/lenet_300_100`."""
         some = f"[{_ranges(self.classes)}]" if self.classes else ""
         return f"{self.data}{some}/{self.model.rpartition('.')[2]}"
+
+
+def check_subset(name: str, value: object) -> None:
+    """Refuse what is neither a share in (0, 1] nor a count of at least 2."""
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if good and isinstance(value, numbers.Integral):
+        good = int(value) > 1  # 1 and 1.0 are one setting to an identity, and 1.0 is everything
+    elif good:
+        good = 0 < float(value) <= 1  # type: ignore[arg-type]
+    if not good:
+        raise UsageError(
+            f"{name}: expected a share above 0 and up to 1.0, or a count of at least 2 examples,"
+            f" got {value!r}"
+        )
 
 
 def _checked_classes(given: object) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from ltx.core import quiet
+from ltx.core import environment
 from ltx.core.errors import CorruptError, StoreFullError, UsageError
 from ltx.data.dataset import (
     Batches,
@@ -188,7 +188,7 @@ def tensorflow() -> Any:
     """TensorFlow, without the lines that it prints as it starts."""
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet.hush_stderr():
+    with environment.hush_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # at the first look the device drivers print theirs

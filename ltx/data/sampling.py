@@ -7,22 +7,6 @@ import numpy as np
 from ltx.core import identity
 from ltx.core.errors import UsageError
 
-CORRUPTIONS = ("none", "random_labels", "shuffled_pixels")
-
-
-def check_subset(name: str, value: object) -> None:
-    """Refuse what is neither a share in (0, 1] nor a count of at least 2."""
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if good and isinstance(value, numbers.Integral):
-        good = int(value) > 1  # 1 and 1.0 are one setting to an identity, and 1.0 is everything
-    elif good:
-        good = 0 < float(value) <= 1  # type: ignore[arg-type]
-    if not good:
-        raise UsageError(
-            f"{name}: expected a share above 0 and up to 1.0, or a count of at least 2 examples,"
-            f" got {value!r}"
-        )
-
 
 def check_classes(name: str, classes: tuple[int, ...], known: int) -> None:
     """Refuse a class that a set of `known` classes lacks."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ltx.core import quiet
+from ltx.core import environment
 from ltx.core.errors import CorruptError, LtxError, UsageError, unknown
 from ltx.data import digits, fashion_mnist, image_cache, prepared
 from ltx.data.dataset import (
@@ -163,7 +163,7 @@ def _tfds() -> Any:
     """TFDS, with the digits registered."""
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet.hush_stderr():
+    with environment.hush_stderr():
         import tensorflow_datasets as tfds
         from tensorflow_datasets.core.download import downloader
 

@@ -4,8 +4,8 @@ import dataclasses
 
 from ltx.core import identity
 from ltx.core.cost import Cost
-from ltx.core.history import History, Metrics
 from ltx.core.lab import Lab
+from ltx.core.run import History, Metrics
 from ltx.core.ticket import Ticket
 
 

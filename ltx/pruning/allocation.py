@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from ltx.core.weight import Weight
+from ltx.core.prunable import Weight
 
 # What a layer's density is proportional to: its weight, its number from 1, and how many there are.
 Rule = Callable[[Weight, int, int], float]

@@ -8,8 +8,8 @@ import numpy as np
 
 from ltx.core.errors import UsageError, unknown
 from ltx.core.mask import Mask
+from ltx.core.prunable import Weight
 from ltx.core.validation import check_choice, check_type
-from ltx.core.weight import Weight
 from ltx.pruning import allocation
 from ltx.pruning.structures import Arrays, Group, Prunable, Structure, Unstructured
 

@@ -8,10 +8,9 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from ltx.core.channels import Channels
 from ltx.core.errors import UsageError
+from ltx.core.prunable import Channels, Weight
 from ltx.core.validation import check_choice, check_count
-from ltx.core.weight import Weight
 from ltx.pruning.top_k import prune_lowest
 
 Arrays = Mapping[str, np.ndarray]

@@ -11,7 +11,7 @@ from ltx.analysis.paired_tests import MOST, Interval
 from ltx.analysis.transfer import TransferResult
 from ltx.analysis.verdict import LevelVerdict
 from ltx.reporting import console as table
-from ltx.study.definition import CellFailure, StabilityResult, TrialResult
+from ltx.study.results import CellFailure, StabilityResult, TrialResult
 
 
 def show(

@@ -13,13 +13,14 @@ import filelock
 from ltx.analysis.curves import dense_steps
 from ltx.core import identity
 from ltx.core.errors import UsageError
-from ltx.core.history import History
-from ltx.core.run import Run
+from ltx.core.run import History, Run
 from ltx.evaluation.trial import Trial
 from ltx.reporting import event_file
 from ltx.reporting.event_file import EventFile, Point
 from ltx.store.memo import Training
-from ltx.study.definition import Cell, CellFailure, StabilityResult, Study, TrialResult
+from ltx.study.definition import Study
+from ltx.study.loop import Cell
+from ltx.study.results import CellFailure, StabilityResult, TrialResult
 
 _log = logging.getLogger("ltx")
 _LOCK_SECONDS = 10.0

@@ -7,12 +7,12 @@ import numpy as np
 
 from ltx.core import identity
 from ltx.core.cost import Cost
+from ltx.core.environment import versions
 from ltx.core.mask import Mask
 from ltx.core.recipe import Recipe
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
-from ltx.core.versions import versions
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
 
 

@@ -13,11 +13,10 @@ from ltx.core import clock, identity
 from ltx.core.budget import Budget
 from ltx.core.cost import Cost
 from ltx.core.errors import BudgetError, CorruptError
-from ltx.core.history import History
 from ltx.core.lab import Lab
 from ltx.core.lab_wrapper import LabWrapper
 from ltx.core.mask import Mask
-from ltx.core.run import Run
+from ltx.core.run import History, Run
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.pruning.learned_masks import MaskLearner

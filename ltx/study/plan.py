@@ -16,7 +16,8 @@ from ltx.evaluation.mode_connectivity import Stability
 from ltx.evaluation.trial import Trial
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
-from ltx.study.definition import OpenLab, Study
+from ltx.study.definition import Study
+from ltx.study.loop import OpenLab
 from ltx.study.plan_lab import MADE_UP, CellPlan, DryRunLab, PlanState, cell_key
 
 _TRIAL_BYTES = 4096

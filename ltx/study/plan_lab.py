@@ -8,10 +8,10 @@ import numpy as np
 
 from ltx.core import identity
 from ltx.core.cost import Cost
-from ltx.core.history import History, Metrics
 from ltx.core.lab import Lab, Run
 from ltx.core.lab_wrapper import LabWrapper
 from ltx.core.mask import Mask
+from ltx.core.run import History, Metrics
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.pruning.learned_masks import MaskLearner

@@ -3,45 +3,21 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from ltx.core.environment import versions
 from ltx.core.identity import describe
-from ltx.core.versions import versions
 from ltx.evaluation.instability import Instability
 from ltx.evaluation.mode_connectivity import TICKET, Stability
 from ltx.store import timing as took
 from ltx.store.store import Store
 from ltx.store.timing import Timing
-from ltx.study.definition import CellFailure, StabilityResult, Study, TrialResult
-
-
-@dataclasses.dataclass(frozen=True)
-class DamagedResult:
-    """A trial that the study made and that the store cannot give back.
-
-    Of copies that were compared, where `at` says from where.
-    """
-
-    task: str
-    finder: str
-    seed: int
-    level: int | None
-    at: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class MissingResult:
-    """A trial that ought to be there and is not; `level` is None where none is known.
-
-    Of copies that were to be compared, where `at` says from where.
-    """
-
-    task: str
-    finder: str
-    control: bool
-    seed: int
-    level: int | None
-    reason: str
-    at: str | None = None
-
+from ltx.study.definition import Study
+from ltx.study.results import (
+    CellFailure,
+    DamagedResult,
+    MissingResult,
+    StabilityResult,
+    TrialResult,
+)
 
 _APART = ("rows", "compared", "failures", "lost", "stability", "took")
 

@@ -14,7 +14,7 @@ import rich.progress
 
 from ltx.config import plugins as registry
 from ltx.config.gin_files import Config
-from ltx.core import quiet
+from ltx.core import environment
 from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError, LtxError
 from ltx.core.lab import Lab
@@ -24,10 +24,10 @@ from ltx.reporting import plan_table
 from ltx.store import liveness
 from ltx.store.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.store.store import Store
-from ltx.study import definition, pace, plan
-from ltx.study.definition import CellFailure, StabilityResult, TrialResult
+from ltx.study import loop, pace, plan
 from ltx.study.plan import Throughput
 from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure, StabilityResult, TrialResult
 
 if TYPE_CHECKING:
     from ltx.backends.tf_keras.lab import KerasLab
@@ -64,7 +64,7 @@ def run(
             _tell_of_gaps(lab)
             return MemoLab(lab, store, memo_bytes, checkpoint_seconds, budget, heard)
 
-        definition.check(asked.study, open_lab)
+        loop.check(asked.study, open_lab)
         plugins = [vars(plugin) for plugin in registry.plugins()]
         record = StudyRecord.of(
             asked.study, asked.engine, command=command, config=asked.text, plugins=plugins
@@ -80,7 +80,7 @@ def run(
         }
         try:
             with _recorded(record, store, rows, compared, failures, checkpoint_seconds) as save:
-                for result in definition.run(asked.study, open_lab, store, at):
+                for result in loop.run(asked.study, open_lab, store, at):
                     kinds[type(result)].append(result)
                     tell(result)
                     show(result)
@@ -130,7 +130,7 @@ def explain(
             lab = KerasLab(task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed)
             return MemoLab(lab, store, memo_bytes)
 
-        definition.check(asked.study, open_lab)
+        loop.check(asked.study, open_lab)
         most, least = plan.estimate(asked.study, open_lab, store)
         paces = {key: _pace(lab) for key, lab in plan.labs_to_time(most).items()}
     found = plan.lines(most, least, paces)
@@ -148,7 +148,7 @@ def _pace(lab: Lab) -> Throughput | None:
 
 def _keras_lab() -> "type[KerasLab]":
     """TensorFlow starts here, after all that needs none."""
-    with quiet.hush_stderr():
+    with environment.hush_stderr():
         from ltx.backends.tf_keras.devices import devices
         from ltx.backends.tf_keras.lab import KerasLab
 

@@ -7,16 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from ltx.core import identity
-from ltx.core.channels import Axis, Channels
 from ltx.core.cost import Ledger
-from ltx.core.history import History, Metrics
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
+from ltx.core.prunable import Axis, Channels, Weight
 from ltx.core.recipe import Recipe
-from ltx.core.run import Run, timed
+from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.core.weight import Weight
 from ltx.data import order, sampling
 from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay

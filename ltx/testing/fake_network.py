@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ltx.core.history import Metrics
+from ltx.core.run import Metrics
 
 
 def forward(

@@ -13,10 +13,9 @@ from ltx.core import identity
 from ltx.core.cost import Cost, Ledger
 from ltx.core.errors import LtxError, UsageError
 from ltx.core.finder import Finder
-from ltx.core.history import Metrics
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
-from ltx.core.run import Run
+from ltx.core.run import Metrics, Run
 from ltx.core.state import GROUPS, State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket

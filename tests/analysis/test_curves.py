@@ -14,7 +14,8 @@ from ltx_plugins.transfer import Transfer
 from ltx import Finder, History, Store, Trial
 from ltx.analysis import curves
 from ltx.store.timing import Timing
-from ltx.study.definition import Study, TrialResult
+from ltx.study.definition import Study
+from ltx.study.results import TrialResult
 from ltx.testing import FakeLab
 
 

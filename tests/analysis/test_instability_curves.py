@@ -9,7 +9,7 @@ from compared_copies import compared
 from ltx.analysis import instability_curves
 from ltx.analysis.instability_curves import StabilityCurve
 from ltx.evaluation.instability import WeightDistance
-from ltx.study.definition import StabilityResult
+from ltx.study.results import StabilityResult
 
 
 def strand(*found: StabilityResult) -> StabilityCurve:

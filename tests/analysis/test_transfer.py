@@ -14,10 +14,11 @@ from ltx import Finder, Metrics, Store, Task, Trial
 from ltx.analysis import transfer
 from ltx.analysis.transfer import AS_GOOD, BETTER, INCONCLUSIVE, WORSE
 from ltx.store.memo import MemoLab
-from ltx.study import definition
-from ltx.study.definition import CellFailure, Study, TrialResult
+from ltx.study import loop
+from ltx.study.definition import Study
 from ltx.study.grid import Grid
 from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 SHORT = dataclasses.replace(RECIPE, length="10it", eval_every="10it")
@@ -41,7 +42,7 @@ def run(asked: Study, store: Store) -> StudyRecord:
     def open_lab(task: Task, seed: int, sealed: bool) -> MemoLab:
         return MemoLab(FakeLab(task, seed, sealed=sealed), store)
 
-    results = list(definition.run(asked, open_lab, store))
+    results = list(loop.run(asked, open_lab, store))
     record = StudyRecord.of(asked, None, command="", config="", plugins=[])
     return dataclasses.replace(
         record,
@@ -264,7 +265,7 @@ def test_shared_runs_are_done_once(tmp_path: Path) -> None:
         return Counted(FakeLab(task, seed, sealed=sealed), store)
 
     Counted._sibling = lambda self, task: Counted(self.inner._sibling(task), store)  # type: ignore
-    list(definition.run(matrix, open_lab, store))
+    list(loop.run(matrix, open_lab, store))
     trained = [e for e in store.events() if "trained" in e]
     steps = sum(event["to"] - event["from"] for event in trained)
     # Each target trains its native levels; the dense one under a fresh head, which is the same from

@@ -12,7 +12,7 @@ from ltx import Cost, History, Trial
 from ltx.analysis import verdict
 from ltx.analysis.paired_tests import ALPHA
 from ltx.analysis.verdict import Interval, LevelVerdict
-from ltx.study.definition import TrialResult
+from ltx.study.results import TrialResult
 
 pytestmark = pytest.mark.usefixtures("little_garbage")
 

@@ -12,7 +12,7 @@ from ltx import Blocks, Criterion, Pruning, Random, UsageError
 from ltx.backends.tf_keras.lab import KerasLab
 from ltx.config import gin_files
 from ltx.config.gin_files import Config
-from ltx.study import definition
+from ltx.study import loop
 
 SHIPPED = Path(__file__).parents[2] / "gin_configs"
 STUDIES = sorted(SHIPPED.glob("studies/*.gin"))
@@ -49,7 +49,7 @@ OF_DIGITS = [p for p in STUDIES if "tasks/digits" in p.read_text() and p not in 
 
 def fits(path: Path, data_dir: str | None = None) -> None:
     asked = gin_files.load([str(path)]).study
-    definition.check(asked, lambda *cell: KerasLab(*cell[:2], sealed=cell[2], data_dir=data_dir))
+    loop.check(asked, lambda *cell: KerasLab(*cell[:2], sealed=cell[2], data_dir=data_dir))
 
 
 @pytest.mark.parametrize("path", OF_DIGITS, ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ from ltx import Store, Task, UsageError
 from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError
 from ltx.store.memo import MemoLab
-from ltx.study import definition
+from ltx.study import loop
 from ltx.study.definition import Study
 from ltx.testing import RECIPE, FakeLab
 
@@ -75,7 +75,7 @@ def test_a_study_ends_at_its_budget_and_goes_on_to_the_same_bytes(
         def open_lab(task: Task, seed: int, sealed: bool) -> MemoLab:
             return MemoLab(FakeLab(task, seed, sealed=sealed), store, budget=budget)
 
-        list(definition.run(made, open_lab, store))
+        list(loop.run(made, open_lab, store))
 
     run(calm, None)
     whole = trained(calm)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltx.core.channels import Axis, Channels
+from ltx.core.prunable import Axis, Channels
 
 sizes = st.integers(1, 4)
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from importlib import metadata
 
-from ltx.core.versions import versions
+from ltx.core.environment import versions
 
 
 def test_they_are_those_that_are_installed() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ltx import Lab, Mask, UsageError
-from ltx.core.weight import Weight
+from ltx.core.prunable import Weight
 from ltx.evaluation import effective_sparsity
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.testing import FakeLab

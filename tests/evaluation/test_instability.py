@@ -21,9 +21,10 @@ from ltx.core.errors import BudgetError, DivergedError
 from ltx.evaluation.instability import Instability, WeightDistance, rewind_points, start_state
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.store.memo import MemoLab
-from ltx.study import definition, plan
-from ltx.study.definition import CellFailure, StabilityResult, Study, TrialResult
-from ltx.study.record import MissingResult, StudyRecord
+from ltx.study import loop, plan
+from ltx.study.definition import Study
+from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure, MissingResult, StabilityResult, TrialResult
 from ltx.study.status import statuses
 from ltx.testing import RECIPE, FakeLab
 
@@ -45,12 +46,12 @@ def store(tmp_path: Path) -> Store:
 
 def opener(
     store: Store, lab: type[FakeLab] = FakeLab, budget: Budget | None = None
-) -> definition.OpenLab:
+) -> loop.OpenLab:
     return lambda task, seed, sealed: MemoLab(lab(task, seed, sealed=sealed), store, budget=budget)
 
 
 def run(made: Study, store: Store, lab: type[FakeLab] = FakeLab) -> list:
-    return list(definition.run(made, opener(store, lab), store))
+    return list(loop.run(made, opener(store, lab), store))
 
 
 def trained(store: Store) -> int:
@@ -348,7 +349,7 @@ def test_a_budget_ends_between_copies_and_the_rest_is_done_later(
     whole = Store(tmp_path / "whole")
     expected = run(MADE, whole)
     with pytest.raises(BudgetError):
-        list(definition.run(MADE, opener(store, budget=Budget(Limit.parse("200it"))), store))
+        list(loop.run(MADE, opener(store, budget=Budget(Limit.parse("200it"))), store))
     assert trained(store) == 200
     assert 0 < len(contents(store, "stability")) < len(contents(whole, "stability"))
     assert run(MADE, store) == expected
@@ -429,7 +430,7 @@ def test_status_knows_a_cell_whose_copies_are_under_way_and_one_that_lost_them(
     store: Store,
 ) -> None:
     made = Study({"imp": IMP(levels=1)}, tasks=(TASK,), seeds=1, stability=QUICK)
-    results: Iterator = definition.run(made, opener(store), store)
+    results: Iterator = loop.run(made, opener(store), store)
     recorded(made, [next(results), next(results)], store, finished=False)
     (standing,) = statuses(store)
     assert standing.places[0].state == "interrupted"
@@ -470,7 +471,7 @@ def test_a_place_behind_the_end_and_what_is_no_stability_are_refused_before_trai
 ) -> None:
     beyond = dataclasses.replace(MADE, stability=Stability(at=("ticket", "60it")))
     with pytest.raises(UsageError, match=r"60it is step 60, but the training of .* has only 60"):
-        definition.check(beyond, opener(store))
-    definition.check(MADE, opener(store))
+        loop.check(beyond, opener(store))
+    loop.check(MADE, opener(store))
     with pytest.raises(UsageError, match=r"Study\.stability: expected Stability, as in @Stab"):
         dataclasses.replace(MADE, stability=True)

@@ -22,7 +22,7 @@ from ltx import (
     Synflow,
     UsageError,
 )
-from ltx.core.channels import Channels
+from ltx.core.prunable import Channels
 from ltx.pruning.scores import CRITERIA
 from ltx.testing import FakeLab
 

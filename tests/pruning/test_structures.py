@@ -21,7 +21,7 @@ from ltx import (
     UsageError,
     Weight,
 )
-from ltx.core.channels import Axis, Channels
+from ltx.core.prunable import Axis, Channels
 from ltx.testing import FakeLab
 
 # A convolution, a depthwise one, a flattening of 2x2 positions, a hidden layer, the logits.

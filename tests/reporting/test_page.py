@@ -16,8 +16,9 @@ from ltx.analysis import transfer
 from ltx.analysis.paired_tests import Interval
 from ltx.reporting import page as report
 from ltx.reporting.page import Report
-from ltx.study.definition import CellFailure, Study
+from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure
 
 SECTIONS = ("verdicts", "cost", "accuracy", "early-stop", "layers", "effective", "overlap")
 SECTIONS += ("transfer", "stability", "trials")

@@ -18,9 +18,10 @@ from ltx import Store, Task
 from ltx.analysis import verdict
 from ltx.reporting import console, study_table
 from ltx.store.memo import MemoLab
-from ltx.study import definition
-from ltx.study.definition import CellFailure, Study, TrialResult
+from ltx.study import loop
+from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 pytestmark = pytest.mark.usefixtures("little_garbage")
@@ -47,7 +48,7 @@ def rows(tmp_path: Path) -> list[TrialResult]:
     imp = IMP(levels=2)
     made = Study({"imp": imp, "reinit": RandomReinit(of=imp)}, tasks=(TASK,), seeds=2)
     store = Store(tmp_path)
-    results = definition.run(
+    results = loop.run(
         made, lambda t, s, sealed: MemoLab(FakeLab(t, s, sealed=sealed), store), store
     )
     return [row for row in results if isinstance(row, TrialResult)]
@@ -68,9 +69,7 @@ def test_every_level_is_a_line_with_its_control_beside(
 def test_what_was_not_trained_needs_no_step(shown: Shown, tmp_path: Path) -> None:
     imp = IMP(levels=1)
     made = Study({"supermask": Supermask(of=imp)}, tasks=(TASK,), seeds=2)
-    results = definition.run(
-        made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), Store(tmp_path)
-    )
+    results = loop.run(made, lambda t, s, sealed: FakeLab(t, s, sealed=sealed), Store(tmp_path))
     rows = [row for row in results if isinstance(row, TrialResult)]
     level = verdict.levels(rows)[1]
     assert level.early_stop.mean == 0

@@ -12,8 +12,8 @@ from ltx import Store
 from ltx.analysis import mask_similarity, transfer, verdict
 from ltx.reporting import tables
 from ltx.store.timing import Timing
-from ltx.study.definition import CellFailure
 from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure
 
 
 @pytest.fixture(scope="module")

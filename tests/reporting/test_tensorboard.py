@@ -30,8 +30,9 @@ from ltx.reporting import tensorboard
 from ltx.reporting.tensorboard import TensorBoardListener
 from ltx.store import memo
 from ltx.store.memo import MemoLab, Training
-from ltx.study import definition
-from ltx.study.definition import CellFailure, Study, TrialResult
+from ltx.study import loop
+from ltx.study.definition import Study
+from ltx.study.results import CellFailure, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=dataclasses.replace(RECIPE, length="30it"))
@@ -61,7 +62,7 @@ def watched(
     def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
         return MemoLab(FakeLab(task, seed, sealed=sealed), store, tell=tell)
 
-    for result in definition.run(made, open_lab, store, shown.at):
+    for result in loop.run(made, open_lab, store, shown.at):
         shown.show(result)
         yield result
 
@@ -307,7 +308,7 @@ def test_a_full_disk_is_told_once_and_stops_no_study(
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
             return MemoLab(FakeLab(task, seed, sealed=sealed), store, tell=tell)
 
-        for result in definition.run(IMPS, open_lab, store, shown.at):
+        for result in loop.run(IMPS, open_lab, store, shown.at):
             with full_disk(1000):
                 shown.show(result)
             found.append(result)

@@ -37,7 +37,7 @@ from ltx.core.run import timed
 from ltx.store import atomic_files as sealed
 from ltx.store import memo
 from ltx.store.memo import MemoLab, Training
-from ltx.study import definition, plan
+from ltx.study import loop, plan
 from ltx.study.definition import Study
 from ltx.testing import RECIPE, FakeLab
 
@@ -514,7 +514,7 @@ def test_a_plan_looks_barriers_up_and_leaves_no_trace(store: Store) -> None:
     def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
         return MemoLab(Reading(task, seed, sealed=sealed), store)
 
-    list(definition.run(made, open_lab, store))
+    list(loop.run(made, open_lab, store))
     before = {p: p.stat().st_mtime_ns for p in store.path.rglob("*") if p.is_file()}
     Reading.reads = 0
     (cell,) = plan.cells(made, open_lab, store)

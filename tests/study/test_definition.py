@@ -18,8 +18,10 @@ from ltx import Finder, Lab, Mask, Store, Task, Ticket, UsageError
 from ltx.core.errors import DivergedError, StoreFullError
 from ltx.store import timing
 from ltx.store.memo import MemoLab
-from ltx.study import definition
-from ltx.study.definition import Cell, CellFailure, Study, TrialResult
+from ltx.study import loop
+from ltx.study.definition import Study
+from ltx.study.loop import Cell
+from ltx.study.results import CellFailure, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -63,12 +65,12 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def opener(store: Store) -> definition.OpenLab:
+def opener(store: Store) -> loop.OpenLab:
     return lambda task, seed, sealed: MemoLab(FakeLab(task, seed, sealed=sealed), store)
 
 
 def run(made: Study, store: Store) -> tuple[list[TrialResult], list[CellFailure]]:
-    results = list(definition.run(made, opener(store), store))
+    results = list(loop.run(made, opener(store), store))
     rows = [r for r in results if isinstance(r, TrialResult)]
     return rows, [r for r in results if isinstance(r, CellFailure)]
 
@@ -104,7 +106,7 @@ def test_every_place_is_told_before_anything_is_trained_there(store: Store) -> N
         assert place.measured == place.task == TASK
         assert place.finder == made.finders[place.label]
 
-    for result in definition.run(made, opener(store), store, at):
+    for result in loop.run(made, opener(store), store, at):
         told.append(type(result))
     imp, fails = ("fake/fake", "imp", 0), ("fake/fake", "fails", 0)
     assert told == [
@@ -137,9 +139,7 @@ def timed(
     made: Study, store: Store, lab: type[FakeLab] = SlowLab
 ) -> tuple[list[TrialResult], dict[str, timing.Timing]]:
     """The trials of a study on such labs, and what the log tells of their seconds."""
-    results = definition.run(
-        made, lambda t, s, sealed: MemoLab(lab(t, s, sealed=sealed), store), store
-    )
+    results = loop.run(made, lambda t, s, sealed: MemoLab(lab(t, s, sealed=sealed), store), store)
     rows = [result for result in results if isinstance(result, TrialResult)]
     return rows, timing.read(store, {row.trial.id for row in rows})
 
@@ -241,14 +241,14 @@ def test_trials_do_not_depend_on_the_memo(store: Store, tmp_path: Path) -> None:
     again = run(made, store)
     plain = Store(tmp_path / "plain")
     rows = list(
-        definition.run(made, lambda task, seed, sealed: FakeLab(task, seed, sealed=sealed), plain)
+        loop.run(made, lambda task, seed, sealed: FakeLab(task, seed, sealed=sealed), plain)
     )
     assert rows == again[0]
 
 
 def test_a_study_cut_short_goes_on(store: Store) -> None:
     made = Study({"imp": IMP(levels=3)}, tasks=(TASK,), seeds=2)
-    results = definition.run(made, opener(store), store)
+    results = loop.run(made, opener(store), store)
     first = [next(results) for _ in range(3)]
     results.close()  # type: ignore[attr-defined]
     before = trained(store)
@@ -309,8 +309,8 @@ def test_check_refuses_before_anything_trains(store: Store) -> None:
 
     wrong = IMP(pruning=dataclasses.replace(IMP().pruning, keep=("conv*",)))
     with pytest.raises(UsageError, match=r"conv\*"):
-        definition.check(Study({"good": IMP(), "wrong": wrong}, tasks=(TASK,)), open_lab)
-    definition.check(Study({"good": IMP()}, tasks=(TASK,)), open_lab)
+        loop.check(Study({"good": IMP(), "wrong": wrong}, tasks=(TASK,)), open_lab)
+    loop.check(Study({"good": IMP()}, tasks=(TASK,)), open_lab)
     assert labs
     assert all(lab.spent.steps == 0 for lab in labs)
     assert trained(store) == 0
@@ -329,7 +329,7 @@ class Nameless(Finder):
 def test_check_refuses_a_setting_without_identity(store: Store) -> None:
     made = Study({"nameless": Nameless(score=max)}, tasks=(TASK,), seeds=1)
     with pytest.raises(UsageError, match="nameless"):
-        definition.check(made, opener(store))
+        loop.check(made, opener(store))
 
 
 def test_check_refuses_a_task_whose_data_are_spoilt(store: Store) -> None:
@@ -337,7 +337,7 @@ def test_check_refuses_a_task_whose_data_are_spoilt(store: Store) -> None:
     with pytest.raises(
         UsageError, match=r"Task\.corrupt 'random_labels': a study measures on true"
     ):
-        definition.check(Study({"imp": IMP()}, tasks=(spoilt,)), opener(store))
+        loop.check(Study({"imp": IMP()}, tasks=(spoilt,)), opener(store))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -355,7 +355,7 @@ def test_a_layer_that_lost_everything_is_told_once_and_still_measured(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = Study({"broken": Empties(), "imp": IMP(levels=1)}, tasks=(TASK,), seeds=1)
-    results = definition.run(made, opener(store), store)
+    results = loop.run(made, opener(store), store)
     with caplog.at_level(logging.WARNING, "ltx"):
         next(results)
         assert not caplog.messages
@@ -404,7 +404,7 @@ def test_useless_weights_are_told_before_training_and_measured_once(
         " hidden/kernel"
     )
     for _ in range(2):
-        results = definition.run(made, lambda t, s, sealed: Asked(t, s, sealed=sealed), store)
+        results = loop.run(made, lambda t, s, sealed: Asked(t, s, sealed=sealed), store)
         first, second = results
         assert isinstance(second, TrialResult)
         assert caplog.messages == [told]
@@ -430,7 +430,7 @@ def test_what_cannot_be_measured_is_told_once_and_stops_nothing(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = Study({"imp": IMP(levels=2)}, tasks=(TASK,), seeds=2)
-    rows = list(definition.run(made, lambda t, s, sealed: Untold(t, s, sealed=sealed), store))
+    rows = list(loop.run(made, lambda t, s, sealed: Untold(t, s, sealed=sealed), store))
     assert len(rows) == 6
     assert caplog.messages == ["nobody knows"]
     assert all("effective_density" not in one for one in store.manifests())
@@ -439,7 +439,7 @@ def test_what_cannot_be_measured_is_told_once_and_stops_nothing(
 def test_check_refuses_a_batch_larger_than_the_data(store: Store) -> None:
     large = dataclasses.replace(TASK, recipe=dataclasses.replace(RECIPE, batch_size=1000))
     with pytest.raises(UsageError, match="1000 is more than the 200"):
-        definition.check(Study({"imp": IMP()}, tasks=(large,)), opener(store))
+        loop.check(Study({"imp": IMP()}, tasks=(large,)), opener(store))
 
 
 @pytest.mark.parametrize(

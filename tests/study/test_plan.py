@@ -22,10 +22,11 @@ from ltx_plugins.transfer import Transfer
 from ltx import Finder, Mask, Metrics, State, Store, Task
 from ltx.core.lab import Lab
 from ltx.store.memo import MemoLab
-from ltx.study import definition, plan
+from ltx.study import loop, plan
 from ltx.study.definition import Study
 from ltx.study.plan import Throughput
 from ltx.study.plan_lab import CellPlan, DryRunLab, PlanState
+from ltx.study.results import TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -65,7 +66,7 @@ class Blind(FakeLab):
         return super()._evaluate(state, mask, split)
 
 
-def opener(store: Store, lab: type[FakeLab] = FakeLab) -> definition.OpenLab:
+def opener(store: Store, lab: type[FakeLab] = FakeLab) -> loop.OpenLab:
     return lambda task, seed, sealed: MemoLab(lab(task, seed, sealed=sealed), store)
 
 
@@ -82,7 +83,7 @@ def trained(store: Store) -> int:
 
 
 def run(made: Study, store: Store) -> list:
-    return list(definition.run(made, opener(store), store))
+    return list(loop.run(made, opener(store), store))
 
 
 def files(store: Store) -> dict[str, tuple[bytes, int]]:
@@ -157,7 +158,7 @@ def test_a_study_cut_anywhere_needs_the_rest(cut: int, tmp_path_factory) -> None
         seeds=2,
     )
     whole = steps(foreseen(made, store))
-    results = definition.run(made, opener(store), store)
+    results = loop.run(made, opener(store), store)
     for _ in range(cut):
         next(results)
     results.close()  # type: ignore[attr-defined]
@@ -193,7 +194,7 @@ def test_the_bounds_are_two_plans_or_one_that_made_nothing_up(store: Store) -> N
 
 def test_nothing_is_written_and_no_test_split_is_read(store: Store) -> None:
     made = Study({**FIXED, **OPEN}, tasks=(TASK,), seeds=1)
-    results = definition.run(made, opener(store), store)
+    results = loop.run(made, opener(store), store)
     for _ in range(9):
         next(results)
     results.close()  # type: ignore[attr-defined]
@@ -284,8 +285,8 @@ def test_on_keras_the_steps_foreseen_are_the_steps_trained(store: Store) -> None
     most = {cell.finder: cell for cell in plan.cells(made, open_lab, store)}
     assert [cell.error for cell in most.values()] == [""] * len(finders)
     took: dict[str, int] = {}
-    for result in definition.run(made, open_lab, store):
-        assert isinstance(result, definition.TrialResult), result
+    for result in loop.run(made, open_lab, store):
+        assert isinstance(result, TrialResult), result
         took[result.finder] = trained(store) - sum(n for f, n in took.items() if f != result.finder)
     for label, steps_taken in took.items():
         if label != "auto":

@@ -8,9 +8,10 @@ import studied
 from ltx_plugins.imp import IMP
 
 from ltx import Store, UsageError
-from ltx.study import definition
-from ltx.study.definition import CellFailure, Study, TrialResult
-from ltx.study.record import MissingResult, StudyRecord
+from ltx.study import loop
+from ltx.study.definition import Study
+from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure, MissingResult, TrialResult
 from ltx.testing import FakeLab
 
 MADE = Study({"imp": IMP(levels=2)}, tasks=(studied.TASK,), seeds=(0, 4), margin=0.01)
@@ -69,7 +70,7 @@ def test_every_cell_without_a_trial_is_a_gap_with_its_reason(store: Store) -> No
     lab = FakeLab
     rows = [
         r
-        for r in definition.run(MADE, lambda t, s, sealed: lab(t, s, sealed=sealed), store)
+        for r in loop.run(MADE, lambda t, s, sealed: lab(t, s, sealed=sealed), store)
         if isinstance(r, TrialResult)
     ]
     begun = StudyRecord.of(MADE, None, command="", config="", plugins=[])

@@ -9,8 +9,9 @@ from ltx_plugins.imp import IMP
 
 from ltx import Store
 from ltx.study import runner
-from ltx.study.definition import CellFailure, Study, TrialResult
+from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure, TrialResult
 
 MADE = Study({"imp": IMP(levels=1)}, tasks=(studied.TASK,), seeds=2)
 

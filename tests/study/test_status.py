@@ -18,9 +18,10 @@ from ltx.cli.main import main
 from ltx.core.engine import Engine
 from ltx.store import liveness
 from ltx.store.memo import MemoLab
-from ltx.study import definition, status
-from ltx.study.definition import Study, TrialResult
+from ltx.study import loop, status
+from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
+from ltx.study.results import CellFailure, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -48,13 +49,13 @@ def record(store: Store, made: Study = STUDY) -> None:
     store.put_study(made.id, begun.document())
 
 
-def begin(store: Store, made: Study = STUDY) -> Iterator[TrialResult | definition.CellFailure]:
+def begin(store: Store, made: Study = STUDY) -> Iterator[TrialResult | CellFailure]:
     record(store, made)
 
     def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
         return MemoLab(FakeLab(task, seed, sealed=sealed), store)
 
-    return definition.run(made, open_lab, store)
+    return loop.run(made, open_lab, store)
 
 
 def states(store: Store) -> dict[tuple[str, int], str]:

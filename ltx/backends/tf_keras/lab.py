@@ -9,18 +9,16 @@ import numpy as np
 from ltx.backends.tf_keras.mask_program import MaskProgram
 from ltx.backends.tf_keras.program import VERSION, Program
 from ltx.core import clock, identity
-from ltx.core.channels import Channels
 from ltx.core.cost import Ledger
 from ltx.core.engine import Engine
-from ltx.core.history import History, Metrics
+from ltx.core.environment import versions
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
+from ltx.core.prunable import Channels, Weight
 from ltx.core.recipe import Recipe
-from ltx.core.run import Run, timed
+from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.core.versions import versions
-from ltx.core.weight import Weight
 from ltx.data import order, tfds
 from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay

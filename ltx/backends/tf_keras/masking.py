@@ -11,7 +11,7 @@ from ltx.backends.tf_keras import tfmot_import
 from ltx.backends.tf_keras.graph import layer_types
 from ltx.backends.tf_keras.graph.variables import children, generators, is_norm, named_variables
 from ltx.core.errors import UsageError
-from ltx.core.weight import Weight
+from ltx.core.prunable import Weight
 from ltx.pruning.schedules import PolynomialDecay
 from ltx.pruning.structures import Blocks, NofM, Structure
 

@@ -22,10 +22,10 @@ from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.recalibration import BatchNormStatistics
 from ltx.backends.tf_keras.signal_paths import SignalPaths
-from ltx.core.channels import Channels
 from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, GuardError, UsageError
 from ltx.core.mask import Mask
+from ltx.core.prunable import Channels
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data.dataset import Dataset

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ltx.backends.tf_keras.graph import layer_kinds
 from ltx.backends.tf_keras.graph.traversal import check_graph, is_graph, is_plain, walk
 from ltx.backends.tf_keras.graph.variables import named_variables
-from ltx.core.channels import Axis, Channels
+from ltx.core.prunable import Axis, Channels
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 

@@ -12,8 +12,8 @@ from ltx.backends.tf_keras.graph.channel_graph import ChannelGroup, channel_grou
 from ltx.backends.tf_keras.graph.layer_kinds import CONVOLUTIONS, DENSE, SEPARABLE, TRANSPOSED
 from ltx.backends.tf_keras.graph.traversal import check_graph, is_graph, is_plain, walk
 from ltx.backends.tf_keras.graph.variables import named_variables
-from ltx.core.channels import Axis
 from ltx.core.errors import UsageError
+from ltx.core.prunable import Axis
 from ltx.core.state import State
 from ltx.core.ticket import Ticket
 

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterable
 
-from ltx.core.weight import Weight
+from ltx.core.prunable import Weight
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 

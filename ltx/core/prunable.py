@@ -1,9 +1,32 @@
-"""Channels: neurons or feature maps that live and die together, and where they run through."""
+"""Prunable: what a mask covers in a model, its weights and the channels that run through them."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """One prunable weight tensor of a task's model.
+
+    `kind` is "conv" (any convolution) or "dense" (everything else). `uses` counts the
+    multiplications that one entry takes part in for one example: 1 in a dense layer, the number
+    of output positions in a convolution. `is_output` marks the layer that makes the logits. `made`
+    are the axes along which its output units lie: neurons, or feature maps.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str = "dense"
+    uses: int = 1
+    is_output: bool = False
+    made: tuple[int, ...] = (-1,)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,12 @@
-"""Quiet: what C++ libraries print as they start is shown only if the start fails."""
+"""Environment: installed versions, and what libraries print as they start."""
 
 import contextlib
+import functools
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib import metadata
 
 
 @contextlib.contextmanager
@@ -24,3 +26,20 @@ def hush_stderr() -> Iterator[None]:
         finally:
             os.dup2(original, 2)
             os.close(original)
+
+
+PACKAGES = ("ltx", "tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """The installed versions that a result depends on, without importing any of them."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
