@@ -35,6 +35,7 @@ from ltx.evaluation.control_checks import check_control, check_corrupted
 from ltx.evaluation.mode_connectivity import Barrier, barrier, copies
 from ltx.evaluation.trial import Trial
 from ltx.pruning.learned_masks import Bernoulli, EdgePopup, learned_mask
+from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.round import Pruning
 from ltx.pruning.schedules import PolynomialDecay
 from ltx.pruning.scores import (
@@ -47,7 +48,7 @@ from ltx.pruning.scores import (
     Snip,
     Synflow,
 )
-from ltx.pruning.structures import Blocks, ByChannel, NofM, Structure, Unstructured
+from ltx.pruning.structures import ByChannel, Structure, Unstructured
 from ltx.store.store import Store
 
 if TYPE_CHECKING:

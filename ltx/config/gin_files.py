@@ -19,11 +19,12 @@ from ltx.core.errors import LtxError, UsageError, unknown
 from ltx.core.recipe import Recipe
 from ltx.core.task import Task
 from ltx.evaluation.mode_connectivity import Stability
-from ltx.pruning.learned_masks import METHODS
+from ltx.pruning.learned_masks import Bernoulli, EdgePopup
+from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.round import Pruning
 from ltx.pruning.schedules import PolynomialDecay
 from ltx.pruning.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Snip, Synflow
-from ltx.pruning.structures import Blocks, ByChannel, NofM, Unstructured
+from ltx.pruning.structures import ByChannel, Unstructured
 from ltx.study.definition import Study
 from ltx.study.grid import Grid
 
@@ -40,7 +41,8 @@ _CORE = (
     PolynomialDecay,
     *_STRUCTURES,
     *_SCORES,
-    *METHODS,
+    EdgePopup,
+    Bernoulli,
 )
 CORE = {cls.__name__: cls for cls in _CORE}
 for _cls in CORE.values():

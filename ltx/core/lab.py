@@ -10,15 +10,12 @@ from ltx.core import clock, identity
 from ltx.core.cost import GRADIENT_FLOPS, Cost, Ledger, forward, forward_backward
 from ltx.core.duration import Duration
 from ltx.core.errors import DivergedError, UsageError
-from ltx.core.mask import Mask
+from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.prunable import Channels, Weight
 from ltx.core.run import Metrics, Run
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.core.validation import check_number
-from ltx.pruning import learned_masks
-from ltx.pruning.learned_masks import MaskLearner
-from ltx.pruning.schedules import PolynomialDecay
+from ltx.core.validation import check_implements, check_number
 
 
 class Lab(abc.ABC):
@@ -103,7 +100,7 @@ class Lab(abc.ABC):
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State: ...
 
     @abc.abstractmethod
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask: ...
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask: ...
 
     @abc.abstractmethod
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics: ...
@@ -168,24 +165,25 @@ class Lab(abc.ABC):
         mask they mean. A state without scores gets fresh ones. The curve is that of the network
         under the mask that the scores meant at each step. Segments equal one run.
         """
-        if not isinstance(method, learned_masks.METHODS):
-            raise UsageError(
-                f"train_mask: expected a method, as in EdgePopup() or Bernoulli(), got {method!r}"
-            )
+        examples = "a method, as in EdgePopup() or Bernoulli()"
+        check_implements("train_mask", method, MaskLearner, examples)
         stop = self._stop(state, until)
         mask.check(self.prunable)
-        begun = learned_masks.start_state(state, mask, method, self.rng)
-        run = self._charged(lambda: self._train_mask(begun, mask, method, stop, stream))
+        if not state.has_scores:
+            state = state.with_scores(method.init_scores(state.weights, mask, self.rng))
+        run = self._charged(lambda: self._train_mask(state, mask, method, stop, stream))
         self.ledger.add(self.cost(stop - state.step, mask))
         return run
 
-    def scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+    def scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
         """The mask under which TF-MOT's wrapper takes the step after `state.step` by its schedule.
 
         That is `mask` where none is due; else one that the wrapper makes of the state's weights,
         without what `mask` prunes already. Training by segments with this call between them equals
         training wrapped layers with the schedule in charge, where gradients are masked.
         """
+        examples = "a schedule, as in PolynomialDecay(0.2, begin=0, end=100)"
+        check_implements("scheduled_mask", schedule, MaskSchedule, examples)
         schedule.check(self)
         mask.check(self.prunable)
         if not schedule.is_due(state.step):

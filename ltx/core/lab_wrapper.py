@@ -3,11 +3,10 @@
 import numpy as np
 
 from ltx.core.lab import Lab
-from ltx.core.mask import Mask
+from ltx.core.mask import Mask, MaskSchedule
 from ltx.core.prunable import Channels, Weight
 from ltx.core.run import Metrics
 from ltx.core.state import State
-from ltx.pruning.schedules import PolynomialDecay
 
 
 class LabWrapper(Lab):
@@ -68,7 +67,7 @@ class LabWrapper(Lab):
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         return self.inner._recalibrated(state, mask, batches, stream)
 
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
         return self.inner._scheduled_mask(state, mask, schedule)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:

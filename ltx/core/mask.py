@@ -1,13 +1,16 @@
-"""Mask: which prunable weights survive, as an immutable mapping from weight name to bool array."""
+"""Mask: which prunable weights survive; and the protocols of what makes masks in training."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from ltx.core import identity
 from ltx.core.errors import UsageError
-from ltx.core.prunable import Weight
+from ltx.core.prunable import Prunable, Weight
+
+Scores = Mapping[str, np.ndarray]
 
 
 class Mask(Mapping[str, np.ndarray]):
@@ -125,3 +128,48 @@ class Mask(Mapping[str, np.ndarray]):
                 for name, array in self.items()
             }
         )
+
+
+@runtime_checkable
+class MaskLearner(Protocol):
+    """A method for `Lab.train_mask`: how scores become masks, and how scores are trained.
+
+    Scores are trained by SGD with `momentum` at a `learning_rate` of their own, since their scale
+    is not that of weights. Batches, length, shape of the learning-rate curve, augmentation and
+    label smoothing are the recipe's; weight decay and gradient clipping do not apply. Weights that
+    the given `mask` prunes are never selected and have no gradient.
+    """
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def momentum(self) -> float: ...
+
+    def init_scores(
+        self, weights: Mapping[str, np.ndarray], mask: Mask, rng: Callable[..., np.random.Generator]
+    ) -> Scores:
+        """The scores before the first step, float32; `rng` is `Lab.rng`."""
+
+    def mask(self, scores: Scores, mask: Mask) -> Mask:
+        """The mask to use after training: a function of the scores, without randomness."""
+
+    def sample_mask(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
+        """The mask of one training step."""
+
+    def score_gradient(self, scores: Scores) -> Scores:
+        """The derivative of a weight's multiplier by its score: dL/ds = dL/dw * w * this."""
+
+
+@runtime_checkable
+class MaskSchedule(Protocol):
+    """A schedule for `Lab.scheduled_mask`: after which steps a mask is made, and which one."""
+
+    def check(self, lab: Prunable) -> object:
+        """Raise UsageError where the schedule cannot be applied to this lab's weights."""
+
+    def is_due(self, step: int) -> bool:
+        """Whether a mask is made after this many steps."""
+
+    def mask(self, lab: Prunable, weights: Mapping[str, np.ndarray], step: int) -> Mask:
+        """The mask made of these weights after this many steps."""

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -115,3 +116,13 @@ class Channels:
             array[axis.places(dead)] = False
             result[axis.name] = np.moveaxis(array, 0, axis.axis)
         return result
+
+
+class Prunable(Protocol):
+    """The part of a lab that pruning needs: its prunable weights and their channels."""
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]: ...
+
+    @property
+    def channels(self) -> tuple[Channels, ...]: ...

@@ -54,6 +54,17 @@ class State:
                 slots[name] = np.where(mask[weight], array, array.dtype.type(0))
         return self.replace(weights=mask.apply(self.weights), slots=slots)
 
+    @property
+    def has_scores(self) -> bool:
+        """Whether `Lab.train_mask` left scores in this state."""
+        return any(slot.startswith("score:") for slot in self.slots)
+
+    def with_scores(self, scores: Mapping[str, np.ndarray]) -> "State":
+        """This state with these scores of masks, at momentum 0, as its only slots."""
+        slots = {f"score:{name}": array for name, array in scores.items()}
+        slots |= {f"score_momentum:{name}": np.zeros_like(a) for name, a in scores.items()}
+        return self.replace(slots=slots)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays in one flat mapping, from which `from_arrays` makes the same state again."""
         flat = {

@@ -17,6 +17,12 @@ def check_type(name: str, value: object, kind: type, example: str) -> None:
         raise UsageError(f"{name}: expected {kind.__name__}, as in {example}, got {value!r}")
 
 
+def check_implements(name: str, value: object, protocol: type, examples: str) -> None:
+    """Refuse a class, and an object that lacks a member of the runtime-checkable protocol."""
+    if isinstance(value, type) or not isinstance(value, protocol):
+        raise UsageError(f"{name}: expected {examples}, got {value!r}")
+
+
 def check_score(name: str, value: object) -> None:
     """Refuse what cannot be called as a score."""
     if isinstance(value, type) or not callable(value):

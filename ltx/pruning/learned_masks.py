@@ -1,44 +1,14 @@
-"""Learned mask: a score for every weight is trained while the weights stay what they are."""
+"""Learned masks: train a score for every weight while the weights stay fixed."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 
 from ltx.core.errors import UsageError
-from ltx.core.mask import Mask
+from ltx.core.mask import Mask, MaskLearner, Scores
 from ltx.core.state import State
 from ltx.core.validation import check_number
-
-Scores = Mapping[str, np.ndarray]
-
-
-class MaskLearner(Protocol):
-    """How scores become masks, and how they learn: by SGD with momentum at a rate of their own.
-
-    Their own, because scores live on another scale than weights. Of the recipe come the batches,
-    the length, the shape of the learning-rate curve, augmentation and label smoothing; its weight
-    decay and clipping are the weights'. What `mask` prunes has no part in any of it.
-    """
-
-    @property
-    def learning_rate(self) -> float: ...
-
-    @property
-    def momentum(self) -> float: ...
-
-    def begin(self, weights: Scores, mask: Mask, rng: Callable[..., np.random.Generator]) -> Scores:
-        """The scores before the first step, float32."""
-
-    def mean(self, scores: Scores, mask: Mask) -> Mask:
-        """The mask that these scores mean."""
-
-    def draw(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
-        """The mask of one training step."""
-
-    def slope(self, scores: Scores) -> Scores:
-        """By what a score's gradient differs from that of its weight's presence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +32,9 @@ class EdgePopup:
         check_number("EdgePopup.learning_rate", self.learning_rate, above=0)
         check_number("EdgePopup.momentum", self.momentum, least=0, below=1)
 
-    def begin(self, weights: Scores, mask: Mask, rng: Callable[..., np.random.Generator]) -> Scores:
+    def init_scores(
+        self, weights: Scores, mask: Mask, rng: Callable[..., np.random.Generator]
+    ) -> Scores:
         return {
             name: rng("scores", name).random(keep.shape, np.float32)
             / np.float32(np.sqrt(keep.size / keep.shape[-1]))
@@ -74,7 +46,7 @@ class EdgePopup:
         alive = {name: int(keep.sum()) for name, keep in mask.items()}
         return {name: min(n, max(1, round(self.density * n))) for name, n in alive.items()}
 
-    def mean(self, scores: Scores, mask: Mask) -> Mask:
+    def mask(self, scores: Scores, mask: Mask) -> Mask:
         kept = {}
         for name, count in self.counts(mask).items():
             alive = np.flatnonzero(mask[name])
@@ -83,10 +55,10 @@ class EdgePopup:
             kept[name] = np.isin(np.arange(mask[name].size), alive[best]).reshape(mask[name].shape)
         return Mask(kept)
 
-    def draw(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
-        return self.mean(scores, mask)
+    def sample_mask(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
+        return self.mask(scores, mask)
 
-    def slope(self, scores: Scores) -> Scores:
+    def score_gradient(self, scores: Scores) -> Scores:
         return {name: np.ones_like(array) for name, array in scores.items()}
 
 
@@ -109,14 +81,16 @@ class Bernoulli:
         check_number("Bernoulli.learning_rate", self.learning_rate, above=0)
         check_number("Bernoulli.momentum", self.momentum, least=0, below=1)
 
-    def begin(self, weights: Scores, mask: Mask, rng: Callable[..., np.random.Generator]) -> Scores:
+    def init_scores(
+        self, weights: Scores, mask: Mask, rng: Callable[..., np.random.Generator]
+    ) -> Scores:
         start = np.float32(np.log(self.probability / (1 - self.probability)))
         return {name: np.full(keep.shape, start) for name, keep in mask.items()}
 
-    def mean(self, scores: Scores, mask: Mask) -> Mask:
+    def mask(self, scores: Scores, mask: Mask) -> Mask:
         return Mask({name: keep & (scores[name] > 0) for name, keep in mask.items()})
 
-    def draw(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
+    def sample_mask(self, scores: Scores, mask: Mask, rng: np.random.Generator) -> Mask:
         chances = {name: sigmoid(scores[name]) for name in mask}
         return Mask(
             {
@@ -125,29 +99,14 @@ class Bernoulli:
             }
         )
 
-    def slope(self, scores: Scores) -> Scores:
+    def score_gradient(self, scores: Scores) -> Scores:
         chances = {name: sigmoid(array) for name, array in scores.items()}
         return {name: p * (1 - p) for name, p in chances.items()}
-
-
-METHODS = (EdgePopup, Bernoulli)
 
 
 def sigmoid(array: np.ndarray) -> np.ndarray:
     """In the form that overflows for no score."""
     return (np.tanh(array / 2) + np.float32(1)) / np.float32(2)
-
-
-def start_state(
-    state: State, mask: Mask, method: MaskLearner, rng: Callable[..., np.random.Generator]
-) -> State:
-    """The state with scores and their momentum as its only slots: its own, or fresh ones."""
-    if any(slot.startswith("score:") for slot in state.slots):
-        return state
-    first = method.begin(state.weights, mask, rng)
-    slots = {f"score:{name}": array for name, array in first.items()}
-    slots |= {f"score_momentum:{name}": np.zeros_like(array) for name, array in first.items()}
-    return state.replace(slots=slots)
 
 
 def scores(state: State, mask: Mask) -> dict[str, np.ndarray]:
@@ -161,4 +120,4 @@ def scores(state: State, mask: Mask) -> dict[str, np.ndarray]:
 
 def learned_mask(state: State, mask: Mask, method: MaskLearner) -> Mask:
     """The mask that a state of `lab.train_mask` has reached, within the mask it began from."""
-    return method.mean(scores(state, mask), mask)
+    return method.mask(scores(state, mask), mask)

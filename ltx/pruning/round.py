@@ -8,10 +8,10 @@ import numpy as np
 
 from ltx.core.errors import UsageError, unknown
 from ltx.core.mask import Mask
-from ltx.core.prunable import Weight
+from ltx.core.prunable import Prunable, Weight
 from ltx.core.validation import check_choice, check_type
 from ltx.pruning import allocation
-from ltx.pruning.structures import Arrays, Group, Prunable, Structure, Unstructured
+from ltx.pruning.structures import Arrays, Group, Structure, Unstructured
 
 SCOPES = ("layer", *(scope for scope in allocation.RULES if scope != "layer"), "global")
 

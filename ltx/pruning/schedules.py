@@ -7,8 +7,10 @@ import numpy as np
 
 from ltx.core.errors import UsageError
 from ltx.core.mask import Mask
+from ltx.core.prunable import Prunable
 from ltx.core.validation import check_count, check_number
-from ltx.pruning.structures import Blocks, NofM, Prunable, Structure, Unstructured
+from ltx.pruning.patterns import Blocks, NofM
+from ltx.pruning.structures import Structure, Unstructured
 
 
 @dataclasses.dataclass(frozen=True)

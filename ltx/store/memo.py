@@ -15,11 +15,10 @@ from ltx.core.cost import Cost
 from ltx.core.errors import BudgetError, CorruptError
 from ltx.core.lab import Lab
 from ltx.core.lab_wrapper import LabWrapper
-from ltx.core.mask import Mask
+from ltx.core.mask import Mask, MaskLearner
 from ltx.core.run import History, Run
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.pruning.learned_masks import MaskLearner
 from ltx.store import atomic_files
 from ltx.store.store import Store
 

@@ -10,12 +10,10 @@ from ltx.core import identity
 from ltx.core.cost import Cost
 from ltx.core.lab import Lab, Run
 from ltx.core.lab_wrapper import LabWrapper
-from ltx.core.mask import Mask
+from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.run import History, Metrics
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.pruning.learned_masks import MaskLearner
-from ltx.pruning.schedules import PolynomialDecay
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
 
@@ -225,7 +223,7 @@ class DryRunLab(LabWrapper):
         # Another object: it is by that that the lab sees something was done.
         return state.replace() if state.statistics else state
 
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
         if self.real[0]:
             return self.inner._scheduled_mask(state, mask, schedule)
         return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)

@@ -9,15 +9,13 @@ import numpy as np
 from ltx.core import identity
 from ltx.core.cost import Ledger
 from ltx.core.lab import Lab
-from ltx.core.mask import Mask
+from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.prunable import Axis, Channels, Weight
 from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data import order, sampling
-from ltx.pruning.learned_masks import MaskLearner
-from ltx.pruning.schedules import PolynomialDecay
 from ltx.testing import fake_network
 
 HIDDEN = 12
@@ -159,15 +157,15 @@ class FakeLab(Lab):
         )
         rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
         for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
-            drawn = method.draw(scores, mask, self.rng("mask", stream, step))
+            drawn = method.sample_mask(scores, mask, self.rng("mask", stream, step))
             gradients = fake_network.gradients(drawn.apply(fixed), images[rows], labels[rows])
-            for name, slope in method.slope(scores).items():
+            for name, slope in method.score_gradient(scores).items():
                 downhill = rate * gradients[name] * fixed[name] * slope
                 speeds[name] = np.float32(method.momentum) * speeds[name] - downhill
                 scores[name] = scores[name] + speeds[name]
             if step % every == 0 or step == whole:
                 found = fake_network.measured(
-                    method.mean(scores, mask).apply(fixed), *self._data["validation"]
+                    method.mask(scores, mask).apply(fixed), *self._data["validation"]
                 )
                 points.append((step, found.loss, found.accuracy))
         slots = {f"score:{name}": array for name, array in scores.items()}
@@ -206,7 +204,7 @@ class FakeLab(Lab):
     def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         return state
 
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
         return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
 
     def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:

@@ -21,7 +21,7 @@ from ltx import (
     UsageError,
     learned_mask,
 )
-from ltx.pruning.learned_masks import MaskLearner
+from ltx.core.mask import MaskLearner
 
 MakeLab = Callable[..., Lab]
 
@@ -369,6 +369,32 @@ def test_a_scheduled_mask_brings_nothing_back(make_lab: MakeLab) -> None:
         assert late[weight.name].sum() == round(0.1 * weight.size)
     with pytest.raises(UsageError, match="mask"):
         lab.scheduled_mask(state, Mask({}), schedule)
+
+
+class Third:
+    """A schedule of somebody else's: after step 5 the first third of each tensor goes."""
+
+    def check(self, lab: object) -> None:
+        pass
+
+    def is_due(self, step: int) -> bool:
+        return step == 5
+
+    def mask(self, lab: object, weights: Mapping[str, np.ndarray], step: int) -> Mask:
+        return Mask(
+            {n: np.arange(a.size).reshape(a.shape) >= a.size // 3 for n, a in weights.items()}
+        )
+
+
+def test_a_schedule_of_ones_own_needs_the_protocol_alone(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    state = lab.init()
+    assert lab.scheduled_mask(state, lab.dense(), Third()) == lab.dense()
+    made = lab.scheduled_mask(state.replace(step=5), lab.dense(), Third())
+    assert made == Third().mask(lab, {n: state.weights[n] for n in made}, 5)
+    for wrong in (Third, None):
+        with pytest.raises(UsageError, match="scheduled_mask: expected a schedule, as in Poly"):
+            lab.scheduled_mask(state, lab.dense(), wrong)  # type: ignore[arg-type]
 
 
 def flat(arrays: Mapping[str, np.ndarray], mask: Mask) -> np.ndarray:

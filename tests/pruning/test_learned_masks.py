@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ltx import Bernoulli, EdgePopup, Mask, State, Task, UsageError, learned_mask
+from ltx.core.mask import MaskLearner
 from ltx.pruning import learned_masks
 from ltx.testing import RECIPE, FakeLab
 
@@ -24,7 +25,7 @@ def test_edge_popup_keeps_exactly_the_highest(
     scores: np.ndarray, density: float, seed: int
 ) -> None:
     alive = np.random.default_rng(seed).random(scores.shape) < 0.7
-    kept = EdgePopup(density).mean({"w": scores}, Mask({"w": alive}))["w"]
+    kept = EdgePopup(density).mask({"w": scores}, Mask({"w": alive}))["w"]
     assert not kept[~alive].any()
     if alive.any():
         assert kept.sum() == max(1, round(density * alive.sum()))
@@ -35,16 +36,16 @@ def test_edge_popup_keeps_exactly_the_highest(
 def test_the_bernoulli_mask_is_what_is_likelier_there_than_not() -> None:
     scores = {"w": np.array([[-1.0, 0.0], [1e-3, 90.0]], np.float32)}
     whole = Mask({"w": np.ones((2, 2), bool)})
-    assert Bernoulli().mean(scores, whole)["w"].tolist() == [[False, False], [True, True]]
+    assert Bernoulli().mask(scores, whole)["w"].tolist() == [[False, False], [True, True]]
     part = Mask({"w": np.array([[True, True], [True, False]])})
-    assert Bernoulli().mean(scores, part)["w"].sum() == 1
+    assert Bernoulli().mask(scores, part)["w"].sum() == 1
 
 
 def test_bernoulli_draws_come_at_their_probability() -> None:
     method, whole = Bernoulli(0.3), Mask({"w": np.ones((100, 100), bool)})
-    scores = method.begin({}, whole, FakeLab().rng)
+    scores = method.init_scores({}, whole, FakeLab().rng)
     assert learned_masks.sigmoid(scores["w"])[0, 0] == pytest.approx(0.3)
-    drawn = [method.draw(scores, whole, np.random.default_rng(s)) for s in range(2)]
+    drawn = [method.sample_mask(scores, whole, np.random.default_rng(s)) for s in range(2)]
     assert drawn[0] != drawn[1]
     assert [mask.density for mask in drawn] == pytest.approx([0.3, 0.3], abs=0.02)
 
@@ -56,7 +57,7 @@ def test_sigmoids_do_not_overflow() -> None:
 
 def test_edge_popup_scores_start_as_the_authors_do() -> None:
     lab = FakeLab()
-    scores = EdgePopup().begin({}, lab.dense(), lab.rng)
+    scores = EdgePopup().init_scores({}, lab.dense(), lab.rng)
     for weight in lab.prunable:
         array = scores[weight.name]
         bound = 1 / np.sqrt(weight.shape[0])
@@ -66,17 +67,17 @@ def test_edge_popup_scores_start_as_the_authors_do() -> None:
 
 
 @pytest.mark.parametrize("method", [EdgePopup(0.4, 0.5), Bernoulli(0.6, 2.0, 0.5)], ids=repr)
-def test_a_step_follows_the_papers_gradient(method: learned_masks.MaskLearner) -> None:
+def test_a_step_follows_the_papers_gradient(method: MaskLearner) -> None:
     """By hand from the lab's gradients: dL/dw under the drawn mask, times w, times the slope."""
     lab = FakeLab()
     state, whole = lab.init(), lab.dense()
-    began = learned_masks.start_state(state, whole, method, lab.rng)
+    began = state.with_scores(method.init_scores(state.weights, whole, lab.rng))
     before = learned_masks.scores(began, whole)
-    drawn = method.draw(before, whole, lab.rng("mask", "order", 1))
+    drawn = method.sample_mask(before, whole, lab.rng("mask", "order", 1))
     # `gradients` takes its first batch of the stream, as the first step does.
     gradients = lab.gradients(state, drawn, 1, stream="order")
     after = learned_masks.scores(lab.train_mask(state, whole, method, "1it").state, whole)
-    for name, slope in method.slope(before).items():
+    for name, slope in method.score_gradient(before).items():
         expected = before[name] - method.learning_rate * gradients[name] * (
             state.weights[name] * slope
         )
@@ -121,3 +122,32 @@ def test_a_state_without_scores_means_no_mask() -> None:
 def test_bad_settings_are_refused_by_name(cls: type, settings: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         cls(**settings)
+
+
+class Signs:
+    """Somebody else's method: keeps what has a positive score."""
+
+    learning_rate, momentum = 0.1, 0.0
+
+    def init_scores(self, weights, mask, rng):  # type: ignore[no-untyped-def]
+        return {name: weights[name].copy() for name in mask}
+
+    def mask(self, scores, mask):  # type: ignore[no-untyped-def]
+        return Mask({name: keep & (scores[name] > 0) for name, keep in mask.items()})
+
+    def sample_mask(self, scores, mask, rng):  # type: ignore[no-untyped-def]
+        return self.mask(scores, mask)
+
+    def score_gradient(self, scores):  # type: ignore[no-untyped-def]
+        return {name: np.ones_like(array) for name, array in scores.items()}
+
+
+def test_a_method_of_ones_own_needs_the_protocol_alone() -> None:
+    lab = FakeLab()
+    run = lab.train_mask(lab.init(), lab.dense(), Signs())
+    first = lab.init().with_scores(Signs().init_scores(lab.init().weights, lab.dense(), lab.rng))
+    assert lab.train_mask(first, lab.dense(), Signs()) == run
+    assert 0 < learned_mask(run.state, lab.dense(), Signs()).density < 1
+    del Signs.score_gradient
+    with pytest.raises(UsageError, match="train_mask: expected a method"):
+        lab.train_mask(lab.init(), lab.dense(), Signs())  # type: ignore[arg-type]

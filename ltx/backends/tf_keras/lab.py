@@ -13,14 +13,13 @@ from ltx.core.cost import Ledger
 from ltx.core.engine import Engine
 from ltx.core.environment import versions
 from ltx.core.lab import Lab
-from ltx.core.mask import Mask
+from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.prunable import Channels, Weight
 from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data import order, tfds
-from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 
 Watch = Callable[[int, int], None]
@@ -205,7 +204,9 @@ class KerasLab(Lab):
         taken = self._program.calibration(self._table(batches, stream), self._noise(stream))
         return state.replace(statistics={**state.statistics, **taken}) if taken else state
 
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: PolynomialDecay) -> Mask:
+    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
+        if not isinstance(schedule, PolynomialDecay):
+            return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
         self._program.show(state, mask)
         return Mask(self._program.masked.scheduled(schedule, state.step))
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 from ltx.backends.tf_keras.loop import Report
 from ltx.backends.tf_keras.program import Program, arrays
 from ltx.core.errors import DivergedError, GuardError, UsageError
-from ltx.core.mask import Mask
+from ltx.core.mask import Mask, MaskLearner
 from ltx.core.state import State
-from ltx.pruning.learned_masks import EdgePopup, MaskLearner
+from ltx.pruning.learned_masks import Bernoulli, EdgePopup
 
 
 class MaskProgram:
@@ -25,6 +25,11 @@ class MaskProgram:
     """
 
     def __init__(self, program: Program, method: MaskLearner) -> None:
+        if not isinstance(method, EdgePopup | Bernoulli):  # those that `_chosen` has in TensorFlow
+            raise UsageError(
+                f"KerasLab learns masks by EdgePopup or Bernoulli, got {method!r}; try other"
+                " methods on ltx.testing.FakeLab"
+            )
         if program.strategy is not None or program.engine.precision == "float16":
             raise UsageError(
                 "Engine: masks are learned on one device, in float32 or bfloat16, got strategy"
@@ -69,7 +74,7 @@ class MaskProgram:
 
     def evaluate(self) -> tuple[float, float]:
         """Validation loss and accuracy under the mask that the scores mean now."""
-        mask = self._method.mean(arrays(self._scores), self._mask)
+        mask = self._method.mask(arrays(self._scores), self._mask)
         for name, keep in mask.items():
             self._inner.weights[name].assign(self._fixed[name] * keep.astype(np.float32))
         result = self._inner.meter.evaluate("validation")
@@ -106,7 +111,7 @@ class MaskProgram:
             score.assign_add(speed)
 
     def _chosen(self, seed: tf.Tensor) -> tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]:
-        """The step's mask and the scores' slopes; `Learning.draw` and `slope` in TensorFlow."""
+        """The step's mask and slopes: the method's `sample_mask` and `score_gradient`."""
         keeps, slopes = {}, {}
         for number, (name, score) in enumerate(self._scores.items()):
             alive = self._inner.masks[name]

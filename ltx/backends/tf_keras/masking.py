@@ -12,8 +12,9 @@ from ltx.backends.tf_keras.graph import layer_types
 from ltx.backends.tf_keras.graph.variables import children, generators, is_norm, named_variables
 from ltx.core.errors import UsageError
 from ltx.core.prunable import Weight
+from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.schedules import PolynomialDecay
-from ltx.pruning.structures import Blocks, NofM, Structure
+from ltx.pruning.structures import Structure
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 

@@ -39,7 +39,7 @@ def test_the_highest_are_those_that_numpy_finds(jit, ties):
         mask = Mask({"w": alive})
         count = tf.constant(method.counts(mask)["w"], tf.int64)
         kept = compiled(tf.constant(scores), tf.constant(alive, tf.float32), count).numpy()
-        np.testing.assert_array_equal(kept != 0, method.mean({"w": scores}, mask)["w"])
+        np.testing.assert_array_equal(kept != 0, method.mask({"w": scores}, mask)["w"])
     nothing = compiled(tf.constant(scores), tf.zeros((7, 9)), tf.constant(0, tf.int64))
     assert not nothing.numpy().any()
 
@@ -49,7 +49,7 @@ def test_a_step_follows_the_papers_gradient(method):
     made = lab(engine=Engine(compile="graph"))  # XLA draws other numbers than eager code does
     state, mask = made.init(), part(made)
     program = MaskProgram(made._program, method)
-    before = learned_masks.start_state(state, mask, method, made.rng)
+    before = state.with_scores(method.init_scores(state.weights, mask, made.rng))
     program.load(before, mask)
     seed = made._noise("order")
     key = tf.random.experimental.stateless_fold_in(tf.constant(seed) + 1, 0)
@@ -58,7 +58,7 @@ def test_a_step_follows_the_papers_gradient(method):
     gradients = made.gradients(state, drawn, 1, stream="order")
     run = made.train_mask(state, mask, method, "1it")
     old, new = learned_masks.scores(before, mask), learned_masks.scores(run.state, mask)
-    for name, slope in method.slope(old).items():
+    for name, slope in method.score_gradient(old).items():
         step = gradients[name] * mask.apply(state.weights)[name] * slope
         expected = old[name] - method.learning_rate * step
         np.testing.assert_allclose(new[name], expected, rtol=1e-4, atol=1e-5)
@@ -106,7 +106,8 @@ def test_the_guard_notices_a_weight_that_moved():
     made = lab()
     program = MaskProgram(made._program, EdgePopup())
     whole = made.dense()
-    program.load(learned_masks.start_state(made.init(), whole, EdgePopup(), made.rng), whole)
+    scores = EdgePopup().init_scores(made.init().weights, whole, made.rng)
+    program.load(made.init().with_scores(scores), whole)
     made._program.weights["hidden/bias"].assign_add(tf.ones(16))
     with pytest.raises(GuardError, match="hidden/bias changed while its mask was learned"):
         program.read(0)
@@ -124,6 +125,20 @@ def test_engines_it_cannot_use_are_refused(engine):
     made = lab(engine=engine)
     with pytest.raises(UsageError, match="Engine: masks are learned on one device"):
         made.train_mask(made.init(), made.dense(), EdgePopup())
+
+
+class Other:
+    """A method of somebody else's, with the members of MaskLearner."""
+
+    learning_rate, momentum = 0.1, 0.0
+    init_scores, mask = EdgePopup().init_scores, EdgePopup().mask
+    sample_mask, score_gradient = EdgePopup().sample_mask, EdgePopup().score_gradient
+
+
+def test_a_method_without_a_compiled_form_is_refused():
+    made = lab()
+    with pytest.raises(UsageError, match="KerasLab learns masks by EdgePopup or Bernoulli, got"):
+        made.train_mask(made.init(), made.dense(), Other())
 
 
 def test_a_learned_mask_of_an_untrained_network_is_far_above_chance():
