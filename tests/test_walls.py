@@ -84,6 +84,12 @@ def test_a_foreign_library_has_one_wall_around_it(library: str) -> None:
     assert users == set()
 
 
+def test_one_file_sets_what_tensorflow_reads_at_its_import() -> None:
+    for variable in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL"):
+        users = {name for name, path in MODULES.items() if variable in path.read_text()}
+        assert users == {"core.environment"}
+
+
 @pytest.mark.parametrize("path", LTX, ids=module)
 def test_a_room_imports_only_rooms_before_it(path: Path) -> None:
     here = room(module(path))

@@ -52,10 +52,10 @@ def _clashes(found: dict[str, str]) -> Iterator[tuple[str, str, str]]:
         yield "absl-py", found["absl-py"], "TF-MOT 0.8 needs absl-py 1: pip install 'absl-py<2'"
     if any(dist.metadata["Name"] == "tensorflow-cpu" for dist in metadata.distributions()):
         yield "tensorflow-cpu", "present", "it holds tensorflow's files a second time: uninstall it"
-    if os.environ.get("TF_USE_LEGACY_KERAS", "1") != "1":
+    if os.environ.get(environment.LEGACY_KERAS, "1") != "1":
         yield (
-            "TF_USE_LEGACY_KERAS",
-            os.environ["TF_USE_LEGACY_KERAS"],
+            environment.LEGACY_KERAS,
+            os.environ[environment.LEGACY_KERAS],
             "unset it: TF-MOT speaks tf_keras only",
         )
     flags = os.environ.get("XLA_FLAGS", "")

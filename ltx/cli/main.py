@@ -14,9 +14,10 @@ from absl.flags import argparse_flags
 
 from ltx import __version__
 from ltx.cli import commands
+from ltx.core import environment
 from ltx.core.errors import LtxError, UsageError
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+environment.prepare_tensorflow()
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("gin_file", [], "A gin file with the study; may be given more than once.")

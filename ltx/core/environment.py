@@ -1,4 +1,4 @@
-"""Environment: installed versions, and what libraries print as they start."""
+"""The process environment: TensorFlow's settings, its start-up output and installed versions."""
 
 import contextlib
 import functools
@@ -7,6 +7,18 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
+
+LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
+
+
+def prepare_tensorflow() -> None:
+    """Set what TensorFlow reads at import; call it before the first import of TensorFlow.
+
+    TF-MOT masks tf_keras layers only, so `tf.keras` must be tf_keras in user code as well.
+    Variables that the user has set stay.
+    """
+    os.environ.setdefault(LEGACY_KERAS, "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 @contextlib.contextmanager

@@ -186,8 +186,7 @@ def convert(images: Any, image: Image, fit: str) -> Any:
 @functools.cache
 def tensorflow() -> Any:
     """TensorFlow, without the lines that it prints as it starts."""
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    environment.prepare_tensorflow()
     with environment.hush_stderr():
         import tensorflow as tf
 

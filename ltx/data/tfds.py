@@ -161,8 +161,7 @@ def _absent(name: str, root: Path) -> UsageError:
 @functools.cache
 def _tfds() -> Any:
     """TFDS, with the digits registered."""
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    environment.prepare_tensorflow()
     with environment.hush_stderr():
         import tensorflow_datasets as tfds
         from tensorflow_datasets.core.download import downloader

@@ -2,3 +2,7 @@
 
 Imports: core, pruning, data.
 """
+
+from ltx.core import environment
+
+environment.prepare_tensorflow()

@@ -1,11 +1,7 @@
 """Compiled: a function made into a program of TensorFlow's while the clock stands still."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 

@@ -1,10 +1,6 @@
 """Device: which of this machine's devices an engine runs on, alone or as replicas."""
 
 import functools
-import os
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 

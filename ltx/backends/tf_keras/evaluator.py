@@ -1,9 +1,5 @@
 """Meter: loss, accuracy and derivatives of a model at the state that it holds."""
 
-import os
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
 import numpy as np
 import tensorflow as tf
 

@@ -1,9 +1,5 @@
 """Feed: how batches come to a step, read ahead, shared out to replicas and augmented."""
 
-import os
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
 import numpy as np
 import tensorflow as tf
 

@@ -1,10 +1,6 @@
 """Loop: all steps between two evaluations as one compiled program."""
 
-import os
 from collections.abc import Callable
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf

@@ -1,9 +1,5 @@
 """Objective: what a model is trained towards, which is the cross-entropy of scaled images."""
 
-import os
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
 import tensorflow as tf
 import tf_keras
 

@@ -1,10 +1,6 @@
 """MaskProgram: the compiled training of masks on a program's model, whose weights it gives back."""
 
-import os
 from collections.abc import Mapping
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf

@@ -2,10 +2,11 @@
 
 import contextlib
 import math
-import os
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import tensorflow as tf
+import tf_keras
 
 from ltx.backends.tf_keras import tfmot_import
 from ltx.backends.tf_keras.graph import layer_types
@@ -15,11 +16,6 @@ from ltx.core.prunable import Weight
 from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.schedules import PolynomialDecay
 from ltx.pruning.structures import Structure
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
-import tensorflow as tf
-import tf_keras
 
 # TF-MOT looks for a module that Keras 2 had. Python would load all of Keras 3 and scikit-learn to
 # find that it is gone, a third of the time that `ltx run` takes to start.

@@ -1,9 +1,5 @@
 """Optimizer: the tf_keras optimizer of a recipe, and its slots by name."""
 
-import os
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
 import tensorflow as tf
 import tf_keras
 

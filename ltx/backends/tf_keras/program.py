@@ -3,11 +3,7 @@
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf

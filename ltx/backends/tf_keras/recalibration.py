@@ -1,10 +1,7 @@
 """Calibration: BatchNorm's statistics taken anew, as plain means over training batches."""
 
 import contextlib
-import os
 from collections.abc import Iterator
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import numpy as np
 import tensorflow as tf

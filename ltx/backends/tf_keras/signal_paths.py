@@ -2,20 +2,16 @@
 
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import tensorflow as tf
+import tf_keras
 
 from ltx.backends.tf_keras.graph import layer_kinds
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.core.errors import UsageError
 from ltx.core.mask import Mask
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
-import tensorflow as tf
-import tf_keras
 
 layers = tf_keras.layers
 Call = Callable[..., tf.Tensor]

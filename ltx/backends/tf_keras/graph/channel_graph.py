@@ -3,19 +3,16 @@
 import dataclasses
 import functools
 import math
-import os
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
+
+import tensorflow as tf
+import tf_keras
 
 from ltx.backends.tf_keras.graph import layer_kinds
 from ltx.backends.tf_keras.graph.traversal import check_graph, is_graph, is_plain, walk
 from ltx.backends.tf_keras.graph.variables import named_variables
 from ltx.core.prunable import Axis, Channels
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
-import tensorflow as tf
-import tf_keras
 
 layers, activations = tf_keras.layers, tf_keras.activations
 

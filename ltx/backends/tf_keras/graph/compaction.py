@@ -1,11 +1,12 @@
 """Compaction: a ticket's network without its dead channels, as a smaller tf_keras model."""
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+import tf_keras
 
 from ltx.backends.tf_keras.graph import constant_folding
 from ltx.backends.tf_keras.graph.channel_graph import ChannelGroup, channel_groups
@@ -16,11 +17,6 @@ from ltx.core.errors import UsageError
 from ltx.core.prunable import Axis
 from ltx.core.state import State
 from ltx.core.ticket import Ticket
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
-import tensorflow as tf
-import tf_keras
 
 DEAD_INPUTS = 0.25  # the share from which a gather pays, in a loop compiled by XLA
 

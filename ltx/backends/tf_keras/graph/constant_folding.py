@@ -1,20 +1,16 @@
 """Constants: what channels emit, in inference, where nothing live goes into them."""
 
 import functools
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
+import tf_keras
 
 from ltx.backends.tf_keras.graph import layer_kinds
 from ltx.backends.tf_keras.graph.traversal import is_graph, is_plain, walk
 from ltx.backends.tf_keras.graph.variables import named_variables
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
-import tensorflow as tf
-import tf_keras
 
 layers = tf_keras.layers
 

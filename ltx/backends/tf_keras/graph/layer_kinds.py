@@ -1,9 +1,6 @@
 """Kinds: the layers of tf_keras, grouped by what they do with channels."""
 
-import os
 from collections.abc import Callable
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import tensorflow as tf
 import tf_keras

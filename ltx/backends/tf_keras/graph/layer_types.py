@@ -1,15 +1,12 @@
 """Geometry: how many multiplications a weight takes part in, read off the layer that owns it."""
 
 import math
-import os
 from collections.abc import Iterable
-
-from ltx.core.prunable import Weight
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import tensorflow as tf
 import tf_keras
+
+from ltx.core.prunable import Weight
 
 layers = tf_keras.layers
 

@@ -1,15 +1,12 @@
 """Graph: a built model as the calls of its layers, and values sent through it in their place."""
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from ltx.core.errors import UsageError
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
 import tensorflow as tf
 import tf_keras
+
+from ltx.core.errors import UsageError
 
 _T = TypeVar("_T")
 

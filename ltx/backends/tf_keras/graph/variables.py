@@ -1,14 +1,11 @@
 """Variables: what a model consists of, each under one name that follows from the model alone."""
 
-import os
 from typing import NamedTuple
-
-from ltx.backends.tf_keras.graph.layer_types import repeats
-
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import tensorflow as tf
 import tf_keras
+
+from ltx.backends.tf_keras.graph.layer_types import repeats
 
 # A random layer whose rates are all 0 draws nothing.
 RATES = ("rate", "dropout", "recurrent_dropout", "stddev")

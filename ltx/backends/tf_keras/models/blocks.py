@@ -1,14 +1,9 @@
 """Parts: the layers that the architectures are put together from."""
 
-import os
-
-from ltx.core.errors import UsageError, unknown
-
-# tf.keras must mean tf_keras in user code too, and TensorFlow reads this when it is imported.
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
 import tensorflow as tf
 import tf_keras
+
+from ltx.core.errors import UsageError, unknown
 
 Shape = tuple[int, int, int]
 

@@ -4,22 +4,17 @@ import contextlib
 import hashlib
 import importlib
 import inspect
-import os
 import random
 import types
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import tensorflow as tf
+import tf_keras
 
 from ltx.backends.tf_keras.models.blocks import Shape
 from ltx.backends.tf_keras.models.convnets import BUILDERS, Builder
 from ltx.core.errors import UsageError, unknown
-
-# tf.keras must mean tf_keras in user code too, and TensorFlow reads this when it is imported.
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
-import tensorflow as tf
-import tf_keras
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 

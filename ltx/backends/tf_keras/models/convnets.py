@@ -1,7 +1,9 @@
 """Architectures: the builders of the lottery-ticket papers' networks, by name."""
 
-import os
 from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+import tf_keras
 
 from ltx.backends.tf_keras.models.blocks import (
     GLOROT_NORMAL,
@@ -14,12 +16,6 @@ from ltx.backends.tf_keras.models.blocks import (
     logits,
 )
 from ltx.backends.tf_keras.models.resnets import resnet_20, resnet_32, resnet_50, resnet_56
-
-# tf.keras must mean tf_keras in user code too, and TensorFlow reads this when it is imported.
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
-import tensorflow as tf
-import tf_keras
 
 Builder = Callable[..., tf_keras.Model]
 

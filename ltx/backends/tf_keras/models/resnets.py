@@ -1,16 +1,12 @@
 """Residual: the ResNets of the lottery-ticket papers."""
 
-import os
 from collections.abc import Callable, Sequence
-
-from ltx.backends.tf_keras.models.blocks import GLOROT_NORMAL, Shape, conv_norm, image_input, logits
-from ltx.core.errors import unknown
-
-# tf.keras must mean tf_keras in user code too, and TensorFlow reads this when it is imported.
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import tensorflow as tf
 import tf_keras
+
+from ltx.backends.tf_keras.models.blocks import GLOROT_NORMAL, Shape, conv_norm, image_input, logits
+from ltx.core.errors import unknown
 
 
 def _basic_block(x: tf.Tensor, filters: int, stride: int, name: str, init: str) -> tf.Tensor:
