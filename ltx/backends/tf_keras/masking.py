@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +10,7 @@ import tf_keras
 
 from ltx.backends.tf_keras import tfmot_import
 from ltx.backends.tf_keras.graph import layer_types
+from ltx.backends.tf_keras.graph.traversal import graph_layers, is_graph
 from ltx.backends.tf_keras.graph.variables import children, generators, is_norm, named_variables
 from ltx.core.errors import UsageError
 from ltx.core.prunable import Weight
@@ -237,9 +238,9 @@ class MaskedModel:
         (mask_zero) and activity regularizers. Raises UsageError where clone_model cannot put
         the wrappers in place.
         """
-        reached = {id(layer) for layer in _graph_layers(self.model)}
+        reached = {id(layer) for layer in graph_layers(self.model)}
         lost = [w.layer.name for key, w in self._wrappers.items() if key not in reached]
-        if lost or not _is_graph(self.model):
+        if lost or not is_graph(self.model):
             raise UsageError(
                 f"model {self.model.name!r} cannot be cloned around TF-MOT's wrappers: expected "
                 "a functional or Sequential model with its prunable layers in the graph, got "
@@ -260,7 +261,7 @@ class MaskedModel:
     def _cloned_layer(self, layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
         if id(layer) in self._wrappers:
             return self._wrappers[id(layer)]
-        if any(id(inner) in self._wrappers for inner in _graph_layers(layer)):
+        if any(id(inner) in self._wrappers for inner in graph_layers(layer)):
             return self._clone(layer)
         return layer
 
@@ -273,17 +274,6 @@ class MaskedModel:
 
 def _share(part: int, total: int) -> str:
     return f"{part / max(total, 1):.1%}"
-
-
-def _is_graph(layer: tf_keras.layers.Layer) -> bool:
-    return isinstance(layer, tf_keras.Model) and layer._is_graph_network
-
-
-def _graph_layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Layer]:
-    if _is_graph(layer):
-        for inner in layer.layers:
-            yield inner
-            yield from _graph_layers(inner)
 
 
 def _candidates(layer: tf_keras.layers.Layer) -> list[tf.Variable]:

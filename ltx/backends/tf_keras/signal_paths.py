@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ltx.backends.tf_keras.graph import layer_kinds
+from ltx.backends.tf_keras.graph import layer_types
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.core.errors import UsageError
 from ltx.core.mask import Mask
@@ -18,26 +18,26 @@ Call = Callable[..., tf.Tensor]
 
 _KERNELS = (
     *(
-        *layer_kinds.DENSE,
-        *layer_kinds.CONVOLUTIONS,
-        *layer_kinds.TRANSPOSED,
-        *layer_kinds.DEPTHWISE,
-        *layer_kinds.SEPARABLE,
+        *layer_types.DENSE,
+        *layer_types.CONVOLUTIONS,
+        *layer_types.TRANSPOSED,
+        *layer_types.DEPTHWISE,
+        *layer_types.SEPARABLE,
     ),
     layers.EinsumDense,
 )
-_SQUASHING = (*layer_kinds.RECTIFIERS, layers.PReLU, layers.Activation, layers.Softmax)
+_SQUASHING = (*layer_types.RECTIFIERS, layers.PReLU, layers.Activation, layers.Softmax)
 _PASSING = (
     *(
-        *layer_kinds.NORMS,
-        *layer_kinds.NOISES,
+        *layer_types.NORMS,
+        *layer_types.NOISES,
         layers.LayerNormalization,
         layers.GroupNormalization,
     ),
     *(layers.UnitNormalization, layers.Rescaling, layers.Normalization),
 )
 _CHANGED = ("call", "activation")
-_SUMMING = layer_kinds.MERGES
+_SUMMING = layer_types.MERGES
 _MEANS = {
     layers.MaxPooling1D: layers.AveragePooling1D,
     layers.MaxPooling2D: layers.AveragePooling2D,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras
 
-from ltx.backends.tf_keras.graph import layer_kinds
+from ltx.backends.tf_keras.graph import layer_types
 from ltx.backends.tf_keras.graph.traversal import check_graph, is_graph, is_plain, walk
 from ltx.backends.tf_keras.graph.variables import named_variables
 from ltx.core.prunable import Axis, Channels
@@ -162,7 +162,7 @@ class _ChannelTracer:
                 return walk(layer, flows, self._step)
             flow = self._through(layer, flows, node.keras_inputs, outputs[0])
             if flow is not None and flow.length == outputs[0].shape[-1]:
-                if getattr(layer, "activation", activations.linear) not in layer_kinds.ELEMENTWISE:
+                if getattr(layer, "activation", activations.linear) not in layer_types.ELEMENTWISE:
                     self._pin(flow)  # a softmax mixes what the layer makes, not what it takes
                 return [flow]
         for flow in flows:
@@ -182,33 +182,33 @@ class _ChannelTracer:
         kind, flow, rank = type(layer), flows[0], len(inputs[0].shape)
         if kind is layers.Concatenate and _is_last(layer, rank):
             return self._concatenated(flows)
-        if kind in layer_kinds.MERGES or kind is layers.Concatenate:
+        if kind in layer_types.MERGES or kind is layers.Concatenate:
             return functools.reduce(self._tie, flows)
         if kind in (layers.Flatten, layers.Reshape):
             return _reshaped(layer, flow, inputs[0].shape, output.shape)
         if not _is_last(layer, rank):
             return None
-        return flow if kind in layer_kinds.PASSING else self._weighted(layer, flow)
+        return flow if kind in layer_types.PASSING else self._weighted(layer, flow)
 
     def _weighted(self, layer: tf_keras.layers.Layer, flow: ChannelFlow) -> ChannelFlow | None:
         kind = type(layer)
-        if kind in layer_kinds.NORMS and not getattr(layer, "renorm", False):
+        if kind in layer_types.NORMS and not getattr(layer, "renorm", False):
             self._place("scale", layer.gamma, 0, flow)
             for variable in (layer.beta, layer.moving_mean, layer.moving_variance):
                 self._place("rider", variable, 0, flow)
             return flow
-        if kind in (*layer_kinds.DEPTHWISE, *layer_kinds.SEPARABLE) and layer.depth_multiplier == 1:
+        if kind in (*layer_types.DEPTHWISE, *layer_types.SEPARABLE) and layer.depth_multiplier == 1:
             rank = len(layer.depthwise_kernel.shape)
             self._place("writer", layer.depthwise_kernel, rank - 2, flow)
-            if kind in layer_kinds.SEPARABLE:
+            if kind in layer_types.SEPARABLE:
                 flow = self._mixed(layer.pointwise_kernel, rank - 2, rank - 1, flow)
         elif (
-            kind in (*layer_kinds.DENSE, *layer_kinds.CONVOLUTIONS)
+            kind in (*layer_types.DENSE, *layer_types.CONVOLUTIONS)
             and getattr(layer, "groups", 1) == 1
         ):
             rank = len(layer.kernel.shape)
             flow = self._mixed(layer.kernel, rank - 2, rank - 1, flow)
-        elif kind in layer_kinds.TRANSPOSED:
+        elif kind in layer_types.TRANSPOSED:
             rank = len(layer.kernel.shape)
             flow = self._mixed(layer.kernel, rank - 1, rank - 2, flow)
         else:

@@ -10,7 +10,7 @@ import tf_keras
 
 from ltx.backends.tf_keras.graph import constant_folding
 from ltx.backends.tf_keras.graph.channel_graph import ChannelGroup, channel_groups
-from ltx.backends.tf_keras.graph.layer_kinds import CONVOLUTIONS, DENSE, SEPARABLE, TRANSPOSED
+from ltx.backends.tf_keras.graph.layer_types import CONVOLUTIONS, DENSE, SEPARABLE, TRANSPOSED
 from ltx.backends.tf_keras.graph.traversal import check_graph, is_graph, is_plain, walk
 from ltx.backends.tf_keras.graph.variables import named_variables
 from ltx.core.errors import UsageError

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ltx.backends.tf_keras.graph import layer_kinds
+from ltx.backends.tf_keras.graph import layer_types
 from ltx.backends.tf_keras.graph.traversal import is_graph, is_plain, walk
 from ltx.backends.tf_keras.graph.variables import named_variables
 
@@ -16,9 +16,9 @@ layers = tf_keras.layers
 
 # A constant leaves these as it came, also at the edges, which they do not pad with zeros.
 SAME = (
-    *layer_kinds.POOLS,
-    *layer_kinds.RESIZINGS,
-    *layer_kinds.NOISES,
+    *layer_types.POOLS,
+    *layer_types.RESIZINGS,
+    *layer_types.NOISES,
     layers.Flatten,
     layers.Reshape,
 )
@@ -81,7 +81,7 @@ class _ConstantPropagation:
         layer = node.layer
         if is_graph(layer) and len(layer.inputs) == len(values):
             return walk(layer, values, self.step)
-        if self._training and type(layer) in (*layer_kinds.NORMS, *layer_kinds.NOISES):
+        if self._training and type(layer) in (*layer_types.NORMS, *layer_types.NOISES):
             return None
         made = self._through(layer, values, len(node.keras_inputs[0].shape))
         length = tf.nest.flatten(node.outputs)[0].shape[-1]
@@ -102,7 +102,7 @@ class _ConstantPropagation:
             return None
         if kind is layers.Concatenate and layer.axis in (-1, rank - 1):
             return np.concatenate(values)
-        if kind is layers.Concatenate or kind in layer_kinds.MERGES:
+        if kind is layers.Concatenate or kind in layer_types.MERGES:
             return _merged(kind, values)
         if kind in SAME:
             return values[0]
@@ -110,25 +110,25 @@ class _ConstantPropagation:
 
     def _emitted(self, layer: tf_keras.layers.Layer, given: np.ndarray) -> np.ndarray | None:
         kind, made = type(layer), None
-        if kind in layer_kinds.PADDINGS:
+        if kind in layer_types.PADDINGS:
             made = np.where(given == 0, given, np.nan)
-        elif kind in layer_kinds.RECTIFIERS:
+        elif kind in layer_types.RECTIFIERS:
             made = _where_known(layer, given)
         elif kind is layers.Activation:
             made = _activated(layer, given)
-        elif kind in layer_kinds.NORMS:
+        elif kind in layer_types.NORMS:
             made = self._normed(layer, given)
-        elif kind in layer_kinds.DENSE:
+        elif kind in layer_types.DENSE:
             made = self._mixed(layer, layer.kernel, given, exact=True)
-        elif kind in layer_kinds.CONVOLUTIONS and layer.groups == 1:
+        elif kind in layer_types.CONVOLUTIONS and layer.groups == 1:
             made = self._mixed(layer, layer.kernel, given, exact=not _pads(layer))
-        elif kind in layer_kinds.TRANSPOSED:
+        elif kind in layer_types.TRANSPOSED:
             made = self._mixed(layer, layer.kernel, given, exact=False, swapped=True)
         elif (
-            kind in (*layer_kinds.DEPTHWISE, *layer_kinds.SEPARABLE) and layer.depth_multiplier == 1
+            kind in (*layer_types.DEPTHWISE, *layer_types.SEPARABLE) and layer.depth_multiplier == 1
         ):
             made = self._scaled(layer.depthwise_kernel, given, _pads(layer))
-            if kind in layer_kinds.SEPARABLE:
+            if kind in layer_types.SEPARABLE:
                 made = self._mixed(layer, layer.pointwise_kernel, made, exact=True)
             else:
                 made = _activated(layer, made + self._bias(layer))
@@ -197,7 +197,7 @@ def _merged(kind: type, values: list[np.ndarray]) -> np.ndarray:
 
 
 def _activated(layer: tf_keras.layers.Layer, given: np.ndarray) -> np.ndarray:
-    if layer.activation not in layer_kinds.ELEMENTWISE:
+    if layer.activation not in layer_types.ELEMENTWISE:
         return np.full_like(given, np.nan)
     return _where_known(layer.activation, given)
 

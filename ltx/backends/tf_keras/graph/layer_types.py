@@ -1,28 +1,52 @@
-"""Geometry: how many multiplications a weight takes part in, read off the layer that owns it."""
+"""The types of tf_keras layers by what they do with channels, and what each weight multiplies."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 import tf_keras
 
 from ltx.core.prunable import Weight
 
-layers = tf_keras.layers
+layers, activations = tf_keras.layers, tf_keras.activations
 
+DENSE = (layers.Dense,)
+CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-CONVOLUTIONS = (
-    layers.Conv1D,
-    layers.Conv2D,
-    layers.Conv3D,
-    layers.DepthwiseConv1D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv1D,
-    layers.SeparableConv2D,
-    layers.ConvLSTM1D,
-    layers.ConvLSTM2D,
-    layers.ConvLSTM3D,
-    *TRANSPOSED,
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+CONV_LSTM = (layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
+CONVOLVING = (*CONVOLUTIONS, *TRANSPOSED, *DEPTHWISE, *SEPARABLE, *CONV_LSTM)
+NORMS = (layers.BatchNormalization,)
+POOLS = (
+    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
+    *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
+    *(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
+    *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D),
+    layers.GlobalAveragePooling3D,
+)
+PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
+RESIZINGS = (
+    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
+    *(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D),
+)
+NOISES = (
+    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+    *(layers.GaussianNoise, layers.GaussianDropout, layers.AlphaDropout),
+    layers.ActivityRegularization,
+)
+RECTIFIERS = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.ThresholdedReLU)
+PASSING = (*POOLS, *PADDINGS, *RESIZINGS, *NOISES, *RECTIFIERS, layers.Activation)
+MERGES = (
+    *(layers.Add, layers.Subtract, layers.Multiply),
+    *(layers.Average, layers.Maximum, layers.Minimum),
+)
+ELEMENTWISE: tuple[Callable, ...] = (
+    *(activations.linear, activations.relu, activations.elu, activations.selu, activations.gelu),
+    *(activations.tanh, activations.sigmoid, activations.hard_sigmoid, activations.exponential),
+    *(activations.softplus, activations.softsign, activations.swish, activations.mish),
+    *(tf.nn.relu, tf.nn.relu6, tf.nn.elu, tf.nn.selu, tf.nn.gelu, tf.nn.tanh, tf.nn.sigmoid),
+    *(tf.nn.softplus, tf.nn.softsign, tf.nn.swish, tf.nn.leaky_relu),
 )
 
 
@@ -39,7 +63,7 @@ def has_convolution(
     model: tf_keras.Model, owners: Iterable[tuple[tf_keras.layers.Layer, tuple[int, ...]]]
 ) -> bool:
     """Whether the model convolves; `owners` are its variables' layers and shapes."""
-    known = any(isinstance(layer, CONVOLUTIONS) for layer in model._flatten_layers())
+    known = any(isinstance(layer, CONVOLVING) for layer in model._flatten_layers())
     return known or any(_kind(layer, shape) == "conv" for layer, shape in owners)
 
 
@@ -50,7 +74,7 @@ def repeats(layer: tf_keras.layers.Layer) -> int:
 
 
 def _kind(layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> str:
-    if isinstance(layer, CONVOLUTIONS):
+    if isinstance(layer, CONVOLVING):
         return "conv"
     # A custom layer with a kernel like a convolution's, on inputs like a convolution's.
     own = type(layer).__module__.split(".")[0] != "tf_keras"

@@ -1,6 +1,6 @@
 """Graph: a built model as the calls of its layers, and values sent through it in their place."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import tensorflow as tf
@@ -14,6 +14,14 @@ _T = TypeVar("_T")
 def is_graph(layer: tf_keras.layers.Layer) -> bool:
     """Whether the layer is a model that keeps the graph of its layers."""
     return isinstance(layer, tf_keras.Model) and bool(layer._is_graph_network)
+
+
+def graph_layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Layer]:
+    """All layers in the graph of a model and in those of the models that it holds."""
+    if is_graph(layer):
+        for inner in layer.layers:
+            yield inner
+            yield from graph_layers(inner)
 
 
 def check_graph(model: object, asking: str) -> None:

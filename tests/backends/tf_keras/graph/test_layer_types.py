@@ -1,5 +1,7 @@
 """Geometry: what a weight multiplies, for every kind of layer and for whole networks."""
 
+from itertools import combinations
+
 import pytest
 import tf_keras
 from layer_kinds import IMAGE, KINDS, Filtered, around
@@ -7,6 +9,13 @@ from layer_kinds import IMAGE, KINDS, Filtered, around
 from ltx.backends.tf_keras.graph import layer_types, variables
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.backends.tf_keras.models import builder
+
+GROUPS = {
+    name: group
+    for name, group in vars(layer_types).items()
+    if name.isupper() and name not in ("PASSING", "CONVOLVING", "ELEMENTWISE")
+}
+WEIGHTED = ("DENSE", "CONVOLUTIONS", "TRANSPOSED", "DEPTHWISE", "SEPARABLE", "CONV_LSTM", "NORMS")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,3 +69,20 @@ def test_a_custom_convolution_counts_as_one():
     assert masked.has_convolution
     model = around(Filtered(name="x", trainable=False), IMAGE)
     assert MaskedModel(model).has_convolution
+
+
+def test_a_layer_is_of_one_kind_only() -> None:
+    for (one, first), (other, second) in combinations(GROUPS.items(), 2):
+        assert not {*first} & {*second}, (one, other)
+
+
+def test_what_passes_channels_on_weighs_nothing() -> None:
+    weighted = tuple(kind for name in WEIGHTED for kind in GROUPS[name])
+    assert not any(issubclass(kind, weighted) for kind in layer_types.PASSING)
+
+
+def test_no_elementwise_activation_mixes_channels() -> None:
+    one, other = ([0.5, 1.0], [0.5, 9.0])
+    for activation in layer_types.ELEMENTWISE:
+        first, second = (activation(tf_keras.backend.constant([x])).numpy() for x in (one, other))
+        assert first[0, 0] == second[0, 0], activation
