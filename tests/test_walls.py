@@ -182,6 +182,55 @@ def test_a_plugin_uses_public_names_only(path: Path) -> None:
     assert used <= set(ltx.__all__)
 
 
+STORE_NAMES = (
+    *("tickets", "found", "states", "trials", "stability", "studies"),
+    *("memo", "locks", "damaged", "log.jsonl", "ltx-store.json"),
+)
+
+
+def path_parts(tree: ast.AST) -> Iterator[str]:
+    """The strings of a file that are joined to a path, or read as one; docstrings aside."""
+    for node in ast.walk(tree):
+        joined = []
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            joined = [node.left, node.right]
+        elif isinstance(node, ast.Call):
+            if ast.unparse(node.func).endswith(("Path", "path.join", "joinpath", "glob")):
+                joined = node.args
+        elif isinstance(node, ast.JoinedStr):  # f"tickets/{id}", f"{folder}/tickets/{id}"
+            joined = [part for part in node.values if "/" in ast.unparse(part)]
+        strings = [n for part in joined for n in ast.walk(part) if isinstance(n, ast.Constant)]
+        yield from (part for n in strings for part in str(n.value).split("/"))
+        if isinstance(node, ast.Constant) and re.fullmatch(r"[\w./*-]+", str(node.value)):
+            text = str(node.value)
+            yield from text.split("/") if "/" in text and not text.endswith(".gin") else ()
+            yield text if "." in text else ""  # log.jsonl alone is a path
+
+
+@pytest.mark.parametrize("path", LTX, ids=module)
+def test_only_one_file_builds_paths_of_a_store(path: Path) -> None:
+    parts = set(path_parts(ast.parse(path.read_text()))) & set(STORE_NAMES)
+    assert bool(parts) == (module(path) == "store.folder")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'store.path / "tickets" / name',
+        'store.path / f"tickets/{id}.safetensors"',
+        'store.path / ("trials" if one else "states")',
+        'open(f"{store.path}/memo/{key}")',
+        'os.path.join(store.path, "damaged")',
+        'store.path.joinpath("studies", name)',
+        'name = "studies/x.json"',
+        'name = "log.jsonl"',
+        '(store.path / "memo").glob("*")',
+    ],
+)
+def test_a_path_of_a_store_is_noticed(code: str) -> None:
+    assert set(path_parts(ast.parse(code))) & set(STORE_NAMES)
+
+
 def test_no_module_is_a_drawer() -> None:
     stems = {
         path.stem

@@ -12,9 +12,6 @@ from ltx.core.mask import Mask
 from ltx.core.state import State
 from ltx.core.ticket import Ticket
 from ltx.evaluation.mode_connectivity import STREAMS, TICKET, Barrier, Stability, barrier, copies
-from ltx.store.store import Store
-
-KIND = "stability"  # the store's folder for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +104,7 @@ class Instability:
     def document(self) -> dict[str, object]:
         """Plain JSON data, with what follows from it for those who read no more than that."""
         height, stable = self.barrier.height, self.barrier.stable()
-        return {"kind": KIND, "height": height, "stable": stable, **dataclasses.asdict(self)}
+        return {"kind": "stability", "height": height, "stable": stable, **dataclasses.asdict(self)}
 
     @classmethod
     def from_document(cls, document: Mapping) -> "Instability":
@@ -122,15 +119,6 @@ class Instability:
                 "to_pruning": None if pruning is None else WeightDistance(**pruning),
             }
         )
-
-    @classmethod
-    def stored(cls, store: Store, id: str) -> "Instability | None":
-        """The one of exactly this id, if it is there and sound."""
-        document = store.document(KIND, id)
-        return None if document is None else cls.from_document(document)
-
-    def put(self, store: Store) -> None:
-        store.put_document(KIND, self.id, self.document())
 
 
 def rewind_points(lab: Lab, ticket: Ticket, asked: Stability) -> list[str]:

@@ -1,4 +1,4 @@
-"""Folder: the sealed files of a store, in one place that processes share."""
+"""The layout of a store's folder: where every file lives, and the locks that processes share."""
 
 import contextlib
 import logging
@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import filelock
 
@@ -14,12 +14,25 @@ from ltx.core.errors import CorruptError, UsageError
 from ltx.store import atomic_files
 
 FORMAT = 1
+Kind = Literal["tickets", "found", "states", "trials", "stability", "studies"]
+_SUFFIXES: dict[Kind, str] = {
+    "tickets": "safetensors",
+    "found": "json",
+    "states": "safetensors",
+    "trials": "json",
+    "stability": "json",
+    "studies": "json",
+}
+_CHECKPOINT = ".checkpoint.safetensors"
 _log = logging.getLogger("ltx")
 _T = TypeVar("_T")
 
 
 class StoreFolder:
-    """A folder marked as a store's, with one below it for the files of each kind."""
+    """A folder marked as a store's, with a folder in it for the files of each kind.
+
+    No other module builds a path in it.
+    """
 
     def __init__(self, path: str | os.PathLike[str], create: bool = True) -> None:
         self.path = Path(path).expanduser()
@@ -40,33 +53,37 @@ class StoreFolder:
             with self.lock("store"):
                 if not mark.exists():
                     atomic_files.write_json(mark, {"format": FORMAT})
-        found = self._format(mark)
-        if found != FORMAT:
+        version = self._format(mark)
+        if version != FORMAT:
             raise UsageError(
-                f"store {self.path}: has format {found}, this ltx reads {FORMAT}; upgrade ltx"
+                f"store {self.path}: has format {version}, this ltx reads {FORMAT}; upgrade ltx"
             )
         atomic_files.sweep(self.path)
 
     def _is_new(self) -> bool:
-        """Whether the folder holds at most what a process leaves that is just making it a store."""
-        started = ("locks", "ltx-store.json")
-        return all(p.name in started or p.suffix == ".tmp" for p in self.path.iterdir())
+        """Whether it holds no more than another process leaves while it creates the store."""
+        initial = ("locks", "ltx-store.json")
+        return all(p.name in initial or p.suffix == ".tmp" for p in self.path.iterdir())
 
     def _format(self, mark: Path) -> object:
         try:
             return atomic_files.read_json(mark).get("format")
         except CorruptError:
-            # It says nothing that is not known: all files of this format carry their own digests.
+            # Nothing is lost with it: all files of this format carry their own digests.
             self.discard(mark, "writing it anew")
             atomic_files.write_json(mark, {"format": FORMAT})
             return FORMAT
 
-    # Files
+    # Files by kind and id
 
-    def file(self, kind: str, id: str, suffix: str = "safetensors") -> Path:
-        return self.path / kind / f"{id}.{suffix}"
+    def file(self, kind: Kind, id: str) -> Path:
+        return self.path / kind / f"{id}.{_SUFFIXES[kind]}"
 
-    def files(self, kind: str) -> list[Path]:
+    def exists(self, kind: Kind, id: str) -> bool:
+        """Whether there is a file of exactly this id; it is not read."""
+        return self.file(kind, id).exists()
+
+    def files(self, kind: Kind) -> list[Path]:
         """All files of a kind, in the order of their names."""
         folder = self.path / kind
         if not folder.is_dir():
@@ -74,10 +91,10 @@ class StoreFolder:
         # Names are sorted and not paths, which compare by their parts and take ten times as long.
         return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
 
-    def find(self, kind: str, id: str) -> Path:
-        """The file whose id is, or alone begins with, `id`."""
-        if (whole := self.file(kind, id)).is_file():
-            return whole
+    def find(self, kind: Kind, id: str) -> Path:
+        """The file of an id or of the unique id that starts with `id`; UsageError without one."""
+        if (exact := self.file(kind, id)).is_file():
+            return exact
         matches = [path for path in self.files(kind) if id and path.stem.startswith(id)]
         if len(matches) != 1:
             what = "no" if not matches else f"{len(matches)}"
@@ -88,7 +105,7 @@ class StoreFolder:
         return matches[0]
 
     def sound(self, path: Path, read: Callable[[Path], _T]) -> _T | None:
-        """What the file holds; None where there is none or it was damaged and put aside."""
+        """Read a file; None if it is missing or corrupt (a corrupt file is quarantined)."""
         try:
             return read(path)
         except FileNotFoundError:
@@ -98,7 +115,7 @@ class StoreFolder:
             return None
 
     def read(self, paths: Iterable[Path], read: Callable[[Path], _T]) -> Iterator[tuple[Path, _T]]:
-        """What each file holds that is there and sound; damaged ones are named in the log."""
+        """Read each file that exists and is valid; errors of corrupt ones are logged."""
         for path in paths:
             try:
                 content = read(path)
@@ -109,23 +126,63 @@ class StoreFolder:
             else:
                 yield path, content
 
-    # Between processes
-
-    def lock(self, key: str) -> filelock.BaseFileLock:
-        """A lock between processes, freed by the system when its holder dies."""
-        folder = self.path / "locks"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"store {self.path}: {error.strerror}; choose another --store"
-            ) from error
-        return filelock.FileLock(folder / f"{key}.lock")
-
     def discard(self, path: Path, consequence: str) -> None:
-        """Put a damaged file aside, say so, and say what follows."""
+        """Move a corrupt file to damaged/ and log a warning that names the consequence."""
         aside = self.path / "damaged"
         aside.mkdir(exist_ok=True)
         _log.warning("%s is damaged: put aside in %s, %s", path, aside, consequence)
         with contextlib.suppress(FileNotFoundError):
             os.replace(path, aside / f"{path.name}.{time.time_ns()}")
+
+    # The event log
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    # The memo: a folder for each key
+
+    def memo_run(self, key: str, step: int, checkpoint: bool = False) -> Path:
+        """The state of a training at a step; a checkpoint's name is its own."""
+        return self.path / "memo" / key / f"{step}{_CHECKPOINT if checkpoint else '.safetensors'}"
+
+    def memo_runs(self, key: str, checkpoints: bool = False) -> dict[int, Path]:
+        """All states of a training by step, or only its checkpoints."""
+        pattern = f"[0-9]*{_CHECKPOINT if checkpoints else '.safetensors'}"
+        paths = (self.path / "memo" / key).glob(pattern)
+        return {int(path.name.partition(".")[0]): path for path in paths}
+
+    def memo_numbers(self, key: str) -> Path:
+        """The numbers that were computed for a key."""
+        return self.path / "memo" / key / "numbers.json"
+
+    def memo_files(self) -> Iterator[Path]:
+        """All files of the memo, in no order."""
+        return (self.path / "memo").glob("*/[!.]*")
+
+    # Locks
+
+    def lock(self, key: str) -> filelock.BaseFileLock:
+        """A lock between processes, freed by the system when its holder dies."""
+        path = self._lock_file(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"store {self.path}: {error.strerror}; choose another --store"
+            ) from error
+        return filelock.FileLock(path)
+
+    def is_locked(self, key: str) -> bool:
+        """Whether a process holds the lock; creates no lock file."""
+        path = self._lock_file(key)
+        if not path.exists():
+            return False
+        try:
+            with filelock.FileLock(path, timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+
+    def _lock_file(self, key: str) -> Path:
+        return self.path / "locks" / f"{key}.lock"

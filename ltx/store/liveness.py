@@ -1,4 +1,4 @@
-"""Presence: which processes are at work on a store, seen from all machines that see it."""
+"""Which processes are at work on a store, on all machines that share its folder."""
 
 import contextlib
 import os
@@ -6,14 +6,12 @@ import platform
 import re
 from collections.abc import Iterator
 
-import filelock
-
 from ltx.store.store import Store
 
 
 @contextlib.contextmanager
 def announce(store: Store) -> Iterator[None]:
-    """Within it `alive` says of this process that it is."""
+    """Hold a lock in this process's name, so that `is_alive` is true of it within the context."""
     lock = store.lock(_name(platform.node(), os.getpid()))
     with lock:
         try:
@@ -24,15 +22,8 @@ def announce(store: Store) -> Iterator[None]:
 
 
 def is_alive(store: Store, host: str, pid: int) -> bool:
-    """Whether the process that wrote a line of the store's log is within `running`."""
-    path = store.path / "locks" / f"{_name(host, pid)}.lock"
-    if not path.exists():
-        return False
-    try:
-        with filelock.FileLock(path, timeout=0):
-            return False
-    except filelock.Timeout:
-        return True
+    """Whether the process is within `announce`; host and pid are those of its log entries."""
+    return store.is_locked(_name(host, pid))
 
 
 def _name(host: str, pid: int) -> str:

@@ -1,32 +1,26 @@
 """Memo: a lab that remembers every training in a store, and goes on where a killed one stopped."""
 
-import contextlib
 import dataclasses
-import math
-import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ltx.core import clock, identity
 from ltx.core.budget import Budget
-from ltx.core.cost import Cost
-from ltx.core.errors import BudgetError, CorruptError
+from ltx.core.errors import BudgetError
 from ltx.core.lab import Lab
 from ltx.core.lab_wrapper import LabWrapper
 from ltx.core.mask import Mask, MaskLearner
 from ltx.core.run import History, Run
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.store import atomic_files
+from ltx.store.memo_cache import Numbers
 from ltx.store.store import Store
 
 Advance = Callable[[State, int], Run]
 Tell = Callable[["Training", Run], None]
 CHECKPOINT_SECONDS = 10.0
 MEMO_BYTES = 8 << 30
-_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,11 +97,11 @@ class MemoLab(LabWrapper):
         if stop == state.step:
             return advance(state, stop)  # no training, and nothing to remember
         key = self._key(asked)
-        known = self._longest(key, stop)
+        known = self.store.memo.run(key, stop)
         if known is None or known.state.step < stop:
             with self.store.lock(key):
                 # Another process may have finished it while this one waited.
-                known = self._longest(key, stop) or Run(state, History(), 0.0)
+                known = self.store.memo.run(key, stop) or Run(state, History(), 0.0)
                 if known.state.step < stop:
                     return self._extend(asked, known, advance, stop)
         self.tell(asked, known)
@@ -154,89 +148,28 @@ class MemoLab(LabWrapper):
         if known := self.recalled(key):
             return known
         before, begun = self.spent, clock.now()
-        numbers = self.inner.once(key, make)
-        took = {"cost": vars(self.spent - before), "seconds": clock.now() - begun}
-        kept = {"kind": "memo", "numbers": numbers, **took}
-        atomic_files.write_json(self._numbers(key), kept)
-        self._shrink()
-        return numbers
+        values = self.inner.once(key, make)
+        made = Numbers(values, self.spent - before, clock.now() - begun)
+        self.store.memo.put_numbers(self._numbers_key(key), made)
+        self.store.memo.shrink(self.limit)
+        return values
 
     def recalled(self, key: Sequence[object], peek: bool = False) -> list[float] | None:
         """What `once` remembers of the key, charged as if it were computed again."""
-        known = self._kept(self._numbers(key), atomic_files.read_json, "computing it again", peek)
+        known = self.store.memo.numbers(self._numbers_key(key), read_only=peek)
         if known is None:
             return None
-        self.ledger.add(Cost(**known["cost"]))
-        self.ledger.seconds += known["seconds"]
-        return known["numbers"]
+        self.ledger.add(known.cost)
+        self.ledger.seconds += known.seconds
+        return known.values
 
-    def _numbers(self, key: Sequence[object]) -> Path:
-        return self._folder(identity.identity([self.fingerprint, self.seed, *key])) / "numbers.json"
-
-    # Entries
-
-    def _folder(self, key: str) -> Path:
-        return self.store.path / "memo" / key
-
-    def _kept(
-        self, path: Path, read: Callable[[Path], _T], consequence: str, peek: bool
-    ) -> _T | None:
-        """What an entry holds, now the one used last; None where there is none or it is damaged."""
-        try:
-            content = read(path)
-        except FileNotFoundError:
-            return None
-        except CorruptError:
-            if not peek:
-                self.store.discard(path, consequence)
-            return None
-        if not peek:
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(path)
-        return content
+    def _numbers_key(self, key: Sequence[object]) -> str:
+        return identity.identity([self.fingerprint, self.seed, *key])
 
     def peek(self, key: str, stop: int) -> Run | None:
         """The longest training known up to `stop`; looked at, and neither used nor put aside."""
-        return self._longest(key, stop, peek=True)
-
-    def _longest(self, key: str, stop: int, peek: bool = False) -> Run | None:
-        steps = {int(p.name.split(".")[0]): p for p in self._folder(key).glob("[0-9]*.safetensors")}
-        for step in sorted((s for s in steps if s <= stop), reverse=True):
-            found = self._kept(
-                steps[step], atomic_files.read_arrays, "training that part again", peek
-            )
-            if found is None:
-                continue
-            arrays, header = found
-            curve = {name: tuple(points) for name, points in header["history"].items()}
-            took = header.get("seconds")  # entries of old do not tell
-            seconds = math.nan if took is None else took
-            return Run(State.from_arrays(arrays), History(**curve), seconds)
-        return None
+        return self.store.memo.run(key, stop, read_only=True)
 
     def _put(self, key: str, run: Run, checkpoint: bool) -> None:
-        folder, step = self._folder(key), run.state.step
-        checkpoints = folder.glob("*.checkpoint.safetensors")
-        older = [path for path in checkpoints if int(path.name.split(".")[0]) <= step]
-        suffix = ".checkpoint.safetensors" if checkpoint else ".safetensors"
-        took = None if math.isnan(run.seconds) else run.seconds
-        header = {"kind": "memo", "history": vars(run.history), "seconds": took}
-        atomic_files.write_arrays(folder / f"{step}{suffix}", run.state.arrays(), header)
-        for path in older:
-            if path.name != f"{step}{suffix}":
-                path.unlink(missing_ok=True)
-        self._shrink()
-
-    def _shrink(self) -> None:
-        """Delete the entries least recently used until the memo fits its limit."""
-        entries = []
-        for path in (self.store.path / "memo").glob("*/[!.]*"):
-            with contextlib.suppress(FileNotFoundError):
-                stat = path.stat()
-                entries.append((stat.st_mtime_ns, stat.st_size, path))
-        total = sum(size for _, size, _ in entries)
-        for _, size, path in sorted(entries):
-            if total <= self.limit:
-                return
-            path.unlink(missing_ok=True)
-            total -= size
+        self.store.memo.put_run(key, run, checkpoint)
+        self.store.memo.shrink(self.limit)

@@ -40,14 +40,13 @@ class Provenance:
         """
         name = f"{id}.{identity.identity(finder)}"
         return [
-            self._folder.file("found", name, "json"),
-            self._folder.file("found", f"{name}.{identity.identity(settings)}", "json"),
+            self._folder.file("found", name),
+            self._folder.file("found", f"{name}.{identity.identity(settings)}"),
         ]
 
     def paths(self, id: str) -> list[Path]:
         """The files that say who found a ticket."""
-        folder = self._folder.path / "found"
-        return sorted(folder.glob(f"{id}.*")) if folder.is_dir() else []
+        return [path for path in self._folder.files("found") if path.name.startswith(f"{id}.")]
 
     def all_paths(self) -> dict[str, list[Path]]:
         """Those of all tickets by their ids, from one look at the folder."""

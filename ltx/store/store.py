@@ -13,10 +13,12 @@ from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
+from ltx.evaluation.instability import Instability
 from ltx.evaluation.trial import Trial
 from ltx.store import atomic_files, manifest
 from ltx.store.event_log import EventLog
-from ltx.store.folder import StoreFolder
+from ltx.store.folder import Kind, StoreFolder
+from ltx.store.memo_cache import MemoCache
 from ltx.store.provenance import Provenance
 
 
@@ -26,7 +28,8 @@ class Store:
     def __init__(self, path: str | os.PathLike[str], create: bool = True) -> None:
         self._folder = StoreFolder(path, create)
         self._found = Provenance(self._folder)
-        self._log = EventLog(self._folder.path / "log.jsonl")
+        self._log = EventLog(self._folder.log)
+        self.memo = MemoCache(self._folder)
 
     @property
     def path(self) -> Path:
@@ -169,26 +172,38 @@ class Store:
                 f"{path}: a ticket's state is missing; run its study again"
             ) from None
 
-    # Trials and studies
+    # Trials
 
     def put_trial(self, trial: Trial) -> None:
-        atomic_files.write_json(self._folder.file("trials", trial.id, "json"), trial.document())
+        atomic_files.write_json(self._folder.file("trials", trial.id), trial.document())
 
     def trial(self, id: str) -> Trial | None:
         """The trial of exactly this id, if it is there and sound."""
-        return self._folder.sound(self._folder.file("trials", id, "json"), _trial)
+        return self._folder.sound(self._folder.file("trials", id), _trial)
 
     def trials(self, ids: Iterable[str] | None = None) -> list[Trial]:
         """All sound trials, or those of these ids; damaged ones are named in the log."""
         if ids is None:
             paths = self._folder.files("trials")
         else:
-            paths = [self._folder.file("trials", id, "json") for id in sorted(set(ids))]
+            paths = [self._folder.file("trials", id) for id in sorted(set(ids))]
         return [trial for _, trial in self._folder.read(paths, _trial)]
+
+    # Instability
+
+    def put_instability(self, instability: Instability) -> None:
+        path = self._folder.file("stability", instability.id)
+        atomic_files.write_json(path, instability.document())
+
+    def instability(self, id: str) -> Instability | None:
+        """The measured instability of exactly this id; None if it is missing or corrupt."""
+        return self._folder.sound(self._folder.file("stability", id), _instability)
+
+    # Studies
 
     def put_study(self, id: str, document: Mapping[str, object]) -> Path:
         """Record a study's provenance and results; the newest record replaces the older."""
-        path = self._folder.file("studies", id, "json")
+        path = self._folder.file("studies", id)
         atomic_files.write_json(path, document)
         return path
 
@@ -224,25 +239,19 @@ class Store:
         dated = [(path.stat().st_mtime, record) for path, record in found]
         return [record for _, record in sorted(dated, key=lambda pair: -pair[0])]
 
-    # Other documents
-
-    def put_document(self, kind: str, id: str, document: Mapping[str, object]) -> None:
-        """Store what is known of `id` in the folder `kind`."""
-        atomic_files.write_json(self._folder.file(kind, id, "json"), document)
-
-    def document(self, kind: str, id: str) -> dict | None:
-        """What is known of exactly this id, if it is there and sound."""
-        return self._folder.sound(self._folder.file(kind, id, "json"), atomic_files.read_json)
-
     # Work
+
+    def exists(self, kind: Kind, id: str) -> bool:
+        """Whether there is a file of this kind and of exactly this id; it is not read."""
+        return self._folder.exists(kind, id)
 
     def lock(self, key: str) -> filelock.BaseFileLock:
         """A lock between processes, freed by the system when its holder dies."""
         return self._folder.lock(key)
 
-    def discard(self, path: Path, consequence: str) -> None:
-        """Put a damaged file aside, say so, and say what follows."""
-        self._folder.discard(path, consequence)
+    def is_locked(self, key: str) -> bool:
+        """Whether a process holds the lock; creates no lock file."""
+        return self._folder.is_locked(key)
 
     def record(self, event: Mapping[str, object]) -> None:
         """Append to the log of work done; it is for people and tests, no result depends on it."""
@@ -254,7 +263,7 @@ class Store:
 
 
 def _trial(path: Path) -> Trial:
-    """The trial of a file; one without an accuracy is damaged, whatever its digest says."""
+    """Read a trial; CorruptError for one without an accuracy, even if its digest is right."""
     document = atomic_files.read_json(path)
     try:
         trial = Trial.from_document(document)
@@ -263,3 +272,11 @@ def _trial(path: Path) -> Trial:
     if not math.isfinite(trial.test.accuracy):
         raise CorruptError(f"{path}: its test accuracy is {trial.test.accuracy}, which is none")
     return trial
+
+
+def _instability(path: Path) -> Instability:
+    document = atomic_files.read_json(path)
+    try:
+        return Instability.from_document(document)
+    except (KeyError, TypeError) as error:
+        raise CorruptError(f"{path}: holds no whole instability ({error!r})") from error

@@ -56,7 +56,7 @@ def copies(
     if asked is None:
         return
     for at in rewind_points(lab, ticket, asked):
-        found = Instability.stored(store, Instability.key(lab, ticket, asked, at))
+        found = store.instability(Instability.key(lab, ticket, asked, at))
         if found is None:
             try:
                 found = Instability.measure(lab, ticket, asked, at)
@@ -65,5 +65,5 @@ def copies(
             except LtxError as error:
                 yield at, f"stability of level {ticket.level} at {at}: {error}"
                 continue
-            found.put(store)
+            store.put_instability(found)
         yield at, found

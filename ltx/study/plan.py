@@ -14,6 +14,7 @@ from ltx.core.ticket import Ticket
 from ltx.evaluation.instability import Instability, rewind_points, start_state, train_copies
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.evaluation.trial import Trial
+from ltx.store.folder import Kind
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
 from ltx.study.definition import Study
@@ -99,9 +100,9 @@ def _count_copies(bench: DryRunLab, ticket: Ticket, asked: Stability) -> None:
     cell = bench.cell
     for at in rewind_points(bench, ticket, asked):
         key = Instability.key(bench, ticket, asked, at)
-        if key in bench.book.files or Instability.stored(bench.book.store, key):
+        if ("stability", key) in bench.book.files or bench.book.store.instability(key):
             continue
-        bench.book.files.add(key)
+        bench.book.files.add(("stability", key))
         cell.bytes += _TRIAL_BYTES
         on, start = start_state(bench, ticket, at)
         one, _, _ = train_copies(on, start, ticket.mask, asked)
@@ -113,15 +114,16 @@ def _count_copies(bench: DryRunLab, ticket: Ticket, asked: Stability) -> None:
 
 def _count_ticket(cell: CellPlan, book: PlanState, ticket: Ticket) -> None:
     """Add to the cell what the ticket will take on the disk, where it is not there already."""
-    path = book.store.path
-    for file, size in (
-        (f"tickets/{ticket.id}", math.ceil(ticket.mask.size / 8)),
-        (f"states/{ticket.state.id}", sum(a.nbytes for a in ticket.state.arrays().values())),
-    ):
-        if file in book.files or (path / f"{file}.safetensors").exists():
+    state_bytes = sum(array.nbytes for array in ticket.state.arrays().values())
+    sizes: dict[tuple[Kind, str], int] = {
+        ("tickets", ticket.id): math.ceil(ticket.mask.size / 8),
+        ("states", ticket.state.id): state_bytes,
+    }
+    for (kind, id), size in sizes.items():
+        if (kind, id) in book.files or book.store.exists(kind, id):
             continue
-        book.files.add(file)
-        if MADE_UP in ticket.state.slots and file.startswith("states"):
+        book.files.add((kind, id))
+        if MADE_UP in ticket.state.slots and kind == "states":
             cell.states += 1
         else:
             cell.bytes += size

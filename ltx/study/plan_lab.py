@@ -60,7 +60,7 @@ class PlanState:
     def __init__(self, store: Store, restless: bool, inits: dict[tuple, State]) -> None:
         self.store, self.restless, self.inits = store, restless, inits
         self.planned: dict[str, set[int]] = {}
-        self.files: set[str] = set()
+        self.files: set[tuple[str, str]] = set()
         self.draws = 0
         self.begun = {
             cell_key(manifest["task"], manifest["seed"], manifest["finder_settings"])

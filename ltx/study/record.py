@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ltx.core.environment import versions
 from ltx.core.identity import describe
-from ltx.evaluation.instability import Instability
 from ltx.evaluation.mode_connectivity import TICKET, Stability
 from ltx.store import timing as took
 from ltx.store.store import Store
@@ -128,7 +127,7 @@ class StudyRecord:
         compared = []
         for entry in document.get("compared", []):
             place = (entry["task"], entry["finder"])
-            if found := Instability.stored(store, entry["stability"]):
+            if found := store.instability(entry["stability"]):
                 compared.append(StabilityResult(*place, entry["control"], entry["seed"], found))
             else:
                 lost.append(DamagedResult(*place, entry["seed"], entry["level"], entry["at"]))

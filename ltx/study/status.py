@@ -155,9 +155,8 @@ def _take(place: CellStatus, event: dict, run: Process) -> None:
 def _settle(place: CellStatus, store: Store, alive: set[Process]) -> None:
     if place.state == "under way" and place.run not in alive:
         place.state = "interrupted"
-    files = [f"trials/{trial}.json" for trial in place.trials]
-    files += [f"stability/{id}.json" for id in place.compared]
-    there = [(store.path / file).exists() for file in files]
+    there = [store.exists("trials", id) for id in place.trials]
+    there += [store.exists("stability", id) for id in place.compared]
     if place.state == "done" and not all(there):
         place.state = "under way" if place.run in alive else "missing"
 

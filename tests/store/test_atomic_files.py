@@ -145,8 +145,8 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from ltx import sealed
-from ltx.errors import StoreFullError
+from ltx.store import atomic_files as sealed
+from ltx.core.errors import StoreFullError
 path = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))

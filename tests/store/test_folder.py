@@ -46,7 +46,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_mark_is_written_anew(tmp_path: Path) -> None:
-    path = StoreFolder(tmp_path).file("trials", "x", "json")
+    path = StoreFolder(tmp_path).file("trials", "x")
     atomic_files.write_json(path, {"a": 1})
     damage(tmp_path / "ltx-store.json")
     assert StoreFolder(tmp_path).files("trials") == [path]
@@ -86,7 +86,7 @@ def test_damaged_files_are_named_and_those_gone_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = StoreFolder(tmp_path)
-    whole, damaged, gone = (folder.file("trials", id, "json") for id in "abc")
+    whole, damaged, gone = (folder.file("trials", id) for id in "abc")
     for path in (whole, damaged):
         atomic_files.write_json(path, {"id": path.stem})
     damage(damaged)

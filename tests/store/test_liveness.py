@@ -34,8 +34,9 @@ def test_a_killed_process_is_not_alive(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     code = """
 import sys, time
-from ltx import Store, presence
-with presence.running(Store(sys.argv[1])):
+from ltx import Store
+from ltx.store import liveness
+with liveness.announce(Store(sys.argv[1])):
     print("there", flush=True)
     time.sleep(60)
 """

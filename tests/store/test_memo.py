@@ -269,7 +269,8 @@ def test_a_shorter_training_leaves_a_longer_ones_checkpoint(store: Store) -> Non
 
 KILLED = """
 import sys, time
-from ltx import Store, memo
+from ltx import Store
+from ltx.store import memo
 from ltx.testing import FakeLab
 memo.CHECKPOINT_SECONDS = 1e-9
 class Slow(FakeLab):
