@@ -26,7 +26,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     here = f"import site; site.addsitedir({installed!r})\n"
     (Path(sysconfig.get_path("purelib", vars=paths)) / "here.pth").write_text(here)
     tool = home / "env" / "bin" / "ltx"
-    code = "import sys\nfrom ltx.cli import main\nsys.exit(main())\n"
+    code = "import sys\nfrom ltx.cli.main import main\nsys.exit(main())\n"
     tool.write_text(f"#!{home}/env/bin/python\n{code}")
     tool.chmod(0o755)
     path = f"{home}/env/bin{os.pathsep}{os.environ['PATH']}"

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from absl import flags
-
 from ltx.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,20 +17,18 @@ if TYPE_CHECKING:
     from ltx.reporting.tensorboard import TensorBoardListener
     from ltx.study.definition import Study
 
-FLAGS = flags.FLAGS
-
 
 def run(options: argparse.Namespace) -> int:
     from ltx.store.store import Store
     from ltx.study import runner
 
-    asked, settings = _asked(options.name)
-    board = _board(FLAGS.tensorboard, asked.study)
+    asked, settings = _asked(options)
+    board = _board(options.tensorboard, asked.study)
     return runner.run(
         asked,
-        Store(FLAGS.store),
+        Store(options.store),
         command=shlex.join(["ltx", *sys.argv[1:]]),
-        checkpoint_seconds=FLAGS.checkpoint_seconds,
+        checkpoint_seconds=options.checkpoint_seconds,
         board=board,
         **settings,
     )
@@ -56,25 +52,25 @@ def _board(path: str | None, study: "Study") -> "TensorBoardListener | None":
 def explain(options: argparse.Namespace) -> int:
     from ltx.study import runner
 
-    asked, settings = _asked(options.name)
-    return runner.explain(asked, FLAGS.store, **settings)
+    asked, settings = _asked(options)
+    return runner.explain(asked, options.store, **settings)
 
 
-def _asked(command: str) -> "tuple[Config, dict[str, Any]]":
+def _asked(options: argparse.Namespace) -> "tuple[Config, dict[str, Any]]":
     """The study that the flags describe, and how it is to be run."""
     from ltx.config import gin_files
     from ltx.core.budget import Limit
 
-    if not FLAGS.gin_file and not FLAGS.gin_param:
+    if not options.gin_file and not options.gin_param:
         raise UsageError(
-            f"{command}: expected --gin_file with a study, as in"
+            f"{options.name}: expected --gin_file with a study, as in"
             " --gin_file=studies/first_ticket.gin"
         )
-    limit = None if FLAGS.budget is None else Limit.parse(FLAGS.budget)
-    params = [*FLAGS.gin_param, *_seeds(FLAGS.seeds)]
-    asked = gin_files.load(FLAGS.gin_file, params, FLAGS.allow_gin_imports)
-    memo_bytes = int(FLAGS.memo_gb * 2**30)
-    return asked, {"data_dir": FLAGS.data_dir, "memo_bytes": memo_bytes, "limit": limit}
+    limit = None if options.budget is None else Limit.parse(options.budget)
+    params = [*options.gin_param, *_seeds(options.seeds)]
+    asked = gin_files.load(options.gin_file, params, options.allow_gin_imports)
+    memo_bytes = int(options.memo_gb * 2**30)
+    return asked, {"data_dir": options.data_dir, "memo_bytes": memo_bytes, "limit": limit}
 
 
 def status(options: argparse.Namespace) -> int:
@@ -82,14 +78,14 @@ def status(options: argparse.Namespace) -> int:
     from ltx.store.store import Store
     from ltx.study import status
 
-    chosen = status.pick(list(status.statuses(Store(FLAGS.store, create=False))), options.id)
+    chosen = status.pick(list(status.statuses(Store(options.store, create=False))), options.id)
     if options.id not in (None, "all") and len(chosen) != 1:
         raise UsageError(
             f"status {options.id!r}: {len(chosen) or 'no'} studies have an id that begins so; `ltx"
             " status all` shows every one"
         )
     if not chosen:
-        print(f"store {FLAGS.store}: no study was run there yet")
+        print(f"store {options.store}: no study was run there yet")
     for number, standing in enumerate(chosen):
         if number:
             print()
@@ -108,7 +104,7 @@ def _seeds(text: str | None) -> Iterator[str]:
 def report(options: argparse.Namespace) -> int:
     from ltx.store.store import Store
 
-    store = Store(FLAGS.store, create=False)
+    store = Store(options.store, create=False)
     try:
         from ltx.reporting import page as report
     except ModuleNotFoundError as error:
@@ -134,7 +130,7 @@ def tickets(options: argparse.Namespace) -> int:
         )
     if options.action == "list" and options.id:
         raise UsageError(f"tickets list takes no id; did you mean `ltx tickets show {options.id}`?")
-    store = Store(FLAGS.store, create=False)
+    store = Store(options.store, create=False)
     if options.action == "show":
         print(json.dumps(store.manifest(options.id), indent=2))
         return 0
@@ -183,9 +179,9 @@ def check(options: argparse.Namespace) -> int:
     cls = registry.load(options.finder)
     if not issubclass(cls, Finder):
         raise UsageError(f"check: expected a finder, {options.finder!r} is a score")
-    if FLAGS.gin_file or FLAGS.gin_param:
+    if options.gin_file or options.gin_param:
         finder = gin_files.build(
-            options.finder, FLAGS.gin_file, FLAGS.gin_param, FLAGS.allow_gin_imports
+            options.finder, options.gin_file, options.gin_param, options.allow_gin_imports
         )
     else:
         finder = example(cls)
@@ -204,7 +200,7 @@ def data(options: argparse.Namespace) -> int:
 
     if options.action == "list":
         console.console().print(
-            console.make_table(["data set", "status"], data.available(FLAGS.data_dir))
+            console.make_table(["data set", "status"], data.available(options.data_dir))
         )
         return 0
     if not options.set:
@@ -212,16 +208,17 @@ def data(options: argparse.Namespace) -> int:
             f"data {options.action}: expected the name of a data set, as in fashion_mnist"
         )
     if options.action == "prepare":
-        print(data.prepare(options.set, FLAGS.data_dir))
+        print(data.prepare(options.set, options.data_dir))
         return 0
     if options.set != "fashion_mnist":
         raise UsageError(
             f"data import: knows fashion_mnist only, got {options.set!r};"
             f" use `ltx data prepare {options.set}`"
         )
-    if not options.source:
+    source = vars(options)["from"]
+    if not source:
         raise UsageError("data import fashion_mnist: expected --from=DIR with the four .gz files")
-    print(data.import_fashion_mnist(options.source, FLAGS.data_dir))
+    print(data.import_fashion_mnist(source, options.data_dir))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Command line: the flags of `ltx run`, `explain`, `report` and the others, and how it ends."""
+"""Command line: parse the arguments of `ltx`, run one command and return its exit code."""
 
 import argparse
 import difflib
@@ -13,51 +13,29 @@ from absl import flags
 from absl.flags import argparse_flags
 
 from ltx import __version__
-from ltx.cli import commands
+from ltx.cli import command_flags, commands
 from ltx.core import environment
 from ltx.core.errors import LtxError, UsageError
 
 environment.prepare_tensorflow()
 
-FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("gin_file", [], "A gin file with the study; may be given more than once.")
-flags.DEFINE_multi_string("gin_param", [], "A gin binding, as in --gin_param=imp.levels=5.")
-flags.DEFINE_string(
-    "store", "ltx-store", "The folder that keeps tickets, trials and unfinished work."
-)
-flags.DEFINE_string(
-    "seeds", None, "How many seeds (3), or which ones (0,1,7); overrides Study.seeds."
-)
-flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data sets; default $TFDS_DATA_DIR.")
-flags.DEFINE_float("checkpoint_seconds", 10.0, "How much training a killed run may lose.", 0.0)
-flags.DEFINE_float("memo_gb", 8.0, "How much finished training the store remembers.", 0.0)
-flags.DEFINE_string(
-    "budget", None, "How much new training `run` may do: 20000it, 90s, 30m, 2h or 1d."
-)
-flags.DEFINE_string(
-    "tensorboard", None, "A folder for TensorBoard to read, to which `run` writes as it trains."
-)
-flags.DEFINE_bool(
-    "allow_gin_imports", False, "Let gin files import Python modules, which runs their code."
-)
-
-_CHATTER = ("absl", "tensorflow", "tf_keras", "h5py")
+_NOISY_LOGGERS = ("absl", "tensorflow", "tf_keras", "h5py")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 2 for input that cannot be meant, or 1 for another failure.
+    """Run one command and return its exit code.
 
-    3 says that the budget ended before the study did.
+    0: success. 1: a failure, such as a cell that ended with an error. 2: invalid input, refused
+    before any training. 3: the budget ended before the study did. 130: interrupted.
     """
-    arguments = list(sys.argv if argv is None else ["ltx", *argv])
-    # First of all: where nothing is set up, absl's first message sets it up its own way.
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # Before anything else: absl's first message would install a handler of its own.
     logging.basicConfig(format="ltx: %(message)s", stream=sys.stderr)
-    FLAGS.unparse_flags()
     if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # where a user's own model is; last, so that it hides nothing
+        sys.path.append(os.getcwd())  # for models of the user's own; last, so that it hides nothing
     try:
-        options = _parser().parse_args(arguments[1:])
-        for name in _CHATTER:
+        options = parse(arguments)
+        for name in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
         return options.command(options)
     except flags.Error as error:
@@ -65,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LtxError as error:
         return _fail(error)
     except KeyboardInterrupt:
-        print("ltx: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        print("ltx: interrupted; run the same command again to continue from here", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader, a pager perhaps, has seen enough; Python must not complain at exit.
+        # The reader, such as a pager, closed early; Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -78,60 +56,92 @@ def _fail(error: LtxError) -> int:
     return error.exit_code
 
 
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command (`command`, `name`) with its arguments and the values of its flags.
+
+    Raises UsageError or absl's flags.Error for arguments that the command does not take.
+    """
+    parser, flag_values = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        raise command_flags.refusal(options.name, unknown[0])
+    values = flag_values[options.name]
+    vars(options).update({name: values[name].value for name in values})
+    return options
+
+
 class _Parser(argparse_flags.ArgumentParser):
-    """Tells a mistyped flag which ones it is close to."""
+    """Reports an error in one line, without the usage text, and accepts no abbreviated flags."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("inherited_absl_flags", None)
+        super().__init__(
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **settings,
+        )
+        self.add_argument("-h", "--help", action="help", help="show this help and exit")
+        self.add_argument("--helpshort", "--helpfull", action="help", help=argparse.SUPPRESS)
 
     def error(self, message: str) -> NoReturn:
-        flag = re.search(r"unrecognized arguments:.*?--?(\w+)", message)
-        if flag and (close := difflib.get_close_matches(flag[1], list(FLAGS))):
-            message += f"; did you mean {' or '.join(f'--{name}' for name in close)}?"
-        super().error(message)
-        raise AssertionError("argparse exits after an error")
+        wrong = re.search(r"argument COMMAND: invalid choice: '(\w+)'", message)
+        if wrong and (close := difflib.get_close_matches(wrong[1], command_flags.FLAGS)):
+            message = f"{message}; did you mean {' or '.join(close)}?"
+        command = self.prog.removeprefix("ltx").strip()
+        raise UsageError(f"{command}: {message}" if command else message)
 
 
-def _parser() -> argparse.ArgumentParser:
-    looks = {
-        "epilog": FLAGS.module_help(__name__),
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
-    }
-    text = "Find, control and transfer lottery tickets."
-    parser = _Parser(prog="ltx", description=text, **looks)
-    parser.add_argument("--version", action="version", version=f"ltx {__version__}")
-    chosen = parser.add_subparsers(dest="name", metavar="command", required=True)
-
-    def add(name: str, command: Callable[[Any], int], text: str) -> Any:
-        sub = chosen.add_parser(name, help=text, description=text, **looks)
-        sub.set_defaults(command=command)
-        return sub
-
-    add("run", commands.run, "Run the study of a gin file and print its table.")
-    report = add("report", commands.report, "Write the page that shows what a study found.")
-    report.add_argument("--out", default="report.html", help="the page; default report.html")
-    report.add_argument("--study", default="", help="what the study's id begins with; the latest")
-    report.add_argument("--figures", metavar="DIR", help="where to put all plots as SVG and PDF")
-    report.add_argument("--data", metavar="DIR", help="where to put all numbers as CSV and Parquet")
-    add(
-        "explain",
-        commands.explain,
-        "Show what `run` with these flags would train, and what it takes.",
+def _parser() -> tuple[_Parser, dict[str, flags.FlagValues]]:
+    """The parser of all commands, and the flags that it sets, by command."""
+    parser = _Parser(
+        prog="ltx",
+        description="Find, control and transfer lottery tickets.",
+        epilog="`ltx COMMAND --help` lists the flags of a command.",
     )
-    status = add("status", commands.status, "Show where the newest study of a store stands.")
-    status.add_argument("id", nargs="?", help="what a study's id begins with, or `all`")
-    tickets = add("tickets", commands.tickets, "List the tickets of a store, or show one.")
+    parser.add_argument("--version", action="version", version=f"ltx {__version__}")
+    subparsers = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
+    flag_values = {}
+
+    def add(command: Callable[[Any], int], text: str, arguments: str = "") -> Any:
+        name = command.__name__
+        flag_values[name] = values = command_flags.define(name)
+        subparser = subparsers.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=command_flags.help_text(values),
+            inherited_absl_flags=values,
+            usage=f"ltx {name}{arguments}{' [--flag=value ...]' if len(values) else ''}",
+        )
+        subparser.set_defaults(command=command)
+        return subparser
+
+    add(commands.run, "Run the study of a gin file and print its table.")
+    add(commands.report, "Write a page with the results of a study.")
+    add(commands.explain, "Show what `run` with these flags would train, and its cost.")
+    status = add(commands.status, "Show the progress of the newest study of a store.", " [ID]")
+    status.add_argument(
+        "id", metavar="ID", nargs="?", help="the beginning of a study's id, or `all`"
+    )
+    tickets = add(
+        commands.tickets, "List the tickets of a store, or show one.", " [list|show] [ID]"
+    )
     tickets.add_argument("action", choices=("list", "show"), nargs="?", default="list")
-    tickets.add_argument("id", nargs="?", help="what the ticket's id begins with")
-    add("plugins", commands.plugins, "List the installed finders.")
-    check = add("check", commands.check, "Hold an installed finder against all that ltx relies on.")
-    check.add_argument("finder", help="the name that `ltx plugins` lists")
+    tickets.add_argument("id", metavar="ID", nargs="?", help="the beginning of the ticket's id")
+    add(commands.plugins, "List the installed finders and scores.")
+    check = add(commands.check, "Run the conformance checks on an installed finder.", " FINDER")
+    check.add_argument("finder", metavar="FINDER", help="a name that `ltx plugins` lists")
     data = add(
-        "data", commands.data, "List data sets, download one, or import Debian's Fashion-MNIST."
+        commands.data,
+        "List data sets, download one, or import Fashion-MNIST from Debian's files.",
+        " [list|prepare|import] [SET]",
     )
     data.add_argument("action", choices=("list", "prepare", "import"), nargs="?", default="list")
-    data.add_argument("set", nargs="?", help="a TFDS name, as in mnist or cifar10")
-    data.add_argument("--from", dest="source", metavar="DIR", help="where `import` finds the files")
-    add("models", commands.models, "List the models that come with ltx.")
-    add("doctor", commands.doctor, "Show versions, devices and combinations known to fail.")
-    return parser
+    data.add_argument("set", metavar="SET", nargs="?", help="a TFDS name, as in mnist or cifar10")
+    add(commands.models, "List the models that come with ltx.")
+    add(commands.doctor, "Show versions, devices and combinations known to fail.")
+    return parser, flag_values
 
 
 if __name__ == "__main__":

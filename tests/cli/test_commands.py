@@ -115,7 +115,7 @@ def test_a_place_that_cannot_be_written_is_named_with_its_flag(flag, tmp_path, c
 @pytest.mark.parametrize("library", ["jinja2", "matplotlib", "pyarrow"])
 def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path):
     studied.tiny(tmp_path / "store")
-    code = f"import sys; sys.modules[{library!r}] = None\nfrom ltx.cli import main\n"
+    code = f"import sys; sys.modules[{library!r}] = None\nfrom ltx.cli.main import main\n"
     code += "sys.exit(main(['report', '--store=store']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -124,7 +124,7 @@ def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path)
 
 
 def test_watching_without_tensorboard_says_what_brings_it():
-    code = "import sys; sys.modules['tensorboard'] = None\nfrom ltx.cli import main\n"
+    code = "import sys; sys.modules['tensorboard'] = None\nfrom ltx.cli.main import main\n"
     code += f"status = main(['run', {STUDY!r}, '--tensorboard=logs'])\n"
     code += "sys.exit(status if 'tensorflow' not in sys.modules else 99)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -206,7 +206,8 @@ def test_a_newer_store_is_refused_by_every_command_and_left_alone(words, mark, c
 )
 def test_what_needs_no_tensorflow_starts_without_it(words):
     Store("store")
-    code = f"import sys; from ltx.cli import main\ntry: main({words!r})\nexcept SystemExit: pass\n"
+    code = "import sys; from ltx.cli.main import main\n"
+    code += f"try: main({words!r})\nexcept SystemExit: pass\n"
     code += "sys.exit('tensorflow' in sys.modules or 'scipy.stats' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode
