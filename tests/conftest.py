@@ -82,6 +82,8 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     """The hands of ltx's clock, which stand still until they are moved."""
     made = Hands()
     monkeypatch.setattr(clock, "time", made)
+    # What earlier tests paused for is no round number, and would round differences.
+    monkeypatch.setattr(clock, "_stops", clock._Stops())
     monkeypatch.setattr(SlowLab, "hands", made, raising=False)
     return made
 
