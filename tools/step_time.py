@@ -151,7 +151,7 @@ def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Cal
 def _fit(task: Task, steps: int) -> Callable[[], None]:
     import tf_keras
 
-    from ltx.backends.tf_keras import masking, optimizers
+    from ltx.backends.tf_keras import masking, optimizers, tfmot
     from ltx.backends.tf_keras.models import builder
 
     loaded = tfds.load(task.data, image=task.image)
@@ -166,7 +166,7 @@ def _fit(task: Task, steps: int) -> Callable[[], None]:
     rows = np.resize(np.arange(len(loaded.train)), count)
     images, labels = loaded.train.take(rows)
     images = ((images - loaded.mean) / loaded.std).astype(np.float32)
-    callbacks = [masking.step_callback()]
+    callbacks = [tfmot.step_callback()]
 
     def run() -> None:
         model.fit(images, labels, batch_size=task.recipe.batch_size, callbacks=callbacks, verbose=0)

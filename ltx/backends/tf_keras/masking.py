@@ -8,79 +8,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ltx.backends.tf_keras import tfmot_import
+from ltx.backends.tf_keras import tfmot
 from ltx.backends.tf_keras.graph import layer_types
 from ltx.backends.tf_keras.graph.traversal import graph_layers, is_graph
 from ltx.backends.tf_keras.graph.variables import children, generators, is_norm, named_variables
 from ltx.core.errors import UsageError
 from ltx.core.prunable import Weight
-from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.schedules import PolynomialDecay
-from ltx.pruning.structures import Structure
-
-# TF-MOT looks for a module that Keras 2 had. Python would load all of Keras 3 and scikit-learn to
-# find that it is gone, a third of the time that `ltx run` takes to start.
-with tfmot_import.hide_module("keras.engine"):
-    import tensorflow_model_optimization as tfmot
-    from tensorflow_model_optimization.python.core.sparsity.keras import prune_registry
-    from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import (
-        PruneLowMagnitude,
-    )
-
-layers = tf_keras.layers
-
-# TF-MOT prunes no depthwise kernels and refuses EinsumDense. Its registry is private, but only an
-# entry there survives saving and loading: an attribute of the layer object does not.
-prune_registry.PruneRegistry._LAYERS_WEIGHTS_MAP.update(
-    {
-        layers.DepthwiseConv1D: ["depthwise_kernel"],
-        layers.DepthwiseConv2D: ["depthwise_kernel"],
-        layers.SeparableConv1D: ["depthwise_kernel", "pointwise_kernel"],
-        layers.SeparableConv2D: ["depthwise_kernel", "pointwise_kernel"],
-        layers.EinsumDense: ["kernel"],
-    }
-)
-
-
-@tf_keras.saving.register_keras_serializable("ltx")
-class FixedMask(tfmot.sparsity.keras.PruningSchedule):
-    """A TF-MOT schedule that never updates a mask: it stays what it was set to."""
-
-    def __call__(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.constant(False), tf.constant(0.0)
-
-    def get_config(self) -> dict[str, object]:
-        # Under any other class name TF-MOT silently loads a str in the place of the schedule.
-        return {"class_name": tf_keras.saving.get_registered_name(type(self)), "config": {}}
-
-
-def _tfmot_schedule(schedule: PolynomialDecay) -> tfmot.sparsity.keras.PolynomialDecay:
-    """TF-MOT's own, which counts the step about to be taken where ltx counts those taken."""
-    return tfmot.sparsity.keras.PolynomialDecay(
-        initial_sparsity=1 - schedule.start,
-        final_sparsity=1 - schedule.density,
-        begin_step=schedule.begin + 1,
-        end_step=schedule.end + 1,
-        power=schedule.power,
-        frequency=schedule.every,
-    )
-
-
-def _tfmot_options(structure: Structure) -> dict[str, object]:
-    if isinstance(structure, Blocks):
-        pooling = {"average": "AVG", "max": "MAX"}[structure.pooling]
-        return {
-            "block_size": (structure.height, structure.width),
-            "block_pooling_type": pooling,
-        }
-    if isinstance(structure, NofM):  # TF-MOT counts what goes
-        return {"sparsity_m_by_n": (structure.m - structure.n, structure.m)}
-    return {}
-
-
-def step_callback() -> tf_keras.callbacks.Callback:
-    """TF-MOT's UpdatePruningStep, which `model.fit` needs to train a `wrapped()` model."""
-    return tfmot.sparsity.keras.UpdatePruningStep()
 
 
 class MaskedModel:
@@ -150,16 +84,14 @@ class MaskedModel:
             return
         new = {
             weight.ref()
-            for weight in _candidates(layer)
+            for weight in tfmot.prunable_weights(layer)
             if len(weight.shape) > 1 and weight.ref() in learned
         }
         if not new:
             for child in children(layer):
                 self._wrap(child, learned, masks, taken)
             return
-        # The layer's own policy: a float32 head in a half-precision model fails under the global.
-        wrapper = PruneLowMagnitude(layer, FixedMask(), dtype=layer.dtype_policy)
-        wrapper.build(None)
+        wrapper = tfmot.wrap(layer)
         self._wrappers[id(layer)] = wrapper
         masks |= {w.ref(): mask for w, mask, _ in wrapper.pruning_vars if w.ref() in new}
         taken |= {variable.ref() for variable in layer.trainable_variables}
@@ -216,25 +148,16 @@ class MaskedModel:
 
         By wrappers of its own, in charge of the schedule; `masks` stay what they are.
         """
-        due, options = _tfmot_schedule(schedule), _tfmot_options(schedule.structure)
-        groups = isinstance(schedule.structure, NofM)
-        made: dict[object, tf.Variable] = {}
+        masks: dict[object, tf.Variable] = {}
         with self._scope():
-            for held in self._wrappers.values():
-                wrapper = PruneLowMagnitude(
-                    held.layer, due, **options, dtype=held.layer.dtype_policy
-                )
-                wrapper.build(None)
-                # TF-MOT makes groups at its first step, and only then.
-                wrapper.pruning_step.assign(1 if groups else step + 1)
-                wrapper.pruning_obj.conditional_mask_update()
-                made |= {weight.ref(): mask for weight, mask, _ in wrapper.pruning_vars}
-        return {name: made[self.weights[name].ref()].numpy() != 0 for name in self.masks}
+            for wrapper in self._wrappers.values():
+                masks |= tfmot.scheduled_masks(wrapper.layer, schedule, step)
+        return {name: masks[self.weights[name].ref()].numpy() != 0 for name in self.masks}
 
     def wrapped(self) -> tf_keras.Model:
         """A functional or Sequential model around the same variables that masks in every call.
 
-        Train it with `step_callback`. TF-MOT's wrapper drops Keras' sequence masks
+        Train it with `tfmot.step_callback`. TF-MOT's wrapper drops Keras' sequence masks
         (mask_zero) and activity regularizers. Raises UsageError where clone_model cannot put
         the wrappers in place.
         """
@@ -274,11 +197,3 @@ class MaskedModel:
 
 def _share(part: int, total: int) -> str:
     return f"{part / max(total, 1):.1%}"
-
-
-def _candidates(layer: tf_keras.layers.Layer) -> list[tf.Variable]:
-    if not hasattr(layer, "get_prunable_weights"):
-        if not prune_registry.PruneRegistry.supports(layer):
-            return []
-        prune_registry.PruneRegistry.make_prunable(layer)
-    return [weight for weight in layer.get_prunable_weights() if hasattr(weight, "assign")]

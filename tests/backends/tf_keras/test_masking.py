@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from layer_kinds import KINDS, Prunable, Scaled, Subclassed, around
 
 from ltx import NofM, PolynomialDecay
-from ltx.backends.tf_keras import masking
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.backends.tf_keras.models import builder
+from ltx.backends.tf_keras.tfmot import FixedMask, PruneLowMagnitude, step_callback
 from ltx.core.errors import UsageError
 
 import tensorflow as tf  # isort: skip
@@ -100,7 +100,7 @@ def test_fit_on_the_wrapped_model_keeps_masks_and_zeros(name):
     wrapped = masked.wrapped()
     wrapped.compile("adam", tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = np.random.default_rng(0).random((16, 8, 8, 3)), np.arange(16) % 3
-    callbacks = [masking.step_callback()]
+    callbacks = [step_callback()]
     wrapped.fit(x, y, batch_size=8, epochs=2, callbacks=callbacks, verbose=0)
     assert all(np.array_equal(masked.get_masks()[key], masks[key]) for key in masks)
     assert_masked(masked, masks)
@@ -117,7 +117,7 @@ def fit(wrapped, classes):
     x = inputs(wrapped, 16)
     y = np.arange(16) % classes
     wrapped.compile("sgd", tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    wrapped.fit(x, y, batch_size=8, epochs=2, callbacks=[masking.step_callback()], verbose=0)
+    wrapped.fit(x, y, batch_size=8, epochs=2, callbacks=[step_callback()], verbose=0)
 
 
 @pytest.mark.parametrize("name", ["lenet_300_100", "conv_2"])
@@ -333,9 +333,9 @@ def test_a_tied_weight_has_one_name_and_one_mask():
 def test_the_schedule_survives_a_round_trip_through_its_config():
     masked = MaskedModel(builder.build("lenet_300_100", (2, 2, 1), 3))
     for layer in masked.wrapped().layers:
-        if isinstance(layer, masking.PruneLowMagnitude):
-            copy = masking.PruneLowMagnitude.from_config(layer.get_config())
-            assert isinstance(copy.pruning_schedule, masking.FixedMask)
+        if isinstance(layer, PruneLowMagnitude):
+            copy = PruneLowMagnitude.from_config(layer.get_config())
+            assert isinstance(copy.pruning_schedule, FixedMask)
             return
     pytest.fail("no layer was wrapped")
 
@@ -363,11 +363,11 @@ MIRRORED = """
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from ltx import models
-from ltx.masking import MaskedModel
+from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.backends.tf_keras.models import builder
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
-    model = models.build("resnet_20", (8, 8, 1), 3)
+    model = builder.build("resnet_20", (8, 8, 1), 3)
 masked = MaskedModel(model)
 masks = {w.name: np.random.default_rng(0).random(w.shape) < 0.5 for w in masked.prunable}
 masked.set_masks(masks)
@@ -411,16 +411,3 @@ def test_sizes_agree_with_the_variables():
     masked = small()
     for weight in masked.prunable:
         assert weight.size == math.prod(masked.weights[weight.name].shape)
-
-
-def test_tf_mot_is_loaded_without_keras_3_and_finds_what_it_would_have_found():
-    code = (
-        "import sys, ltx.masking\n"
-        "from tensorflow_model_optimization.python.core.sparsity.keras import prune_registry\n"
-        "assert not {'keras', 'keras.engine', 'sklearn'} & sys.modules.keys()\n"
-        "import keras, ltx.masking\n"
-        "assert keras.__version__ >= '3'\n"
-        "assert prune_registry.base_layer is None\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
