@@ -27,10 +27,10 @@ class SlowLab(FakeLab):
     hands: Hands
 
     @timed
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         self.hands.move(self.hands.pace * (stop - state.step))
-        return super()._train(state, mask, stop, stream)
+        return super().run_training(state, mask, stop, stream)
 
-    def _gradients(self, *asked: Any) -> Any:
+    def compute_gradients(self, *asked: Any) -> Any:
         self.hands.move(5.0)
-        return super()._gradients(*asked)
+        return super().compute_gradients(*asked)

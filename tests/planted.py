@@ -184,7 +184,7 @@ class PeeksAtTheTest(Finder):
         first = dense(lab)
         yield first
         second = halve(lab, first)
-        lab._evaluate(second.state, second.mask, "test")
+        lab.run_evaluation(second.state, second.mask, "test")
         yield second
 
 
@@ -218,7 +218,7 @@ class TrainsOffTheBooks(Finder):
     def find(self, lab: Lab) -> Iterator[Ticket]:
         ticket = dense(lab)
         yield ticket
-        trained = lab._train(ticket.state, ticket.mask, lab.steps(), "order").state
+        trained = lab.run_training(ticket.state, ticket.mask, lab.steps(), "order").state
         yield ticket.child(lab, CUT(lab, ticket.mask, Magnitude()(lab, trained, ticket.mask)))
 
 

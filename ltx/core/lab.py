@@ -7,106 +7,29 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ltx.core import clock, identity
+from ltx.core.backend import Backend
 from ltx.core.cost import GRADIENT_FLOPS, Cost, Ledger, forward, forward_backward
 from ltx.core.duration import Duration
 from ltx.core.errors import DivergedError, UsageError
 from ltx.core.mask import Mask, MaskLearner, MaskSchedule
-from ltx.core.prunable import Channels, Weight
 from ltx.core.run import Metrics, Run
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.validation import check_implements, check_number
 
 
-class Lab(abc.ABC):
+class Lab(Backend):
     """Trains one task with one seed; every answer is a function of these and the arguments.
 
     Finders get a lab whose test split is sealed. What a lab spent counts all that was asked of it,
     whether it was trained now or remembered; so do its seconds.
     """
 
-    task: Task
-    seed: int
     ledger: Ledger
     sealed: bool = True
 
-    @property
     @abc.abstractmethod
-    def prunable(self) -> tuple[Weight, ...]:
-        """The weights that a mask covers, in the model's order."""
-
-    @property
-    @abc.abstractmethod
-    def channels(self) -> tuple[Channels, ...]:
-        """The channels that can be dropped whole, from the image to the logits.
-
-        Raises UsageError where the model's layers do not tell how they are wired.
-        """
-
-    @property
-    @abc.abstractmethod
-    def head(self) -> tuple[str, ...]:
-        """The names of all variables of the layer that makes the logits."""
-
-    @property
-    @abc.abstractmethod
-    def image(self) -> tuple[int, int, int]:
-        """Height, width and channels of what the model sees."""
-
-    @property
-    @abc.abstractmethod
-    def outputs_logits(self) -> bool:
-        """Whether the model ends in logits; if not, in softmax, whose sum no weight changes."""
-
-    @property
-    @abc.abstractmethod
-    def epoch(self) -> int:
-        """The steps of one pass over the training split."""
-
-    @property
-    @abc.abstractmethod
-    def fingerprint(self) -> str:
-        """The hash of what results depend on besides arguments and seed: task, data, engine."""
-
-    @abc.abstractmethod
-    def init(self, stream: str = "init") -> State:
-        """A fresh state at step 0; same seed and stream, same bytes."""
-
-    @abc.abstractmethod
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run: ...
-
-    @abc.abstractmethod
-    def _train_mask(
-        self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
-    ) -> Run: ...
-
-    @abc.abstractmethod
-    def _gradients(
-        self, state: State, mask: Mask, batches: int, stream: str
-    ) -> dict[str, np.ndarray]: ...
-
-    @abc.abstractmethod
-    def _hessian_gradient(
-        self, state: State, mask: Mask, batches: int, temperature: float, stream: str
-    ) -> dict[str, np.ndarray]: ...
-
-    @abc.abstractmethod
-    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
-
-    @abc.abstractmethod
-    def _effective(self, mask: Mask) -> Mask: ...
-
-    @abc.abstractmethod
-    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State: ...
-
-    @abc.abstractmethod
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask: ...
-
-    @abc.abstractmethod
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics: ...
-
-    @abc.abstractmethod
-    def _sibling(self, task: Task) -> "Lab":
+    def open_sibling(self, task: Task) -> "Lab":
         """A lab for another task, with the same seed, engine, store and ledger."""
 
     def dense(self) -> Mask:
@@ -130,7 +53,7 @@ class Lab(abc.ABC):
         """
         stop = self._stop(state, until)
         mask.check(self.prunable)
-        run = self._charged(lambda: self._train(state, mask, stop, stream))
+        run = self._charged(lambda: self.run_training(state, mask, stop, stream))
         self.ledger.add(self.cost(stop - state.step, mask))
         return run
 
@@ -171,7 +94,7 @@ class Lab(abc.ABC):
         mask.check(self.prunable)
         if not state.has_scores:
             state = state.with_scores(method.init_scores(state.weights, mask, self.rng))
-        run = self._charged(lambda: self._train_mask(state, mask, method, stop, stream))
+        run = self._charged(lambda: self.run_mask_training(state, mask, method, stop, stream))
         self.ledger.add(self.cost(stop - state.step, mask))
         return run
 
@@ -189,7 +112,7 @@ class Lab(abc.ABC):
         if not schedule.is_due(state.step):
             return mask
         with self.ledger.working():
-            return self._scheduled_mask(state.masked(mask), mask, schedule) & mask
+            return self.compute_scheduled_mask(state.masked(mask), mask, schedule) & mask
 
     def gradients(
         self, state: State, mask: Mask, batches: int = 1, stream: str = "gradients"
@@ -202,7 +125,7 @@ class Lab(abc.ABC):
             raise UsageError(f"gradients: expected at least 1 batch, got {batches}")
         mask.check(self.prunable)
         with self.ledger.working():
-            arrays = self._gradients(state, mask, batches, stream)
+            arrays = self.compute_gradients(state, mask, batches, stream)
         self.ledger.add(self._steps_cost(batches, mask, GRADIENT_FLOPS))
         return arrays
 
@@ -225,7 +148,7 @@ class Lab(abc.ABC):
         check_number("hessian_gradient: temperature", temperature, above=0)
         mask.check(self.prunable)
         with self.ledger.working():
-            arrays = self._hessian_gradient(state, mask, batches, temperature, stream)
+            arrays = self.compute_hessian_gradient(state, mask, batches, temperature, stream)
         # One gradient of the survivors to multiply with, another of theirs, and twice as much to
         # go back through that one. This last pass alone reaches every weight, by two ways: the
         # layer's output and the gradient that the layer sends back: 4 of the 24.
@@ -242,7 +165,7 @@ class Lab(abc.ABC):
         self.check_flow()
         mask.check(self.prunable)
         with self.ledger.working():
-            arrays = self._synaptic_flow(state, mask)
+            arrays = self.compute_synaptic_flow(state, mask)
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise DivergedError(
@@ -271,7 +194,7 @@ class Lab(abc.ABC):
         Reference: Vysogorets & Kempe, Connectivity Matters: Neural Network Pruning Through the
         Lens of Effective Sparsity, https://arxiv.org/abs/2107.02306
         """
-        found = self._effective(mask.check(self.prunable))
+        found = self.compute_effective(mask.check(self.prunable))
         cost = forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
         self.ledger.add(dataclasses.replace(cost, examples=0))
         return found
@@ -289,7 +212,7 @@ class Lab(abc.ABC):
             raise UsageError(f"recalibrated: expected at least 1 batch, got {batches}")
         mask.check(self.prunable)
         with self.ledger.working():
-            made = self._recalibrated(state, mask, batches, stream)
+            made = self.recompute_statistics(state, mask, batches, stream)
         if made is not state:
             examples = batches * self.task.recipe.batch_size
             self.ledger.add(forward(examples, self.prunable, mask))
@@ -298,7 +221,7 @@ class Lab(abc.ABC):
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
         """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
         self.check_split(split)
-        return self._evaluate(state, mask.check(self.prunable), split)
+        return self.run_evaluation(state, mask.check(self.prunable), split)
 
     def check_split(self, split: str) -> None:
         """Raise UsageError where there is no such split, or this lab may not see it."""
@@ -327,7 +250,7 @@ class Lab(abc.ABC):
             )
         task = dataclasses.replace(self.task, **changes)  # type: ignore[arg-type]
         with clock.paused():
-            return self._sibling(task)
+            return self.open_sibling(task)
 
     def rng(self, *stream: object) -> np.random.Generator:
         """A numpy generator for this seed and stream; the only randomness that a finder needs."""

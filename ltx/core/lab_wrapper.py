@@ -1,16 +1,21 @@
-"""Around: a lab around another, which answers whatever the outer one does not."""
+"""LabWrapper: a lab that forwards to another lab what it does not do itself."""
+
+import abc
 
 import numpy as np
 
 from ltx.core.lab import Lab
-from ltx.core.mask import Mask, MaskSchedule
+from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.prunable import Channels, Weight
-from ltx.core.run import Metrics
+from ltx.core.run import Metrics, Run
 from ltx.core.state import State
 
 
 class LabWrapper(Lab):
-    """To derive labs from that change how another one, `inner`, trains."""
+    """The base of labs that change how another lab, `inner`, trains.
+
+    It forwards every member of Backend but those that a wrapper exists to change.
+    """
 
     def __init__(self, inner: Lab) -> None:
         self.inner = inner
@@ -48,27 +53,32 @@ class LabWrapper(Lab):
     def init(self, stream: str = "init") -> State:
         return self.inner.init(stream)
 
-    def _gradients(
+    @abc.abstractmethod
+    def run_mask_training(
+        self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
+    ) -> Run: ...
+
+    def compute_gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
-        return self.inner._gradients(state, mask, batches, stream)
+        return self.inner.compute_gradients(state, mask, batches, stream)
 
-    def _hessian_gradient(
+    def compute_hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
-        return self.inner._hessian_gradient(state, mask, batches, temperature, stream)
+        return self.inner.compute_hessian_gradient(state, mask, batches, temperature, stream)
 
-    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
-        return self.inner._synaptic_flow(state, mask)
+    def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        return self.inner.compute_synaptic_flow(state, mask)
 
-    def _effective(self, mask: Mask) -> Mask:
-        return self.inner._effective(mask)
+    def compute_effective(self, mask: Mask) -> Mask:
+        return self.inner.compute_effective(mask)
 
-    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
-        return self.inner._recalibrated(state, mask, batches, stream)
+    def recompute_statistics(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        return self.inner.recompute_statistics(state, mask, batches, stream)
 
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
-        return self.inner._scheduled_mask(state, mask, schedule)
+    def compute_scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
+        return self.inner.compute_scheduled_mask(state, mask, schedule)
 
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
-        return self.inner._evaluate(state, mask, split)
+    def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
+        return self.inner.run_evaluation(state, mask, split)

@@ -65,22 +65,22 @@ class MemoLab(LabWrapper):
         self.store, self.limit = store, limit
         self.every = CHECKPOINT_SECONDS if every is None else every
 
-    def _sibling(self, task: Task) -> Lab:
-        inner = self.inner._sibling(task)
+    def open_sibling(self, task: Task) -> Lab:
+        inner = self.inner.open_sibling(task)
         return MemoLab(inner, self.store, self.limit, self.every, self.budget, self.tell)
 
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         def advance(state: State, stop: int) -> Run:
-            return self.inner._train(state, mask, stop, stream)
+            return self.inner.run_training(state, mask, stop, stream)
 
         asked = Training.of(self.task, state, mask, stream=stream)
         return self._remembered(asked, advance, state, stop)
 
-    def _train_mask(
+    def run_mask_training(
         self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
         def advance(state: State, stop: int) -> Run:
-            return self.inner._train_mask(state, mask, method, stop, stream)
+            return self.inner.run_mask_training(state, mask, method, stop, stream)
 
         asked = Training.of(self.task, state, mask, stream=stream, method=method)
         return self._remembered(asked, advance, state, stop)

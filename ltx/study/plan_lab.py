@@ -97,23 +97,23 @@ class DryRunLab(LabWrapper):
             self.book.inits[key] = self.inner.init(stream)
         return self.book.inits[key]
 
-    def _sibling(self, task: Task) -> Lab:
-        inner = self.inner._sibling(task)
+    def open_sibling(self, task: Task) -> Lab:
+        inner = self.inner.open_sibling(task)
         assert isinstance(inner, MemoLab)
         return DryRunLab(inner, self.book, self.cell, self.real)
 
     # Training
 
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         if stop == state.step:
             if self.real[0]:
-                return self.inner._train(state, mask, stop, stream)
+                return self.inner.run_training(state, mask, stop, stream)
             return Run(state.masked(mask), History())
         key = self.inner.key(state, mask, stream)
         known = self._booked(key, state, mask, stop)
         return known or self._pretended(key, state, mask, stop, stream)
 
-    def _train_mask(
+    def run_mask_training(
         self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
         if stop == state.step:
@@ -187,25 +187,25 @@ class DryRunLab(LabWrapper):
         known = self.inner.recalled(key, peek=True) if self.real[0] else None
         return known or make()
 
-    def _gradients(
+    def compute_gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
         self.book_work(batches, 0)
         if self.real[0]:
-            return self.inner._gradients(state, mask, batches, stream)
+            return self.inner.compute_gradients(state, mask, batches, stream)
         return self._drawn("gradients", state, mask, batches, stream)
 
-    def _hessian_gradient(
+    def compute_hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
         self.book_work(4 * batches, 0)
         if self.real[0]:
-            return self.inner._hessian_gradient(state, mask, batches, temperature, stream)
+            return self.inner.compute_hessian_gradient(state, mask, batches, temperature, stream)
         return self._drawn("hessian", state, mask, batches, stream)
 
-    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+    def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         if self.real[0]:
-            return self.inner._synaptic_flow(state, mask)
+            return self.inner.compute_synaptic_flow(state, mask)
         return {name: np.abs(array) for name, array in self._drawn("flow", state, mask).items()}
 
     def _drawn(self, *asked: object) -> dict[str, np.ndarray]:
@@ -217,20 +217,20 @@ class DryRunLab(LabWrapper):
             for w in self.prunable
         }
 
-    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+    def recompute_statistics(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         if self.real[0]:
-            return self.inner._recalibrated(state, mask, batches, stream)
+            return self.inner.recompute_statistics(state, mask, batches, stream)
         # Another object: it is by that that the lab sees something was done.
         return state.replace() if state.statistics else state
 
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
+    def compute_scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
         if self.real[0]:
-            return self.inner._scheduled_mask(state, mask, schedule)
-        return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
+            return self.inner.compute_scheduled_mask(state, mask, schedule)
+        return Lab.compute_scheduled_mask(self, state, mask, schedule)  # by the formulas
 
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+    def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         if self.real[0] and split != "test":
-            return self.inner._evaluate(state, mask, split)
+            return self.inner.run_evaluation(state, mask, split)
         if self.book.restless:  # a flat line: to whoever looks for a barrier, none is there
             return Metrics(1.0, 0.5)
         self.book.draws += 1

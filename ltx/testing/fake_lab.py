@@ -9,7 +9,7 @@ import numpy as np
 from ltx.core import identity
 from ltx.core.cost import Ledger
 from ltx.core.lab import Lab
-from ltx.core.mask import Mask, MaskLearner, MaskSchedule
+from ltx.core.mask import Mask, MaskLearner
 from ltx.core.prunable import Axis, Channels, Weight
 from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, timed
@@ -112,7 +112,7 @@ class FakeLab(Lab):
         return State({name: array.astype(np.float32) for name, array in weights.items()})
 
     @timed
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         recipe, whole, every = (
             self.task.recipe,
             self.steps(),
@@ -143,7 +143,7 @@ class FakeLab(Lab):
         )
 
     @timed
-    def _train_mask(
+    def run_mask_training(
         self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
         recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
@@ -173,14 +173,14 @@ class FakeLab(Lab):
         history = History(*map(tuple, zip(*points, strict=True)))
         return Run(state.replace(slots=slots, step=stop), history)
 
-    def _gradients(
+    def compute_gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
         weights = mask.apply(state.weights)
         made = self._batches(batches, stream)
         return _mean([fake_network.gradients(weights, *batch) for batch in made], mask)
 
-    def _hessian_gradient(
+    def compute_hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
         weights, made = mask.apply(state.weights), self._batches(batches, stream)
@@ -195,22 +195,16 @@ class FakeLab(Lab):
         table = order.batch_table(self.seed, stream, len(labels), size, 0, count)
         return [(images[rows], labels[rows]) for rows in table]
 
-    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+    def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return fake_network.synaptic_flow(mask.apply(state.weights))
 
-    def _effective(self, mask: Mask) -> Mask:
+    def compute_effective(self, mask: Mask) -> Mask:
         return Mask(fake_network.effective(mask))
 
-    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
-        return state
-
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
-        return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
-
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+    def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         return fake_network.measured(mask.apply(state.weights), *self._data[split])
 
-    def _sibling(self, task: Task) -> Lab:
+    def open_sibling(self, task: Task) -> Lab:
         return type(self)(
             task,
             self.seed,

@@ -76,10 +76,12 @@ class TracedLab(Lab):
         self.watch.hold("a mask that the lab gave", mask)
         return mask
 
-    def _train(self, state: State, mask: Mask, stop: int, *more: object, **named: object) -> Run:
+    def run_training(
+        self, state: State, mask: Mask, stop: int, *more: object, **named: object
+    ) -> Run:
         self.watch.hold("a state that the lab was given", state)
         self.watch.hold("a mask that the lab was given", mask)
-        run = super()._train(state, mask, stop, *more, **named)  # type: ignore
+        run = super().run_training(state, mask, stop, *more, **named)  # type: ignore
         self.watch.steps += stop - state.step
         self.watch.give(run.state)
         return run
@@ -88,13 +90,15 @@ class TracedLab(Lab):
         self.watch.test_reads += split == "test"
         return super().evaluate(state, mask, split)
 
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+    def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         self.watch.test_reads += split == "test"
-        return super()._evaluate(state, mask, split)  # type: ignore[safe-super]
+        return super().run_evaluation(state, mask, split)  # type: ignore[safe-super]
 
-    def _sibling(self, task: Task) -> Lab:
-        made = super()._sibling(task)  # type: ignore[safe-super]
-        assert isinstance(made, TracedLab), "a watched lab opens watched labs: see FakeLab._sibling"
+    def open_sibling(self, task: Task) -> Lab:
+        made = super().open_sibling(task)  # type: ignore[safe-super]
+        assert isinstance(made, TracedLab), (
+            "a watched lab opens watched labs: see FakeLab.open_sibling"
+        )
         made.watch = self.watch
         return made
 

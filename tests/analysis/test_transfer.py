@@ -257,14 +257,14 @@ def test_shared_runs_are_done_once(tmp_path: Path) -> None:
     asked: set[tuple] = set()
 
     class Counted(MemoLab):
-        def _train(self, state, mask, stop, stream):  # type: ignore[no-untyped-def]
+        def run_training(self, state, mask, stop, stream):  # type: ignore[no-untyped-def]
             asked.add((self.fingerprint, self.seed, state.id, mask.id, stream, stop))
-            return super()._train(state, mask, stop, stream)
+            return super().run_training(state, mask, stop, stream)
 
     def open_lab(task: Task, seed: int, sealed: bool) -> MemoLab:
         return Counted(FakeLab(task, seed, sealed=sealed), store)
 
-    Counted._sibling = lambda self, task: Counted(self.inner._sibling(task), store)  # type: ignore
+    Counted.open_sibling = lambda self, task: Counted(self.inner.open_sibling(task), store)  # type: ignore
     list(loop.run(matrix, open_lab, store))
     trained = [e for e in store.events() if "trained" in e]
     steps = sum(event["to"] - event["from"] for event in trained)

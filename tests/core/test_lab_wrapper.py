@@ -1,8 +1,9 @@
-"""Around: a lab around another gives the other's answers, from what it is to what it measures."""
+"""LabWrapper: forwards the properties and measurements of the lab that it wraps."""
 
 import numpy as np
 
 from ltx import Lab, Magnitude, Pruning
+from ltx.core.backend import Backend
 from ltx.core.lab import Run
 from ltx.core.lab_wrapper import LabWrapper
 from ltx.store.memo import MemoLab
@@ -12,25 +13,30 @@ from ltx.testing import FakeLab
 class Plain(LabWrapper):
     """Changes nothing."""
 
-    def _train(self, *asked: object) -> Run:
-        return self.inner._train(*asked)  # type: ignore[arg-type]
+    def run_training(self, *asked: object) -> Run:
+        return self.inner.run_training(*asked)  # type: ignore[arg-type]
 
-    def _train_mask(self, *asked: object) -> Run:
-        return self.inner._train_mask(*asked)  # type: ignore[arg-type]
+    def run_mask_training(self, *asked: object) -> Run:
+        return self.inner.run_mask_training(*asked)  # type: ignore[arg-type]
 
-    def _sibling(self, task: object) -> Lab:
-        return Plain(self.inner._sibling(task))  # type: ignore[arg-type]
+    def open_sibling(self, task: object) -> Lab:
+        return Plain(self.inner.open_sibling(task))  # type: ignore[arg-type]
 
 
-def test_whoever_derives_from_it_owes_the_trainings_alone() -> None:
-    assert LabWrapper.__abstractmethods__ == {"_train", "_train_mask", "_sibling"}
+def test_a_subclass_must_implement_the_trainings_alone() -> None:
+    own = {"run_training", "run_mask_training", "open_sibling"}
+    assert LabWrapper.__abstractmethods__ == own
     assert issubclass(MemoLab, LabWrapper)
 
 
 def test_every_fact_is_the_inner_labs() -> None:
     inner = FakeLab(seed=3)
     outer = Plain(inner)
-    facts = [name for name, value in vars(Lab).items() if isinstance(value, property)]
+    facts = [
+        name
+        for name, value in {**vars(Backend), **vars(Lab)}.items()
+        if isinstance(value, property)
+    ]
     assert "prunable" in facts
     for name in [*facts, "task", "seed", "sealed"]:
         assert getattr(outer, name) == getattr(inner, name), name

@@ -57,7 +57,7 @@ def test_an_older_manifest_tells_nothing() -> None:
 
 def test_a_dense_mask_is_not_looked_at_and_a_lab_that_cannot_tell_says_why() -> None:
     class Untold(FakeLab):
-        def _effective(self, mask: Mask) -> Mask:
+        def compute_effective(self, mask: Mask) -> Mask:
             raise UsageError("nobody knows")
 
     lab: Lab = Untold()
@@ -74,7 +74,7 @@ class Padded(FakeLab):
     def prunable(self) -> tuple[Weight, ...]:
         return (Weight("conv/kernel", (3, 3, 2, 2), made=(-2, -1)),)
 
-    def _effective(self, mask: Mask) -> Mask:
+    def compute_effective(self, mask: Mask) -> Mask:
         sees = np.zeros((3, 3, 2, 2), np.bool_)
         sees[1, 1] = True
         return mask & Mask({"conv/kernel": sees})

@@ -320,9 +320,9 @@ class Killed(FakeLab):
         if type(self).left < 0:
             raise KeyboardInterrupt
 
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         self._die()
-        return super()._train(state, mask, stop, stream)
+        return super().run_training(state, mask, stop, stream)
 
 
 @pytest.mark.parametrize("calls", [3, 7, 12, 20])
@@ -359,10 +359,10 @@ def test_a_budget_ends_between_copies_and_the_rest_is_done_later(
 class Diverges(FakeLab):
     """The second copy of a pruned network does."""
 
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         if stream == "second order" and mask.density < 1 and state.step == 0:
             raise DivergedError("the loss is not finite")
-        return super()._train(state, mask, stop, stream)
+        return super().run_training(state, mask, stop, stream)
 
 
 def test_a_copy_that_diverges_loses_nothing_else(store: Store) -> None:

@@ -71,7 +71,7 @@ def test_of_equal_magnitudes_as_many_stay_as_were_asked_for() -> None:
             ones = {name: np.copysign(np.float32(1), a) for name, a in drawn.weights.items()}
             return drawn.replace(weights=ones)
 
-        def _train(self, state: ltx.State, mask: ltx.Mask, stop: int, stream: str) -> ltx.Run:
+        def run_training(self, state: ltx.State, mask: ltx.Mask, stop: int, stream: str) -> ltx.Run:
             return ltx.Run(state.masked(mask).replace(step=stop), ltx.History())
 
     for scope in ("global", "layer"):

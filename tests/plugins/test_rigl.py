@@ -18,8 +18,8 @@ STILL = SET(density=0.3, every="10it")
 class Watched(FakeLab):
     """Remembers from what, under which masks and to what it was asked to train."""
 
-    def _train(self, state: State, mask: ltx.Mask, stop: int, stream: str) -> Run:
-        run = super()._train(state, mask, stop, stream)
+    def run_training(self, state: State, mask: ltx.Mask, stop: int, stream: str) -> Run:
+        run = super().run_training(state, mask, stop, stream)
         self.__dict__.setdefault("runs", []).append((state, mask, run.state))
         return run
 

@@ -150,7 +150,7 @@ class Constant(FakeLab):
     def init(self, stream: str = "init") -> State:
         return super().init("init")
 
-    def _sibling(self, task: Task) -> "Constant":
+    def open_sibling(self, task: Task) -> "Constant":
         return Constant(task, ledger=self.ledger)
 
 

@@ -235,7 +235,7 @@ def test_a_trial_that_fails_is_marked_until_it_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Study({"imp": IMP(levels=1)}, (TASK,), seeds=1)
-    plain = FakeLab._evaluate
+    plain = FakeLab.run_evaluation
 
     def broken(self, state, mask, split):  # type: ignore[no-untyped-def]
         if split == "test":
@@ -243,7 +243,7 @@ def test_a_trial_that_fails_is_marked_until_it_succeeds(
         return plain(self, state, mask, split)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FakeLab, "_evaluate", broken)
+        patch.setattr(FakeLab, "run_evaluation", broken)
         assert isinstance(
             next(watched(made, Store(tmp_path / "s"), tmp_path / "logs")), CellFailure
         )

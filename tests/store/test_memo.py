@@ -52,11 +52,11 @@ class Counting(FakeLab):
         self.calls: list[tuple[int, int]] = []
         self.stop_at = stop_at
 
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         if stop > self.stop_at:
             raise KeyboardInterrupt
         self.calls.append((state.step, stop))
-        return super()._train(state, mask, stop, stream)
+        return super().run_training(state, mask, stop, stream)
 
 
 def pair(store: Store, limit: int = memo.MEMO_BYTES, **settings: Any) -> tuple[Counting, MemoLab]:
@@ -274,9 +274,9 @@ from ltx.store import memo
 from ltx.testing import FakeLab
 memo.CHECKPOINT_SECONDS = 1e-9
 class Slow(FakeLab):
-    def _train(self, *args):
+    def run_training(self, *args):
         time.sleep(0.02)
-        return super()._train(*args)
+        return super().run_training(*args)
 lab = memo.MemoLab(Slow(), Store(sys.argv[1]))
 lab.train(lab.init(), lab.dense())
 """
@@ -352,11 +352,11 @@ class Killed(SlowLab):
     stop_at = 10**9
 
     @timed
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         if stop > self.stop_at:
             self.hands.move(1000)
             raise KeyboardInterrupt
-        return super()._train(state, mask, stop, stream)
+        return super().run_training(state, mask, stop, stream)
 
 
 def slow(store: Store) -> MemoLab:
@@ -453,10 +453,10 @@ class Reading(FakeLab):
 
     reads = 0
 
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+    def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         type(self).reads += 1
         self.ledger.add(Cost(flops=3))
-        return super()._evaluate(state, mask, split)
+        return super().run_evaluation(state, mask, split)
 
 
 def test_a_barrier_is_computed_once_and_charged_every_time(store: Store) -> None:

@@ -225,8 +225,8 @@ def test_a_ticket_that_waits_for_others_took_no_longer(store: Store, hands: Hand
 class Forgets(SlowLab):
     """Does not tell how long it trained."""
 
-    def _train(self, *asked: Any) -> Any:
-        return dataclasses.replace(super()._train(*asked), seconds=math.nan)
+    def run_training(self, *asked: Any) -> Any:
+        return dataclasses.replace(super().run_training(*asked), seconds=math.nan)
 
 
 def test_seconds_that_are_not_known_are_not_told(store: Store, hands: Hands) -> None:
@@ -388,9 +388,9 @@ class Asked(FakeLab):
 
     times = 0
 
-    def _effective(self, mask: Mask) -> Mask:
+    def compute_effective(self, mask: Mask) -> Mask:
         Asked.times += 1
-        return super()._effective(mask)
+        return super().compute_effective(mask)
 
 
 def test_useless_weights_are_told_before_training_and_measured_once(
@@ -422,7 +422,7 @@ def test_useless_weights_are_told_before_training_and_measured_once(
 class Untold(FakeLab):
     """Has a model that does not tell its paths."""
 
-    def _effective(self, mask: Mask) -> Mask:
+    def compute_effective(self, mask: Mask) -> Mask:
         raise UsageError("nobody knows")
 
 

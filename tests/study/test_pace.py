@@ -14,18 +14,18 @@ class Slow(FakeLab):
 
     compiled = False
 
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         if not self.compiled:
             self.compiled = True
             time.sleep(0.3)
-        run = super()._train(state, mask, stop, stream)
+        run = super().run_training(state, mask, stop, stream)
         time.sleep(0.004 * (stop - state.step) + 0.02 * len(run.history.steps))
         return run
 
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+    def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         assert split == "validation"
         time.sleep(0.02)
-        return super()._evaluate(state, mask, split)
+        return super().run_evaluation(state, mask, split)
 
 
 def test_a_pace_tells_steps_from_evaluations_and_from_compiling() -> None:

@@ -61,9 +61,9 @@ OPEN: dict[str, Finder] = {
 class Blind(FakeLab):
     """Cannot read the test split."""
 
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+    def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         assert split != "test"
-        return super()._evaluate(state, mask, split)
+        return super().run_evaluation(state, mask, split)
 
 
 def opener(store: Store, lab: type[FakeLab] = FakeLab) -> loop.OpenLab:
@@ -259,7 +259,7 @@ def test_a_line_adds_its_seeds_up_by_speed_and_size(store: Store) -> None:
 def test_the_disk_foreseen_is_the_disk_taken(store: Store) -> None:
     made = Study({"imp": IMP2, "rewind": FIXED["rewind"]}, tasks=(TASK,), seeds=2)
     cells = foreseen(made, store)
-    trained_state = FakeLab()._train(FakeLab().init(), FakeLab().dense(), 1, "order").state
+    trained_state = FakeLab().run_training(FakeLab().init(), FakeLab().dense(), 1, "order").state
     size = sum(array.nbytes for array in trained_state.arrays().values())
     lines = plan.lines(cells, cells, {"any": Throughput(1.0, 1.0, size)})
     run(made, store)

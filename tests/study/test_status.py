@@ -162,9 +162,9 @@ from ltx import Store, memo, presence
 from ltx.testing import FakeLab
 memo.CHECKPOINT_SECONDS = 0.01
 class Slow(FakeLab):
-    def _train(self, state, mask, stop, stream):
+    def run_training(self, state, mask, stop, stream):
         time.sleep(0.02 * (stop - state.step))
-        return super()._train(state, mask, stop, stream)
+        return super().run_training(state, mask, stop, stream)
 test_status.FakeLab = Slow
 store = Store(sys.argv[1])
 with presence.running(store):

@@ -141,13 +141,13 @@ class KerasLab(Lab):
             return self._program.fresh(drawn)
 
     @timed
-    def _train(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
+    def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         self._program.load(state, mask)
         evaluate = functools.partial(self._program.meter.evaluate, "validation")
         return self._run(self._program, self.task.recipe, evaluate, state.step, stop, stream)
 
     @timed
-    def _train_mask(
+    def run_mask_training(
         self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
         with clock.paused():
@@ -180,33 +180,33 @@ class KerasLab(Lab):
             self._watch(step, whole)
         return Run(inner.read(step), History(*map(tuple, zip(*points, strict=True))))
 
-    def _gradients(
+    def compute_gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
         self._program.show(state, mask)
         return self._program.meter.gradients(self._table(batches, stream), self._noise(stream))
 
-    def _hessian_gradient(
+    def compute_hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
         table = self._table(batches, stream)
         self._program.show(state, mask)
         return self._program.meter.hessian_gradient(table, self._noise(stream), temperature)
 
-    def _synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+    def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         return self._program.synaptic_flow(state, mask)
 
-    def _effective(self, mask: Mask) -> Mask:
+    def compute_effective(self, mask: Mask) -> Mask:
         return self._program.effective(mask)
 
-    def _recalibrated(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+    def recompute_statistics(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         self._program.show(state, mask)
         taken = self._program.calibration(self._table(batches, stream), self._noise(stream))
         return state.replace(statistics={**state.statistics, **taken}) if taken else state
 
-    def _scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
+    def compute_scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
         if not isinstance(schedule, PolynomialDecay):
-            return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
+            return super().compute_scheduled_mask(state, mask, schedule)
         self._program.show(state, mask)
         return Mask(self._program.masked.scheduled(schedule, state.step))
 
@@ -214,11 +214,11 @@ class KerasLab(Lab):
         size, examples = self.task.recipe.batch_size, len(self._program.data.train)
         return order.batch_table(self.seed, stream, examples, size, 0, batches)
 
-    def _evaluate(self, state: State, mask: Mask, split: str) -> Metrics:
+    def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         self._program.show(state, mask)
         return Metrics(*self._program.meter.evaluate(split))
 
-    def _sibling(self, task: Task) -> Lab:
+    def open_sibling(self, task: Task) -> Lab:
         return KerasLab(
             task,
             self.seed,
