@@ -11,8 +11,7 @@ from ltx_plugins.transfer import Transfer
 
 from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial
 from ltx.evaluation.mode_connectivity import Stability
-from ltx.store import timing
-from ltx.store.timing import Timing
+from ltx.store.event_log import Timing, TrialTimed
 from ltx.study import loop
 from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
@@ -91,7 +90,7 @@ def large(path: Path, tasks: int = 4, labels: int = 5, seeds: int = 10, levels: 
                     store.put_ticket(ticket, task, finder, label)
                     trial = _trial(ticket, rng)
                     store.put_trial(trial)
-                    timing.log(store, trial.id, Timing(60.0 * ticket.level, 60.0))
+                    store.log_event(TrialTimed(trial.id, Timing(60.0 * ticket.level, 60.0)))
                     rows.append(TrialResult(name, label, finder.control, seed, trial))
     record = dataclasses.replace(record, rows=tuple(rows), finished=True)
     store.put_study(record.id, record.document())

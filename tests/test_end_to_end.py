@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ltx.cli.main import main
+from ltx.store.event_log import Trained
 from ltx.store.store import Store
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,7 @@ def contents(store):
 def trained(store):
     """The stretches of training that were finished, (key, from, to)."""
     events = Store(store).events()
-    return [(e["trained"], e["from"], e["to"]) for e in events if "trained" in e]
+    return [(e.key, e.start, e.stop) for e in events if isinstance(e, Trained)]
 
 
 def steps_of(stretches):
@@ -127,7 +128,7 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(tmp_path):
     assert contents(store) == contents(calm)
     # A stretch is logged when it is done and kept right after: a kill in between repeats that one.
     assert steps_of(trained(store)) <= steps_of(trained(calm)) + kills * _longest(trained(store))
-    seconds = [e["seconds"] for e in Store(store).events() if "trained" in e]
+    seconds = [e.seconds for e in Store(store).events() if isinstance(e, Trained)]
     assert max(seconds) < 30
 
 

@@ -22,6 +22,7 @@ import search_cost
 import step_time
 
 from ltx import Store, UsageError
+from ltx.store.event_log import Trained
 
 FASHION_STEPS = 1000
 
@@ -48,8 +49,8 @@ def seconds_to_first_step() -> float:
             "Study.seeds=1",
             "Recipe.length='40it'",
         )
-        first = next(e for e in Store(folder).events() if "trained" in e)
-    return first["time"] - begun
+        first = next(e for e in Store(folder).events() if isinstance(e, Trained))
+    return first.time - begun
 
 
 def peak_memory() -> float:
@@ -94,7 +95,7 @@ def replay_of_three_seeds(rounds: int) -> list[float]:
 
 
 def _trained(store: str) -> int:
-    return sum("trained" in event for event in Store(store).events())
+    return sum(isinstance(event, Trained) for event in Store(store).events())
 
 
 def _ltx(store: str, gin_file: str, *params: str) -> None:

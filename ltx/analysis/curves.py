@@ -9,7 +9,7 @@ import numpy as np
 from ltx.analysis.paired_tests import Interval
 from ltx.core.cost import Cost
 from ltx.evaluation.trial import Trial
-from ltx.store.timing import Timing
+from ltx.store.event_log import Timing
 from ltx.study.results import TrialResult
 
 

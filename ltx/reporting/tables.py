@@ -17,8 +17,8 @@ from ltx.analysis.paired_tests import Interval
 from ltx.analysis.transfer import TransferResult
 from ltx.analysis.verdict import LevelVerdict
 from ltx.core.errors import UsageError
+from ltx.store.event_log import Timing
 from ltx.store.store import Store
-from ltx.store.timing import Timing
 from ltx.study.record import StudyRecord
 
 Lines = list[dict[str, object]]

@@ -14,6 +14,8 @@ from ltx.core.mask import Mask, MaskLearner
 from ltx.core.run import History, Run
 from ltx.core.state import State
 from ltx.core.task import Task
+from ltx.pruning.learned_masks import MaskLearner
+from ltx.store.event_log import Trained
 from ltx.store.memo_cache import Numbers
 from ltx.store.store import Store
 
@@ -124,15 +126,7 @@ class MemoLab(LabWrapper):
             seconds = max(time.monotonic() - begun, 1e-6)
             self.budget.spend(granted, seconds)
             pace = seconds / granted
-            self.store.record(
-                {
-                    "trained": key,
-                    "from": state.step,
-                    "to": target,
-                    "end": stop,
-                    "seconds": round(seconds, 3),
-                }
-            )
+            self.store.log_event(Trained(key, state.step, target, stop, seconds))
             state, history, took = run.state, history + run.history, took + run.seconds
             self.tell(asked, Run(state, history))
             if target == stop:

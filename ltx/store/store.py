@@ -16,7 +16,7 @@ from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.evaluation.instability import Instability
 from ltx.evaluation.trial import Trial
 from ltx.store import atomic_files, manifest
-from ltx.store.event_log import EventLog
+from ltx.store.event_log import Event, EventLog
 from ltx.store.folder import Kind, StoreFolder
 from ltx.store.memo_cache import MemoCache
 from ltx.store.provenance import Provenance
@@ -253,12 +253,12 @@ class Store:
         """Whether a process holds the lock; creates no lock file."""
         return self._folder.is_locked(key)
 
-    def record(self, event: Mapping[str, object]) -> None:
-        """Append to the log of work done; it is for people and tests, no result depends on it."""
-        self._log.record(event)
+    def log_event(self, event: Event) -> None:
+        """Append an event to the log, with the time and this process."""
+        self._log.log(event)
 
-    def events(self) -> Iterator[dict]:
-        """What `record` appended; lines that a crash cut short are passed over."""
+    def events(self) -> Iterator[Event]:
+        """All events of the log in their order; truncated lines are skipped."""
         return self._log.events()
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ltx.core import identity
 from ltx.core.errors import BudgetError, LtxError, StoreFullError, UsageError
@@ -11,6 +12,7 @@ from ltx.core.lab import Lab
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
+from ltx.store.event_log import CellProgress
 from ltx.store.store import Store
 from ltx.study import measure
 from ltx.study.definition import Study
@@ -105,8 +107,8 @@ def _run_cell(
     """All tickets of one finder with one seed on one task; what stops them is the cell's alone."""
     troubles: list[str] = []
 
-    def tell(what: str, **more: object) -> None:
-        store.record({"study": study.id, "cell": list(place.cell), "is": what, **more})
+    def tell(what: str, **more: Any) -> None:
+        store.log_event(CellProgress(study.id, place.cell, what, **more))
 
     tell("begun")
     at(place)

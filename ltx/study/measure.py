@@ -10,9 +10,8 @@ from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.evaluation.instability import Instability, rewind_points
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.evaluation.trial import Trial
-from ltx.store import timing
+from ltx.store.event_log import Timing, TrialTimed
 from ltx.store.store import Store
-from ltx.store.timing import Timing
 
 
 def connectivity(lab: Lab, ticket: Ticket, store: Store) -> EffectiveSparsity | str | None:
@@ -41,7 +40,7 @@ def trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
         before = lab.seconds
         known = Trial.run(lab, ticket)
         # First the seconds: a trial that is there is not measured again.
-        timing.log(store, key, Timing(ticket.seconds, lab.seconds - before))
+        store.log_event(TrialTimed(key, Timing(ticket.seconds, lab.seconds - before)))
         store.put_trial(known)
     return known
 

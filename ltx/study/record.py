@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from ltx.core.environment import versions
 from ltx.core.identity import describe
 from ltx.evaluation.mode_connectivity import TICKET, Stability
-from ltx.store import timing as took
+from ltx.store.event_log import Timing, timings
 from ltx.store.store import Store
-from ltx.store.timing import Timing
 from ltx.study.definition import Study
 from ltx.study.results import (
     CellFailure,
@@ -153,7 +152,7 @@ class StudyRecord:
             compared=tuple(compared),
             failures=tuple(CellFailure(**failure) for failure in document.get("failures", [])),
             lost=tuple(lost),
-            took=took.read(store, trials.keys()),
+            took=timings(store.events(), trials.keys()),
         )
 
     def gaps(self) -> Iterator[MissingResult]:

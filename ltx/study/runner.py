@@ -22,6 +22,7 @@ from ltx.core.task import Task
 from ltx.reporting import console as table
 from ltx.reporting import plan_table
 from ltx.store import liveness
+from ltx.store.event_log import StudyStarted
 from ltx.store.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.store.store import Store
 from ltx.study import loop, pace, plan
@@ -69,7 +70,7 @@ def run(
         record = StudyRecord.of(
             asked.study, asked.engine, command=command, config=asked.text, plugins=plugins
         )
-        store.record({"study": asked.study.id, "is": "started"})
+        store.log_event(StudyStarted(asked.study.id))
         rows: list[TrialResult] = []
         compared: list[StabilityResult] = []
         failures: list[CellFailure] = []

@@ -10,6 +10,7 @@ import rich.console
 from ltx.reporting import console as table
 from ltx.reporting import plan_table
 from ltx.store import liveness
+from ltx.store.event_log import CellProgress, Event, StudyStarted, Trained
 from ltx.store.store import Store
 
 Process = tuple[str, int]
@@ -79,13 +80,13 @@ class StudyStatus:
 def statuses(store: Store) -> Iterator[StudyStatus]:
     """Every study that the store has a record of, the one begun last first."""
     log = list(store.events())
-    begun = {e["study"]: e["time"] for e in log if "study" in e}
+    begun = {e.study: e.time for e in log if isinstance(e, StudyStarted | CellProgress)}
     records = sorted(store.studies(), key=lambda r: begun.get(r["id"], 0.0), reverse=True)
     for record in records:
         yield _standing(store, record, log, begun.get(record["id"]))
 
 
-def _standing(store: Store, record: dict, log: list[dict], last: float | None) -> StudyStatus:
+def _standing(store: Store, record: dict, log: list[Event], last: float | None) -> StudyStatus:
     places = _places(record)
     stretches = _read(record["id"], places, log)
     alive = {run for run in stretches if liveness.is_alive(store, *run)}
@@ -112,44 +113,43 @@ def _places(record: Mapping) -> dict[tuple, CellStatus]:
 
 
 def _read(
-    study: str, places: dict[tuple, CellStatus], log: list[dict]
-) -> dict[Process, list[tuple[CellStatus, dict]]]:
+    study: str, places: dict[tuple, CellStatus], log: list[Event]
+) -> dict[Process, list[tuple[CellStatus, Trained]]]:
     """Put into the places what the log says; return what each process of the study trained."""
     current: dict[Process, CellStatus | None] = {}
-    stretches: dict[Process, list[tuple[CellStatus, dict]]] = {}
+    stretches: dict[Process, list[tuple[CellStatus, Trained]]] = {}
     for event in log:
-        run = (event.get("host", ""), event["pid"])
-        if event.get("study") == study:
+        run = event.process
+        if isinstance(event, StudyStarted | CellProgress) and event.study == study:
             stretches.setdefault(run, [])
-        if "cell" in event:
+        if isinstance(event, CellProgress):
             # Whatever study it belongs to, the process is no longer where it was.
             current[run] = None
-            place = places.get(tuple(event["cell"])) if event["study"] == study else None
+            place = places.get(event.cell) if event.study == study else None
             if place:
-                current[run] = place if event["is"] in UNDER_WAY else None
+                current[run] = place if event.state in UNDER_WAY else None
                 _take(place, event, run)
-        elif "trained" in event and (place := current.get(run)):
-            place.trained += event["to"] - event["from"]
+        elif isinstance(event, Trained) and (place := current.get(run)):
+            place.trained += event.steps
             stretches[run].append((place, event))
     return stretches
 
 
-def _take(place: CellStatus, event: dict, run: Process) -> None:
-    what = event["is"]
-    if what == "begun":
+def _take(place: CellStatus, event: CellProgress, run: Process) -> None:
+    if event.state == "begun":
         # A cell that was done is gone through again without training; it stays done meanwhile.
         place.run, place.level = run, None
         if place.state != "done":
             place.state, place.error, place.trials, place.compared = "under way", "", [], []
-    elif what == "measured":
-        place.level = event["level"]
-        if event["trial"] not in place.trials:
-            place.trials.append(event["trial"])
-    elif what == "compared":
-        if event["stability"] not in place.compared:
-            place.compared.append(event["stability"])
+    elif event.state == "measured":
+        place.level = event.level
+        if event.trial and event.trial not in place.trials:
+            place.trials.append(event.trial)
+    elif event.state == "compared":
+        if event.stability and event.stability not in place.compared:
+            place.compared.append(event.stability)
     else:
-        place.state, place.error = what, event.get("error", "")
+        place.state, place.error = event.state, event.error or ""
 
 
 def _settle(place: CellStatus, store: Store, alive: set[Process]) -> None:
@@ -162,16 +162,16 @@ def _settle(place: CellStatus, store: Store, alive: set[Process]) -> None:
 
 
 def _now(
-    run: Process, place: CellStatus, stretches: list[tuple[CellStatus, dict]]
+    run: Process, place: CellStatus, stretches: list[tuple[CellStatus, Trained]]
 ) -> CurrentTraining:
     """What the last stretch says, where it is the place's own and its training goes on."""
     events = [event for _, event in stretches]
-    lately = [e for e in events if e["time"] > time.time() - LATELY] or events[-3:]
-    seconds = sum(e["seconds"] for e in lately)
-    rate = sum(e["to"] - e["from"] for e in lately) / seconds if seconds else None
+    lately = [e for e in events if e.time > time.time() - LATELY] or events[-3:]
+    seconds = sum(e.seconds for e in lately)
+    rate = sum(e.steps for e in lately) / seconds if seconds else None
     step = end = None
-    if stretches and stretches[-1][0] is place and events[-1]["to"] < events[-1].get("end", 0):
-        step, end = events[-1]["to"], events[-1]["end"]
+    if stretches and stretches[-1][0] is place and events[-1].stop < events[-1].end:
+        step, end = events[-1].stop, events[-1].end
     return CurrentTraining(run, place, step, end, rate)
 
 

@@ -13,7 +13,7 @@ from ltx_plugins.transfer import Transfer
 
 from ltx import Finder, History, Store, Trial
 from ltx.analysis import curves
-from ltx.store.timing import Timing
+from ltx.store.event_log import Timing
 from ltx.study.definition import Study
 from ltx.study.results import TrialResult
 from ltx.testing import FakeLab

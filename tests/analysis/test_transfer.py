@@ -13,6 +13,7 @@ from ltx_plugins.transfer import Transfer
 from ltx import Finder, Metrics, Store, Task, Trial
 from ltx.analysis import transfer
 from ltx.analysis.transfer import AS_GOOD, BETTER, INCONCLUSIVE, WORSE
+from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.study import loop
 from ltx.study.definition import Study
@@ -266,8 +267,8 @@ def test_shared_runs_are_done_once(tmp_path: Path) -> None:
 
     Counted.open_sibling = lambda self, task: Counted(self.inner.open_sibling(task), store)  # type: ignore
     list(loop.run(matrix, open_lab, store))
-    trained = [e for e in store.events() if "trained" in e]
-    steps = sum(event["to"] - event["from"] for event in trained)
+    trained = [e for e in store.events() if isinstance(e, Trained)]
+    steps = sum(event.steps for event in trained)
     # Each target trains its native levels; the dense one under a fresh head, which is the same from
     # either source; and each source's masks, where init and rewind are the same. What finding on a
     # source takes its native finder has trained.

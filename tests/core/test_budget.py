@@ -8,6 +8,7 @@ from ltx_plugins.imp import IMP
 from ltx import Store, Task, UsageError
 from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError
+from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.study import loop
 from ltx.study.definition import Study
@@ -17,7 +18,7 @@ TASK = Task(data="fake", model="fake", recipe=RECIPE)
 
 
 def trained(store: Store) -> int:
-    return sum(event["to"] - event["from"] for event in store.events() if "trained" in event)
+    return sum(event.steps for event in store.events() if isinstance(event, Trained))
 
 
 def contents(store: Store) -> dict[str, bytes]:

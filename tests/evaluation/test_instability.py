@@ -20,6 +20,7 @@ from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError, DivergedError
 from ltx.evaluation.instability import Instability, WeightDistance, rewind_points, start_state
 from ltx.evaluation.mode_connectivity import Stability
+from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.study import loop, plan
 from ltx.study.definition import Study
@@ -55,7 +56,7 @@ def run(made: Study, store: Store, lab: type[FakeLab] = FakeLab) -> list:
 
 
 def trained(store: Store) -> int:
-    return sum(event["to"] - event["from"] for event in store.events() if "trained" in event)
+    return sum(event.steps for event in store.events() if isinstance(event, Trained))
 
 
 def contents(store: Store, *kinds: str) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from ltx_plugins.transfer import CARRY, HEADS, Transfer
 
 from ltx import ControlError, Lab, Mask, Pruning, State, Store, Task, Ticket, UsageError
 from ltx.core import identity
+from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
 
@@ -187,7 +188,7 @@ def test_trainings_of_a_study_on_the_source_are_not_done_again(tmp_path: Path) -
     plain = Task(data="source", model="fake", recipe=RECIPE)
 
     def steps_trained() -> int:
-        return sum(event["to"] - event["from"] for event in store.events())
+        return sum(event.steps for event in store.events() if isinstance(event, Trained))
 
     list(INNER.find(MemoLab(FakeLab(plain), store)))
     before = steps_trained()

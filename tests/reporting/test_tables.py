@@ -11,7 +11,7 @@ import studied
 from ltx import Store
 from ltx.analysis import mask_similarity, transfer, verdict
 from ltx.reporting import tables
-from ltx.store.timing import Timing
+from ltx.store.event_log import Timing
 from ltx.study.record import StudyRecord
 from ltx.study.results import CellFailure
 

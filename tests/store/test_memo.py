@@ -36,6 +36,7 @@ from ltx import (
 from ltx.core.run import timed
 from ltx.store import atomic_files as sealed
 from ltx.store import memo
+from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab, Training
 from ltx.study import loop, plan
 from ltx.study.definition import Study
@@ -88,7 +89,7 @@ def entries(store: Store) -> list[str]:
 
 
 def trained(store: Store) -> int:
-    return sum(event["to"] - event["from"] for event in store.events() if "trained" in event)
+    return sum(event.steps for event in store.events() if isinstance(event, Trained))
 
 
 def test_a_remembered_training_is_the_plain_one(store: Store) -> None:
@@ -303,7 +304,7 @@ def test_two_processes_train_the_same_once(store: Store) -> None:
     both = [start(KILLED, store) for _ in range(2)]
     assert [process.communicate()[1] for process in both] == ["", ""]
     assert trained(store) == 60
-    assert len({event["pid"] for event in store.events()}) == 1
+    assert len({event.pid for event in store.events()}) == 1
     inner, lab = pair(store)
     assert train(lab) == plain()
     assert inner.calls == []

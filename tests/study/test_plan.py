@@ -21,6 +21,7 @@ from ltx_plugins.transfer import Transfer
 
 from ltx import Finder, Mask, Metrics, State, Store, Task
 from ltx.core.lab import Lab
+from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.study import loop, plan
 from ltx.study.definition import Study
@@ -79,7 +80,7 @@ def steps(cells: list[plan.Cell]) -> int:
 
 
 def trained(store: Store) -> int:
-    return sum(event["to"] - event["from"] for event in store.events() if "trained" in event)
+    return sum(event.steps for event in store.events() if isinstance(event, Trained))
 
 
 def run(made: Study, store: Store) -> list:
