@@ -10,7 +10,7 @@ from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.transfer import Transfer
 
 from ltx import Cost, Finder, History, Metrics, Store, Task, Ticket, Trial
-from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.instability import Stability
 from ltx.store.event_log import Timing, TrialTimed
 from ltx.study import loop
 from ltx.study.definition import Study

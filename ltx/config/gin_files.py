@@ -18,6 +18,7 @@ from ltx.core.engine import Engine
 from ltx.core.errors import LtxError, UsageError, unknown
 from ltx.core.recipe import Recipe
 from ltx.core.task import Task
+from ltx.evaluation.instability import Stability
 from ltx.evaluation.mode_connectivity import Stability
 from ltx.pruning.learned_masks import Bernoulli, EdgePopup
 from ltx.pruning.patterns import Blocks, NofM

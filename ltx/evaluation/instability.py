@@ -2,16 +2,83 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ltx.core import identity
+from ltx.core.duration import Duration
+from ltx.core.errors import UsageError
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
 from ltx.core.state import State
 from ltx.core.ticket import Ticket
-from ltx.evaluation.mode_connectivity import STREAMS, TICKET, Barrier, Stability, barrier, copies
+from ltx.core.validation import check_choice, check_count
+from ltx.evaluation.mode_connectivity import STREAMS, Barrier, barrier, copies
+
+TICKET = "ticket"
+_SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stability:
+    """How a study measures whether its tickets are stable: which of them, from where, how finely.
+
+    `at` are the places to train the two copies from: "ticket", the ticket's own state, or a
+    duration, "0it", "100it" or "2%", the dense network trained to there under the ticket's mask.
+    The errors are those on `split` at `points` places of the line, each with BatchNorm's statistics
+    from `batches` training batches. `levels` are those measured, () for all. With `to_pruning` the
+    ticket is held against the dense network as well, which takes a dense training of each state
+    that has had none.
+
+    Reference: Frankle et al., Linear Mode Connectivity and the Lottery Ticket Hypothesis,
+    https://arxiv.org/abs/1912.05671; distance, angle and stability to pruning: Frankle et al.,
+    Stabilizing the Lottery Ticket Hypothesis, https://arxiv.org/abs/1903.01611
+    """
+
+    points: int = 30
+    batches: int = 50
+    at: Sequence[str] = (TICKET,)
+    split: str = "test"
+    levels: Sequence[int] = ()
+    to_pruning: bool = True
+
+    def __post_init__(self) -> None:
+        check_count("Stability.points", self.points, least=3)
+        check_count("Stability.batches", self.batches)
+        check_choice("Stability.split", self.split, _SPLITS)
+        for name in ("at", "levels"):
+            value = getattr(self, name)
+            several = value if isinstance(value, list | tuple) else (value,)
+            object.__setattr__(self, name, tuple(several))
+        for level in self.levels:
+            check_count("Stability.levels", level, least=0)
+        if not self.at or len(set(self.at)) < len(self.at):
+            raise UsageError(f"Stability.at: expected different places, got {list(self.at)}")
+        for place in self.at:
+            _check_place(place)
+
+    def check(self, lab: Lab) -> None:
+        """Raise UsageError where a place lies behind the end of the training."""
+        for place in self.at:
+            if place != TICKET and lab.steps(place) >= lab.steps():
+                raise UsageError(
+                    f"Stability.at: {place} is step {lab.steps(place)}, but the training of"
+                    f" {lab.task.label} has only {lab.steps()}; name a step inside it"
+                )
+
+    def measures(self, level: int) -> bool:
+        return not self.levels or level in self.levels
+
+
+def _check_place(place: object) -> None:
+    try:
+        if place != TICKET:
+            Duration.parse(place)  # type: ignore[arg-type]
+    except UsageError:
+        raise UsageError(
+            f"Stability.at: expected 'ticket' or a duration, as in 0it, 100it, 2%, got {place!r}"
+        ) from None
 
 
 @dataclasses.dataclass(frozen=True)

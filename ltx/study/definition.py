@@ -9,7 +9,7 @@ from ltx.core.errors import UsageError
 from ltx.core.finder import Finder
 from ltx.core.task import Task
 from ltx.core.validation import check_count, check_number, check_type
-from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.instability import Stability
 from ltx.study.grid import Grid
 
 

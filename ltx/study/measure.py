@@ -7,8 +7,7 @@ from ltx.core.lab import Lab
 from ltx.core.ticket import Ticket
 from ltx.evaluation import effective_sparsity
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
-from ltx.evaluation.instability import Instability, rewind_points
-from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.instability import Instability, Stability, rewind_points
 from ltx.evaluation.trial import Trial
 from ltx.store.event_log import Timing, TrialTimed
 from ltx.store.store import Store

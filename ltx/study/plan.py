@@ -11,8 +11,13 @@ from ltx.core.lab import Lab
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
-from ltx.evaluation.instability import Instability, rewind_points, start_state, train_copies
-from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.instability import (
+    Instability,
+    Stability,
+    rewind_points,
+    start_state,
+    train_copies,
+)
 from ltx.evaluation.trial import Trial
 from ltx.store.folder import Kind
 from ltx.store.memo import MemoLab

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ltx.core.environment import versions
 from ltx.core.identity import describe
-from ltx.evaluation.mode_connectivity import TICKET, Stability
+from ltx.evaluation.instability import TICKET, Stability
 from ltx.store.event_log import Timing, timings
 from ltx.store.store import Store
 from ltx.study.definition import Study

@@ -15,7 +15,7 @@ import ltx
 from ltx.config import plugins
 from ltx.core import identity
 from ltx.core.engine import Engine
-from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.instability import Stability
 
 # None of these may change: every stored ticket, trial and memo entry is found by such a hash. A
 # new field needs a default that leaves the behaviour, and so the hash, as it was.

@@ -18,8 +18,13 @@ from ltx_plugins.supermask import Supermask
 from ltx import Finder, Lab, Mask, Run, State, Store, Task, Ticket, Trial, UsageError
 from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError, DivergedError
-from ltx.evaluation.instability import Instability, WeightDistance, rewind_points, start_state
-from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.instability import (
+    Instability,
+    Stability,
+    WeightDistance,
+    rewind_points,
+    start_state,
+)
 from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.study import loop, plan
