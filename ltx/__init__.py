@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltx.core.cost import Cost
 from ltx.core.duration import Duration
+from ltx.core.environment import DISTRIBUTION
 from ltx.core.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.core.finder import Finder, require_finder
 from ltx.core.lab import Lab
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from ltx.backends.tf_keras.models.builder import build as build_model
     from ltx.data.tfds import load as load_data
 
-__version__ = metadata.version("ltx")
+__version__ = metadata.version(DISTRIBUTION)
 
 __all__ = [
     "Barrier",

@@ -20,7 +20,7 @@ import new_finder  # noqa: E402
         ("", "lower-case"),
         ("../elsewhere", "lower-case"),
         ("class", "keyword"),
-        ("imp", "offered by ltx already"),
+        ("imp", "offered by ltx-lottery already"),
         ("plugins", "ltx_plugins is installed already"),
     ],
 )

@@ -46,7 +46,8 @@ def test_every_module_and_configuration_ships(wheel: Path) -> None:
 @pytest.mark.slow
 def test_nothing_is_installed_under_a_name_that_is_not_ours(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in contents(wheel)}
-    assert tops == {"ltx", "ltx_plugins", "ltx_configs", f"ltx-{metadata.version('ltx')}.dist-info"}
+    information = f"ltx_lottery-{metadata.version('ltx-lottery')}.dist-info"
+    assert tops == {"ltx", "ltx_plugins", "ltx_configs", information}
 
 
 @pytest.mark.slow
@@ -77,5 +78,5 @@ def test_the_installed_entry_points_are_those_of_setup_cfg() -> None:
     text = (ROOT / "setup.cfg").read_text().partition("ltx.finders =")[2]
     wanted = dict(line.split(" = ") for line in map(str.strip, text.splitlines()) if " = " in line)
     found = [entry for several in plugins.entries().values() for entry in several]
-    ours = {entry.name: entry.value for entry in found if entry.dist.name == "ltx"}
+    ours = {entry.name: entry.value for entry in found if entry.dist.name == "ltx-lottery"}
     assert ours == wanted

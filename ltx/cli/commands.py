@@ -43,8 +43,8 @@ def _board(path: str | None, study: "Study") -> "TensorBoardListener | None":
         from ltx.reporting.tensorboard import TensorBoardListener
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"--tensorboard: {error.name} is not installed; `pip install 'ltx[tensorboard]'`"
-            " brings it"
+            f"--tensorboard: {error.name} is not installed;"
+            " `pip install 'ltx-lottery[tensorboard]'` brings it"
         ) from error
     return TensorBoardListener(path, study)
 
@@ -109,7 +109,7 @@ def report(options: argparse.Namespace) -> int:
         from ltx.reporting import page as report
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"report: {error.name} is not installed; `pip install 'ltx[report]'` brings it"
+            f"report: {error.name} is not installed; `pip install 'ltx-lottery[report]'` brings it"
         ) from error
     for path in report.write(
         store, options.out, study=options.study, figures=options.figures, data=options.data

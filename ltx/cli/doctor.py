@@ -9,7 +9,7 @@ from importlib import metadata
 from ltx.core import environment
 
 PACKAGES = (
-    "ltx",
+    environment.DISTRIBUTION,
     "tensorflow",
     "tf_keras",
     "tensorflow-model-optimization",
@@ -71,5 +71,5 @@ def _devices() -> Iterator[tuple[str, str, str]]:
     for kind, name in found:
         yield kind, name, ""
     if not any(kind == "GPU" for kind, _ in found):
-        yield "GPU", "none; for NVIDIA's: pip install 'ltx[gpu]'", ""
+        yield "GPU", "none; for NVIDIA's: pip install 'ltx-lottery[gpu]'", ""
     yield "processors", str(os.cpu_count()), ""

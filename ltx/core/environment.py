@@ -40,7 +40,15 @@ def hush_stderr() -> Iterator[None]:
             os.close(original)
 
 
-PACKAGES = ("ltx", "tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
+DISTRIBUTION = "ltx-lottery"  # what pip calls it; it is imported as ltx
+# The names by which results store versions, and the distributions that have them.
+PACKAGES = {
+    "ltx": DISTRIBUTION,
+    "tensorflow": "tensorflow",
+    "tf_keras": "tf_keras",
+    "tensorflow-model-optimization": "tensorflow-model-optimization",
+    "numpy": "numpy",
+}
 
 
 def versions() -> dict[str, str]:
@@ -51,7 +59,7 @@ def versions() -> dict[str, str]:
 @functools.cache
 def _versions() -> dict[str, str]:
     found = {}
-    for package in PACKAGES:
+    for name, distribution in PACKAGES.items():
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
+            found[name] = metadata.version(distribution)
     return found

@@ -120,7 +120,7 @@ def test_a_report_without_its_libraries_says_what_brings_them(library, tmp_path)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert library in done.stderr
-    assert "pip install 'ltx[report]'" in done.stderr
+    assert "pip install 'ltx-lottery[report]'" in done.stderr
 
 
 def test_watching_without_tensorboard_says_what_brings_it():
@@ -129,7 +129,7 @@ def test_watching_without_tensorboard_says_what_brings_it():
     code += "sys.exit(status if 'tensorflow' not in sys.modules else 99)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install 'ltx[tensorboard]'" in done.stderr
+    assert "pip install 'ltx-lottery[tensorboard]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(Path().iterdir())
 

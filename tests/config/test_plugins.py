@@ -72,7 +72,7 @@ def test_the_first_party_comes_by_the_public_door() -> None:
     found = {plugin.name: plugin for plugin in plugins.plugins()}
     assert {"imp", "early_rewind", "random_reinit", "transfer"} <= found.keys()
     assert found["imp"].target == "ltx_plugins.imp:IMP"
-    assert (found["imp"].distribution, found["imp"].status) == ("ltx", "ok")
+    assert (found["imp"].distribution, found["imp"].status) == ("ltx-lottery", "ok")
 
 
 def test_a_guests_finder_is_one_like_any_other(install: Install) -> None:
