@@ -31,7 +31,7 @@ from papers import CLAIMS, ELSEWHERE, LEVELS
 from ltx.analysis import curves, verdict
 from ltx.analysis.curves import Point
 from ltx.analysis.paired_tests import MOST
-from ltx.reporting import page as report
+from ltx.reporting import format
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
 
@@ -222,14 +222,14 @@ def _measured(point: Point, record: StudyRecord) -> list[str]:
     untrained = math.isnan(point.early_stop.mean)
     return [
         f"{100 * point.density:.2f}",
-        report.percent(point.accuracy),
-        "untrained" if untrained else report.steps(point.early_stop),
+        format.percent(point.accuracy),
+        "untrained" if untrained else format.steps(point.early_stop),
         f"{point.seeds} of {len(record.seeds)}",
     ]
 
 
 def _search(took: Sequence[float]) -> str:
-    return report.number(sum(took) / len(took), ".3g") if took else "missing"
+    return format.number(sum(took) / len(took), ".3g") if took else "missing"
 
 
 def _claims(judged: Sequence[Judged]) -> list[str]:
@@ -244,7 +244,7 @@ def _claims(judged: Sequence[Judged]) -> list[str]:
                 f"{one.claim.text} ({one.claim.source}){here}",
                 "<br>".join(seen) or one.reason,
                 " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "",
-                "" if math.isnan(one.p) else f"{math.ceil(one.p * 1000) / 1000:.3f}",
+                "" if math.isnan(one.p) else format.p_value(one.p),
                 one.word + _more(one),
             ]
         )
@@ -278,7 +278,7 @@ def _value(value: float, part: Part) -> str:
         return "missing"
     if part.unit == TIMES:
         return f"{1 + value:.2f}"
-    return f"{100 * value:+z.{0 if part.unit == PERCENT else 2}f}"
+    return format.points(value, 0 if part.unit == PERCENT else 2)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

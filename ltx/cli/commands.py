@@ -122,6 +122,7 @@ def tickets(options: argparse.Namespace) -> int:
     import json
 
     from ltx.reporting import console
+    from ltx.reporting.format import share
     from ltx.store.store import Store
 
     if options.action == "show" and not options.id:
@@ -142,18 +143,14 @@ def tickets(options: argparse.Namespace) -> int:
             m["finder"],
             str(m["seed"]),
             str(m["level"]),
-            f"{m['density']:.2%}",
-            _share(m.get("effective_density")),
+            share(m["density"]),
+            share(m.get("effective_density")),
         ]
         for m in store.manifests()
     ]
     columns = ["ticket", "data", "model", "finder", "seed", "level", "density", "effective"]
     console.console().print(console.make_table(columns, rows, right=(4, 5, 6, 7)))
     return 0
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
 
 
 def plugins(options: argparse.Namespace) -> int:

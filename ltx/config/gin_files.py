@@ -19,7 +19,6 @@ from ltx.core.errors import LtxError, UsageError, unknown
 from ltx.core.recipe import Recipe
 from ltx.core.task import Task
 from ltx.evaluation.instability import Stability
-from ltx.evaluation.mode_connectivity import Stability
 from ltx.pruning.learned_masks import Bernoulli, EdgePopup
 from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.round import Pruning

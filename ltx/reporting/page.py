@@ -2,9 +2,9 @@
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import html
-import math
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -15,9 +15,10 @@ import jinja2
 from markupsafe import Markup
 
 from ltx.analysis import curves, instability_curves, mask_similarity, transfer, verdict
-from ltx.analysis.paired_tests import MOST, Interval
+from ltx.analysis.paired_tests import Interval
 from ltx.analysis.verdict import LevelVerdict
 from ltx.core.errors import UsageError
+from ltx.reporting import format
 from ltx.reporting import tables as export
 from ltx.reporting.figures import accuracy as figures
 from ltx.reporting.figures import instability, masks
@@ -66,14 +67,14 @@ class Report:
             autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
         )
         environment.filters.update(
-            percent=percent,
-            points=points,
-            steps=steps,
-            more=more,
-            chance=chance,
-            number=number,
-            mean=mean,
-            share=share,
+            percent=format.percent,
+            difference=format.difference,
+            steps=format.steps,
+            more_seeds=format.more_seeds,
+            p_value=format.brief_p_value,
+            number=format.number,
+            mean=_mean,
+            share=functools.partial(format.share, unit=""),
             svg=_svg,
         )
         template = environment.from_string(folder.joinpath("page.html").read_text())
@@ -215,61 +216,8 @@ def write(
     return [path, *more_paths, *(made.write_data(data) if data else [])]
 
 
-def percent(interval: Interval | None) -> str:
-    """A share in percent with its interval's reach, as in 98.3 ± 0.4."""
-    return _interval(interval, lambda v: f"{100 * v:.2f}")
-
-
-def points(interval: Interval | None) -> str:
-    """A difference in percentage points with both ends: corrected ones need not be even."""
-    if interval is None or math.isnan(interval.mean):
-        return "missing"
-    mean, low, high = (
-        f"{round(100 * v, 2) + 0:+.2f}" for v in (interval.mean, interval.low, interval.high)
-    )  # never -0.00
-    return mean if math.isnan(interval.low) else f"{mean} [{low}, {high}]"
-
-
-def steps(interval: Interval | None) -> str:
-    """Steps with their interval's reach, as in 1240 ± 310."""
-    return _interval(interval, lambda v: f"{v:.0f}")
-
-
-def _interval(interval: Interval | None, write: Callable[[float], str]) -> str:
-    if interval is None or math.isnan(interval.mean):
-        return "missing"
-    text = write(interval.mean)
-    return text if math.isnan(interval.low) else f"{text} ± {write(interval.reach)}"
-
-
-def more(seeds: float) -> str:
-    """How many more seeds would settle a level."""
-    if math.isnan(seeds):
-        return "?"
-    return f"more than {MOST}" if math.isinf(seeds) else f"{seeds:.0f}" if seeds else ""
-
-
-def chance(p: float) -> str:
-    """A p-value, of which nobody needs more than three digits."""
-    return f"{p:.3f}" if p >= 0.001 else "<.001"
-
-
-def mean(interval: Interval, form: str = "") -> str:
-    """A mean over seeds with its interval's reach; a missing one is a dash."""
-    if math.isnan(interval.mean):
-        return "-"
-    return _interval(interval, lambda v: format(v, form))
-
-
-def number(value: object, form: str = "") -> str:
-    """A value of a table's cell; a missing one is a dash, never zero."""
-    missing = value is None or (isinstance(value, float) and math.isnan(value))
-    return "-" if missing else format(value, form)
-
-
-def share(value: float | None) -> str:
-    """A share in percent; a missing one is a dash."""
-    return number(None if value is None else 100 * value, ".2f")
+def _mean(interval: Interval, form: str) -> str:
+    return format.mean(interval, lambda value: format.number(value, form))
 
 
 def _svg(one: Plot, place: str) -> Markup:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import rich.console
 
 from ltx.core.budget import Limit
-from ltx.reporting import console as table
+from ltx.reporting.console import make_table
+from ltx.reporting.format import duration, si, size
 from ltx.study.plan import PlanLine
 from ltx.study.plan_lab import CellPlan
 
@@ -23,7 +24,7 @@ def show(
     rows = [_row(line) for line in lines]
     total = _total(lines)
     console.print(
-        table.make_table(
+        make_table(
             [*_COLUMNS, "FLOPs", "time", "disk"],
             [*rows, ["total", "", "", *_row(total)[3:]]],
             right=range(2, len(_COLUMNS) + 3),
@@ -37,9 +38,9 @@ def _row(line: PlanLine) -> list[str]:
     most = line.cost.steps
     train = f"{most:,}" if line.least == most else f"{line.least:,} to {most:,}"
     steps = [f"{count:,}" for count in (line.asked, line.stored, line.shared)]
-    flops = _flops(line.cost.dense_flops)
+    flops = si(line.cost.dense_flops)
     names = [line.task, line.finder, str(line.seeds), str(line.tickets)]
-    return [*names, *steps, train, flops, duration(line.seconds), _size(line.bytes)]
+    return [*names, *steps, train, flops, duration(line.seconds), size(line.bytes)]
 
 
 def _total(lines: Sequence[PlanLine]) -> PlanLine:
@@ -74,7 +75,7 @@ def _remarks(
         said.append(
             "Time is an estimate from a short measurement on this machine, FLOPs are those of the"
             " dense network, disk is that of tickets and trials; beside them the memo takes up to"
-            f" {_size(memo_bytes)} (--memo_gb)."
+            f" {size(memo_bytes)} (--memo_gb)."
         )
     if open_ended := [line.finder for line in lines if line.least < line.cost.steps]:
         names = ", ".join(dict.fromkeys(open_ended))
@@ -103,32 +104,3 @@ def _fit(total: PlanLine, limit: Limit) -> str:
         f"The budget of {limit.text} {sure} it at {have / need:.0%} of what is to be trained;"
         f" the same command, given {-int(-need // have)} times in all, gets to the end."
     )
-
-
-def duration(seconds: float | None) -> str:
-    """Two units at most, as in 1 h 20 min."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
-
-
-def _flops(count: float) -> str:
-    return _scaled(count, 1000, ("", "k", "M", "G", "T", "P", "E"))
-
-
-def _size(count: float) -> str:
-    return _scaled(count, 1024, (" B", " KB", " MB", " GB", " TB"))
-
-
-def _scaled(count: float, base: int, units: Sequence[str]) -> str:
-    number = 0
-    while count >= base and number < len(units) - 1:
-        count, number = count / base, number + 1
-    return f"{count:.3g}{units[number]}" if count < 999 else f"{count:.0f}{units[number]}"

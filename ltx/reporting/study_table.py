@@ -1,16 +1,16 @@
 """Summary: a study's tables and verdicts, for a terminal."""
 
-import math
 from collections.abc import Sequence
 
 import rich.console
 import rich.table
 
 from ltx.analysis import instability_curves, transfer, verdict
-from ltx.analysis.paired_tests import MOST, Interval
+from ltx.analysis.paired_tests import Interval
 from ltx.analysis.transfer import TransferResult
 from ltx.analysis.verdict import LevelVerdict
-from ltx.reporting import console as table
+from ltx.reporting.console import make_table
+from ltx.reporting.format import DASH, more_seeds, number, p_value, percent, points, share, steps
 from ltx.study.results import CellFailure, StabilityResult, TrialResult
 
 
@@ -57,19 +57,16 @@ def show_stability(
         console.print(f"\nstability on {task}, {strands[0].split} error\n", style="bold")
         rows = [
             [
-                *(strand.finder, strand.at, str(spot.level), f"{spot.density:.2%}"),
+                *(strand.finder, strand.at, str(spot.level), share(spot.density)),
                 *(_percent(spot.height), f"{spot.stable} of {spot.seeds}"),
-                *(_number(spot.distance, ".2f"), _number(spot.angle, ".0f")),
-                *(_number(spot.pruned_distance, ".2f"), _number(spot.pruned_angle, ".0f")),
+                *(number(spot.distance.mean, ".2f"), number(spot.angle.mean, ".0f")),
+                number(spot.pruned_distance.mean, ".2f"),
+                number(spot.pruned_angle.mean, ".0f"),
             ]
             for strand in strands
             for spot in strand.points
         ]
-        console.print(table.make_table(columns, rows, right=range(2, len(columns))))
-
-
-def _number(interval: Interval, form: str) -> str:
-    return "-" if math.isnan(interval.mean) else format(interval.mean, form)
+        console.print(make_table(columns, rows, right=range(2, len(columns))))
 
 
 def show_transfers(console: rich.console.Console, found: Sequence[TransferResult]) -> None:
@@ -93,7 +90,7 @@ def show_transfers(console: rich.console.Console, found: Sequence[TransferResult
         rows.append([task, source, str(level), *beside, *gaps])
     columns = ["target", "source", "level", "dense", "native", *carries]
     console.print("\nCarried to the target, test accuracy less native, in points\n", style="bold")
-    console.print(table.make_table(columns, rows, right=range(2, len(columns))))
+    console.print(make_table(columns, rows, right=range(2, len(columns))))
     console.print(f"\n{transfer.sentence(found)}", soft_wrap=True)
 
 
@@ -101,7 +98,7 @@ def _gap(one: TransferResult | None) -> str:
     if one is None or one.gap is None:
         return "-"
     word = "" if one.word == transfer.INCONCLUSIVE else f"{one.word} "
-    return f"{word}{round(100 * one.gap.mean, 2) + 0:+.2f}"  # never -0.00
+    return word + points(one.gap.mean)
 
 
 def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
@@ -124,9 +121,9 @@ def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
     rows = [
         [
             str(level.level),
-            f"{level.density:.2%}",
+            share(level.density),
             _percent(level.accuracy),
-            _steps(level.early_stop),
+            steps(level.early_stop, DASH),
             *(text for name in controls for text in _control(level, name)),
             *_judged(level),
         ]
@@ -136,22 +133,14 @@ def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
         columns.append("missing")
         for row, level in zip(rows, levels, strict=True):
             row.append(_missing(level))
-    return table.make_table(columns, rows, right=range(len(columns)))
+    return make_table(columns, rows, right=range(len(columns)))
 
 
 def _judged(level: LevelVerdict) -> tuple[str, str, str]:
     if level.level == 0:
         return "dense", "", ""
     p = level.p.get(level.verdict, min(level.p.values()))
-    more = level.more_seeds
-    if math.isnan(more):
-        asked = "?"
-    elif math.isinf(more):
-        asked = f"+>{MOST}"
-    else:
-        asked = f"+{more:.0f}" if more else ""
-    # Rounded up, so that what is not shown never reads as if it were.
-    return level.verdict, f"{math.ceil(p * 1000) / 1000:.3f}", asked
+    return level.verdict, p_value(p), more_seeds(level.more_seeds, "+", "+>")
 
 
 def _reasons(found: Sequence[LevelVerdict]) -> list[str]:
@@ -171,18 +160,8 @@ def _missing(level: LevelVerdict) -> str:
 
 
 def _control(level: LevelVerdict, name: str) -> tuple[str, str]:
-    return _percent(level.controls.get(name)), _steps(level.control_stops.get(name))
+    return _percent(level.controls.get(name)), steps(level.control_stops.get(name), DASH)
 
 
 def _percent(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    return f"{interval.mean:.2%}" + (
-        "" if math.isnan(interval.low) else f" ± {interval.reach * 100:.2f}"
-    )
-
-
-def _steps(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    return f"{interval.mean:.0f}" + ("" if math.isnan(interval.low) else f" ± {interval.reach:.0f}")
+    return percent(interval, "%", DASH)

@@ -14,7 +14,6 @@ from ltx.core.mask import Mask, MaskLearner
 from ltx.core.run import History, Run
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.pruning.learned_masks import MaskLearner
 from ltx.store.event_log import Trained
 from ltx.store.memo_cache import Numbers
 from ltx.store.store import Store

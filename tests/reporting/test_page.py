@@ -13,8 +13,8 @@ from ltx_plugins.imp import IMP
 
 from ltx import Store, UsageError
 from ltx.analysis import transfer
-from ltx.analysis.paired_tests import Interval
 from ltx.reporting import page as report
+from ltx.reporting.format import difference
 from ltx.reporting.page import Report
 from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
@@ -124,7 +124,7 @@ def test_all_that_was_carried_is_in_a_table_with_its_gap(page: Path, store: Stor
     assert section.count("<tr><td>") == len(found) == 2 * 2 * 3
     for one in found:
         assert one.gap is not None
-        assert f"<td>{report.points(one.gap)}</td>" in section
+        assert f"<td>{difference(one.gap)}</td>" in section
     assert section.count(">imp</td>") == 0
     assert "Carried tickets are" in section
 
@@ -323,20 +323,6 @@ def test_a_page_that_cannot_be_written_is_refused(tiny: Store, tmp_path: Path) -
         report.write(tiny, tmp_path / "page.html", data=str(tmp_path / "file"))
     with pytest.raises(UsageError, match="cannot write"):
         report.write(tiny, tmp_path / "page.html", figures=str(tmp_path / "file"))
-
-
-def test_numbers_that_are_not_there_are_said_to_be_missing() -> None:
-    nan = float("nan")
-    assert report.percent(None) == report.steps(None) == report.points(None) == "missing"
-    assert report.percent(Interval(nan, nan, nan)) == "missing"
-    assert report.percent(Interval(0.5, nan, nan, 1)) == "50.00"
-    assert report.percent(Interval(0.5, 0.25, 0.75, 2)) == "50.00 ± 25.00"
-    assert report.points(Interval(-0.5, -1, 0.25, 2)) == "-50.00 [-100.00, +25.00]"
-    assert report.more(float("inf")) == "more than 100"
-    assert [report.more(n) for n in (0.0, nan, 3.0)] == ["", "?", "3"]
-    assert report.number(None) == report.number(nan, ".2f") == "-"
-    assert report.number(0) == "0"
-    assert report.chance(0.0004) == "<.001"
 
 
 @pytest.fixture(scope="module")

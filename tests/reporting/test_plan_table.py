@@ -9,13 +9,14 @@ import rich.console
 from ltx.core.budget import Limit
 from ltx.core.cost import Cost
 from ltx.reporting import plan_table
-from ltx.study.plan import Cell, PlanLine
+from ltx.study.plan import PlanLine
+from ltx.study.plan_lab import CellPlan
 
 IMP = PlanLine("a/b", "imp", 2, 6, 900, 300, 200, Cost(400, 1, 2_000_000, 1), 400, 120.0, 2048)
 BIRD = PlanLine("a/b", "bird", 2, 8, 700, 0, 100, Cost(600, 1, 1_000_000, 1), 250, 180.0, 1024)
 
 
-def shown(*lines: PlanLine, cells: tuple[Cell, ...] = (), budget: str | None = None) -> str:
+def shown(*lines: PlanLine, cells: tuple[CellPlan, ...] = (), budget: str | None = None) -> str:
     console = rich.console.Console(file=io.StringIO(), width=160, highlight=False, markup=False)
     limit = None if budget is None else Limit.parse(budget)
     plan_table.show(console, lines, cells, 2**33, limit)
@@ -58,15 +59,7 @@ def test_a_budget_is_held_against_the_most(budget: str, said: str) -> None:
 def test_nothing_left_is_said_and_a_failure_is_named() -> None:
     done = dataclasses.replace(IMP, cost=Cost(), least=0, seconds=0.0)
     assert "Nothing is left to train" in shown(done)
-    cell = Cell("a/b", "imp", 1, tickets=2, error="removed nothing")
+    cell = CellPlan("a/b", "imp", 1, tickets=2, error="removed nothing")
     said = shown(IMP, cells=(cell,))
     assert "imp on a/b, seed 1 stops after 2 tickets of this plan" in said
     assert said.endswith("may be made up: removed nothing\n")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (89, "89 s"), (600, "10 min"), (7260, "2 h 1 min"), (200_000, "2 d 7 h")],
-)
-def test_a_duration_has_two_units_at_most(seconds: float, text: str) -> None:
-    assert plan_table.duration(seconds) == text

@@ -14,6 +14,7 @@ from ltx.reporting.figures import axes as time_axis
 from ltx.reporting.figures import heat_map, style
 from ltx.reporting.figures.layer_map import LayerMap
 from ltx.reporting.figures.style import Plot
+from ltx.reporting.format import brief_duration, si
 
 
 def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
@@ -33,13 +34,13 @@ def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:
 
     many = [cost(point) for curve in curves for point in curve.points]
     known = [value for value in many if not math.isnan(value)]
-    say = time_axis.brief if name == "seconds" else style.short
+    say = brief_duration if name == "seconds" else si
     figure, axes = style.axes(task, axis, style.ACCURACY)
     if name == "seconds":
         time_axis.across(axes, known)
     else:
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(ticker.FuncFormatter(style.short))
+        style.si_prefixes(axes.xaxis)
         axes.xaxis.set_minor_locator(ticker.NullLocator())
         span = max(known) / max(1.0, min(known))
         if span < 4:  # where a decade's ticks are too few
@@ -70,7 +71,7 @@ def early_stops(task: str, curves: Sequence[Curve]) -> Plot | None:
         return None
     figure, axes = style.axes(task, style.DENSITY, "early-stopping step")
     style.by_density(axes, curves)
-    axes.yaxis.set_major_formatter(ticker.FuncFormatter(style.short))
+    style.si_prefixes(axes.yaxis)
     style.lines(axes, curves, lambda point: point.density, lambda point: point.early_stop)
     text = "; ".join(_ends(curve, lambda p: f"step {p.early_stop.mean:.0f}") for curve in curves)
     return Plot(
@@ -104,7 +105,7 @@ def transferred(found: Sequence[TransferResult]) -> list[Plot]:
     made = [_natives(cells, tasks, level)]
     for way in dict.fromkeys(ways.values()):
         values = {
-            (one.source, one.task): round(100 * one.gap.mean, 1) + 0  # never -0.0
+            (one.source, one.task): round(100 * one.gap.mean, 1)
             for one in cells
             if ways[one.finder] == way and one.gap
         }
@@ -112,7 +113,7 @@ def transferred(found: Sequence[TransferResult]) -> list[Plot]:
         heading = f"{way}: points above native, level {level}"
         look = (norm, "PuOr", "points")
         made.append(
-            _map(("transfers", way), heading, values, list(sources), tasks, look, "{:+.1f}")
+            _map(("transfers", way), heading, values, list(sources), tasks, look, "{:+z.1f}")
         )
     return made
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from matplotlib import ticker
 from matplotlib.axes import Axes
 
+from ltx.reporting.format import brief_duration
+
 _ROUND = (
     (1e-3, (1, 2, 5, 10, 20, 50, 100, 200, 500)),
     (1.0, (1, 2, 5, 10, 20, 30)),
@@ -13,14 +15,7 @@ _ROUND = (
     (3600.0, (1, 2, 5, 10)),
     (86400.0, (1, 2, 5, 10, 20, 50, 100)),
 )
-_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 _MARKS = 6  # that there is room for
-
-
-def brief(seconds: float, _: object = None) -> str:
-    """Seconds in the largest unit of which there is one, as in 1.5 min."""
-    size, unit = next((one for one in _UNITS if seconds >= 0.9995 * one[0]), _UNITS[-1])
-    return f"{seconds / size:.3g} {unit}"
 
 
 def marks(least: float, most: float) -> Sequence[float]:
@@ -42,5 +37,5 @@ def across(axes: Axes, seconds: Sequence[float]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(least, most)
     axes.xaxis.set_major_locator(ticker.FixedLocator(marks(least, most)))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(brief))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: brief_duration(v)))
     axes.xaxis.set_minor_locator(ticker.NullLocator())

@@ -14,6 +14,7 @@ from ltx.evaluation.instability import TICKET
 from ltx.evaluation.mode_connectivity import TOLERANCE
 from ltx.reporting.figures import style
 from ltx.reporting.figures.style import Plot
+from ltx.reporting.format import si
 
 
 def heights(task: str, found: Sequence[StabilityCurve]) -> Plot:
@@ -37,7 +38,7 @@ def rewinds(task: str, found: Sequence[RewindCurve], split: str) -> Plot:
     figure, axes = style.axes(task, "step at which the copies part", f"barrier, {split} error")
     steps = sorted({spot.start for one in found for spot in one.points})
     axes.set_xscale("symlog", linthresh=max(1.0, steps[1] / 3), linscale=0.3)
-    axes.set_xticks(steps, [style.short(step) for step in steps])
+    axes.set_xticks(steps, [si(step) for step in steps])
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     _line_of_stability(axes)
     style.lines(axes, found, lambda spot: spot.start, lambda spot: spot.height)

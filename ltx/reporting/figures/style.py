@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from ltx.analysis.paired_tests import Interval
 from ltx.core.errors import UsageError
+from ltx.reporting.format import si
 
 # Okabe and Ito's colours, which all kinds of colour vision tell apart, less black and yellow.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -229,17 +230,14 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     )
 
 
+def si_prefixes(axis: Axis) -> None:
+    """Write the numbers that the axis marks with SI prefixes."""
+    axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: si(v)))
+
+
 def percent(axis: Axis) -> None:
     """Write the shares that the axis marks in percent."""
     axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
-
-
-def short(value: float, _: object = None) -> str:
-    """A number by its thousands, as in 12k or 3.4G."""
-    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
 
 
 def truncate(name: str, most: int) -> str:
