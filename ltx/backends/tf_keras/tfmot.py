@@ -12,7 +12,7 @@ import tf_keras
 
 from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.schedules import PolynomialDecay
-from ltx.pruning.structures import Structure
+from ltx.pruning.structures import Blocks, NofM, Structure
 
 
 @contextlib.contextmanager
