@@ -179,7 +179,7 @@ class _Rows:
 
     def _manifest(self, row: TrialResult) -> Mapping:
         settings = self.settings.get(row.finder)
-        return self.store.found(row.trial.ticket, row.finder, settings) or {}
+        return self.store.find_manifest(row.trial.ticket, row.finder, settings) or {}
 
 
 def _unique_names(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:

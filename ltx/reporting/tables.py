@@ -100,7 +100,7 @@ def layers(record: StudyRecord, manifests: Mapping[str, Mapping]) -> Lines:
 
 def manifests(record: StudyRecord, store: Store) -> dict[str, dict]:
     """The manifests of the study's tickets by id, of those that are there and sound."""
-    return store.manifests_of(row.trial.ticket for row in record.rows)
+    return store.manifests_by_id(row.trial.ticket for row in record.rows)
 
 
 STABILITY = {

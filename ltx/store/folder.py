@@ -70,7 +70,7 @@ class StoreFolder:
             return atomic_files.read_json(mark).get("format")
         except CorruptError:
             # Nothing is lost with it: all files of this format carry their own digests.
-            self.discard(mark, "writing it anew")
+            self.quarantine(mark, "writing it anew")
             atomic_files.write_json(mark, {"format": FORMAT})
             return FORMAT
 
@@ -104,17 +104,19 @@ class StoreFolder:
             )
         return matches[0]
 
-    def sound(self, path: Path, read: Callable[[Path], _T]) -> _T | None:
+    def read_valid(self, path: Path, read: Callable[[Path], _T]) -> _T | None:
         """Read a file; None if it is missing or corrupt (a corrupt file is quarantined)."""
         try:
             return read(path)
         except FileNotFoundError:
             return None
         except CorruptError:
-            self.discard(path, "making it anew")
+            self.quarantine(path, "making it anew")
             return None
 
-    def read(self, paths: Iterable[Path], read: Callable[[Path], _T]) -> Iterator[tuple[Path, _T]]:
+    def read_all(
+        self, paths: Iterable[Path], read: Callable[[Path], _T]
+    ) -> Iterator[tuple[Path, _T]]:
         """Read each file that exists and is valid; errors of corrupt ones are logged."""
         for path in paths:
             try:
@@ -126,7 +128,7 @@ class StoreFolder:
             else:
                 yield path, content
 
-    def discard(self, path: Path, consequence: str) -> None:
+    def quarantine(self, path: Path, consequence: str) -> None:
         """Move a corrupt file to damaged/ and log a warning that names the consequence."""
         aside = self.path / "damaged"
         aside.mkdir(exist_ok=True)

@@ -113,7 +113,7 @@ class MemoCache:
             return None
         except CorruptError:
             if not read_only:
-                self._folder.discard(path, consequence)
+                self._folder.quarantine(path, consequence)
             return None
         if not read_only:
             with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Found: the manifest that each finder left of a ticket which it found."""
+"""Which finders found a ticket: the manifest that each of them left."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,34 +9,34 @@ from ltx.store.folder import StoreFolder
 
 
 class Provenance:
-    """Who found which ticket; a ticket that finders of several labels find has a file of each."""
+    """A file for each ticket and label of a finder that found it."""
 
     def __init__(self, folder: StoreFolder) -> None:
         self._folder = folder
 
     def put(self, manifest: Mapping) -> None:
-        """Add a finder's manifest, unless a sound one with its settings is there."""
+        """Write a finder's manifest, unless there is a valid one with the same settings."""
         finder, settings = manifest["finder"], manifest["finder_settings"]
-        for path in self._places(manifest["id"], finder, settings):
-            known = self._folder.sound(path, atomic_files.read_json)
-            if known is None:
+        for path in self._candidates(manifest["id"], finder, settings):
+            present = self._folder.read_valid(path, atomic_files.read_json)
+            if present is None:
                 atomic_files.write_json(path, manifest)
                 break
-            if known["finder_settings"] == settings:
+            if present["finder_settings"] == settings:
                 break
 
     def manifest(self, id: str, finder: str, settings: object = None) -> dict | None:
-        """What the finder of that label, and of these settings if given, left of this ticket."""
-        for path in self._places(id, finder, settings):
-            known = self._folder.sound(path, atomic_files.read_json)
-            if known and settings in (None, known["finder_settings"]):
-                return known
+        """The manifest from the finder with this label and, if given, these settings."""
+        for path in self._candidates(id, finder, settings):
+            present = self._folder.read_valid(path, atomic_files.read_json)
+            if present and settings in (None, present["finder_settings"]):
+                return present
         return None
 
-    def _places(self, id: str, finder: str, settings: object) -> list[Path]:
-        """Where the manifest may be that a finder left of a ticket.
+    def _candidates(self, id: str, finder: str, settings: object) -> list[Path]:
+        """Where the manifest of a ticket from a finder may be.
 
-        The second place is for other settings under a label that found the same ticket before.
+        The second path serves a label under which other settings found the same ticket before.
         """
         name = f"{id}.{identity.identity(finder)}"
         return [
@@ -45,20 +45,21 @@ class Provenance:
         ]
 
     def paths(self, id: str) -> list[Path]:
-        """The files that say who found a ticket."""
+        """The manifests of one ticket."""
         return [path for path in self._folder.files("found") if path.name.startswith(f"{id}.")]
 
-    def all_paths(self) -> dict[str, list[Path]]:
-        """Those of all tickets by their ids, from one look at the folder."""
+    def paths_by_ticket(self) -> dict[str, list[Path]]:
+        """The manifests of all tickets by id, from one listing of the folder."""
         paths: dict[str, list[Path]] = {}
         for path in self._folder.files("found"):
             paths.setdefault(path.name.partition(".")[0], []).append(path)
         return paths
 
     def by_label(self, header: dict, paths: Sequence[Path]) -> dict[str, dict]:
-        """A ticket's manifests by their finders' labels, the first finder's among them."""
-        every = {header["finder"]: header}
-        in_turn = sorted(paths, key=lambda path: len(path.name))  # of a label, whoever was first
-        for _, document in self._folder.read(in_turn, atomic_files.read_json):
-            every.setdefault(document["finder"], document)
-        return every
+        """Read a ticket's manifests: by finder's label, with that in the ticket's own header."""
+        manifests = {header["finder"]: header}
+        # Shorter names first: of several manifests of a label, the one that was written first.
+        ordered = sorted(paths, key=lambda path: len(path.name))
+        for _, document in self._folder.read_all(ordered, atomic_files.read_json):
+            manifests.setdefault(document["finder"], document)
+        return manifests

@@ -23,11 +23,14 @@ from ltx.store.provenance import Provenance
 
 
 class Store:
-    """A folder of sealed files; every write is atomic, every read is verified."""
+    """A folder of files with digests; every write is atomic, every read is verified.
+
+    `memo` is its cache of trainings.
+    """
 
     def __init__(self, path: str | os.PathLike[str], create: bool = True) -> None:
         self._folder = StoreFolder(path, create)
-        self._found = Provenance(self._folder)
+        self._provenance = Provenance(self._folder)
         self._log = EventLog(self._folder.log)
         self.memo = MemoCache(self._folder)
 
@@ -37,9 +40,9 @@ class Store:
 
     @staticmethod
     def occupied(path: str | os.PathLike[str]) -> bool:
-        """Whether there is anything at the path, a store or what is none."""
-        there = Path(path).expanduser()
-        return there.exists() and (not there.is_dir() or any(there.iterdir()))
+        """Whether the path is a file or a folder that is not empty, a store or not."""
+        path = Path(path).expanduser()
+        return path.exists() and (not path.is_dir() or any(path.iterdir()))
 
     # Tickets
 
@@ -51,101 +54,35 @@ class Store:
         finder_name: str,
         effective: EffectiveSparsity | None = None,
     ) -> str:
-        """Store a ticket, its state and who found it; what is there and sound is left alone.
+        """Store a ticket, its state and its finder's manifest; valid files are not rewritten.
 
         A ticket that finders of several labels find is stored once, with a manifest of each.
         """
         path = self._folder.file("tickets", ticket.id)
         self._put_state(ticket.state)
         header = manifest.of(ticket, task, finder, finder_name, effective)
-        if self._folder.sound(path, atomic_files.read_header) is None:
+        if self._folder.read_valid(path, atomic_files.read_header) is None:
             atomic_files.write_arrays(path, manifest.packed(ticket.mask), header)
         # Also of the first finder: at this moment another process may write the ticket as its own.
-        # The ticket comes first, so that a crash in between leaves none that nobody found.
-        self._found.put(header)
+        # The ticket comes first, so that a crash in between leaves no provenance without a ticket.
+        self._provenance.put(header)
         return ticket.id
 
-    def found(self, id: str, finder: str, settings: object = None) -> dict | None:
-        """The manifest that the finder of that label left of exactly this ticket, if it is sound.
-
-        With `settings`, as plain data, that of the finder which had these.
-        """
-        if known := self._found.manifest(id, finder, settings):
-            return known
-        # A ticket of an older store has its own manifest only.
-        header = self._folder.sound(self._folder.file("tickets", id), atomic_files.read_header)
-        if header is None or header["finder"] != finder:
-            return None
-        return header if settings in (None, header["finder_settings"]) else None
-
     def ticket(self, id: str, finder: str = "") -> Ticket:
-        """The ticket whose id is, or alone begins with, `id`.
+        """Look up a ticket by id or unique id prefix.
 
-        With the cost and the note that it has from the finder of that label, or from the first.
+        Its cost and note are those from the finder of that label, or from the first finder.
         """
         bits, header = atomic_files.read_arrays(self._folder.find("tickets", id))
         if finder:
-            every = self._found.by_label(header, self._found.paths(header["id"]))
-            if finder not in every:
+            by_label = self._provenance.by_label(header, self._provenance.paths(header["id"]))
+            if finder not in by_label:
                 raise UsageError(
                     f"ticket {header['id']}: {finder!r} did not find it; it is of"
-                    f" {', '.join(sorted(every))}"
+                    f" {', '.join(sorted(by_label))}"
                 )
-            header = every[finder]
+            header = by_label[finder]
         return manifest.ticket(header, bits, self._state(header["state"]))
-
-    def header(self, id: str) -> dict | None:
-        """The first finder's manifest of the ticket of exactly this id, if that is sound."""
-        return self._folder.sound(self._folder.file("tickets", id), atomic_files.read_header)
-
-    def manifest(self, id: str) -> dict:
-        """All that is known of a ticket but its arrays.
-
-        Under "finders" the labels of all who found it, under "densities" that of each weight
-        tensor.
-        """
-        path = self._folder.find("tickets", id)
-        return self._described(path, self._found.paths(path.stem))
-
-    def manifests_of(self, ids: Iterable[str]) -> dict[str, dict]:
-        """What `manifest` tells of these tickets by their whole ids, of those that are sound.
-
-        Damaged ones are named in the log.
-        """
-        records = self._found.all_paths()
-        paths = [self._folder.file("tickets", id) for id in dict.fromkeys(ids)]
-        found = self._folder.read(
-            paths, lambda path: self._described(path, records.get(path.stem, []))
-        )
-        return {path.stem: manifest for path, manifest in found}
-
-    def _described(self, path: Path, records: Sequence[Path]) -> dict:
-        bits, header = atomic_files.read_arrays(path)
-        finders = sorted(self._found.by_label(header, records))
-        return {**header, "finders": finders, "densities": manifest.densities(header, bits)}
-
-    def packed(self, id: str) -> tuple[dict[str, np.ndarray], dict[str, int]] | None:
-        """The masks of the ticket of exactly this id, one bit a weight, and how many weights.
-
-        None where it is not there, or damaged.
-        """
-        try:
-            bits, header = atomic_files.read_arrays(self._folder.file("tickets", id))
-        except (FileNotFoundError, CorruptError):
-            return None
-        return bits, {name: math.prod(shape) for name, shape in header["shapes"].items()}
-
-    def manifests(self) -> list[dict]:
-        """Those of all sound tickets, one for each finder's label that found it, in a fixed order.
-
-        Damaged ones are named in the log.
-        """
-        records = self._found.all_paths()
-        found: list[dict] = []
-        for _, header in self._folder.read(self._folder.files("tickets"), atomic_files.read_header):
-            found += self._found.by_label(header, records.get(header["id"], [])).values()
-        order = ("data", "model", "finder", "seed", "level", "id")
-        return sorted(found, key=lambda one: tuple(one[key] for key in order))
 
     def tickets(self, **wanted: object) -> list[Ticket]:
         """The tickets whose manifest has these values, as in `tickets(data="digits", seed=0)`.
@@ -158,9 +95,20 @@ class Store:
                 chosen.setdefault(one["id"], one["finder"])
         return [self.ticket(id, finder) for id, finder in chosen.items()]
 
+    def packed(self, id: str) -> tuple[dict[str, np.ndarray], dict[str, int]] | None:
+        """A ticket's masks, one bit per weight, and the number of weights in each.
+
+        None if the ticket of exactly this id is missing or corrupt.
+        """
+        try:
+            bits, header = atomic_files.read_arrays(self._folder.file("tickets", id))
+        except (FileNotFoundError, CorruptError):
+            return None
+        return bits, {name: math.prod(shape) for name, shape in header["shapes"].items()}
+
     def _put_state(self, state: State) -> None:
         path = self._folder.file("states", state.id)
-        if self._folder.sound(path, atomic_files.read_header) is None:
+        if self._folder.read_valid(path, atomic_files.read_header) is None:
             atomic_files.write_arrays(path, state.arrays(), {"kind": "state", "id": state.id})
 
     def _state(self, id: str) -> State:
@@ -172,22 +120,78 @@ class Store:
                 f"{path}: a ticket's state is missing; run its study again"
             ) from None
 
+    # Manifests: all of a ticket but its arrays
+
+    def manifest(self, id: str) -> dict:
+        """The first finder's manifest of the ticket with this id or unique id prefix.
+
+        It also has "finders", the labels of all who found the ticket, and "densities", the density
+        of each weight tensor.
+        """
+        path = self._folder.find("tickets", id)
+        return self._described(path, self._provenance.paths(path.stem))
+
+    def manifests_by_id(self, ids: Iterable[str]) -> dict[str, dict]:
+        """`manifest` of each of these whole ids; missing and corrupt tickets are left out."""
+        provenance = self._provenance.paths_by_ticket()
+        paths = [self._folder.file("tickets", id) for id in dict.fromkeys(ids)]
+        described = self._folder.read_all(
+            paths, lambda path: self._described(path, provenance.get(path.stem, []))
+        )
+        return {path.stem: manifest for path, manifest in described}
+
+    def manifests(self) -> list[dict]:
+        """One manifest for each ticket and finder's label, in a fixed order.
+
+        Corrupt tickets are logged and left out.
+        """
+        provenance = self._provenance.paths_by_ticket()
+        manifests: list[dict] = []
+        paths = self._folder.files("tickets")
+        for _, header in self._folder.read_all(paths, atomic_files.read_header):
+            by_label = self._provenance.by_label(header, provenance.get(header["id"], []))
+            manifests += by_label.values()
+        order = ("data", "model", "finder", "seed", "level", "id")
+        return sorted(manifests, key=lambda one: tuple(one[key] for key in order))
+
+    def find_manifest(
+        self, id: str, finder: str | None = None, settings: object = None
+    ) -> dict | None:
+        """A manifest of the ticket of exactly this id; None if it is missing or corrupt.
+
+        That of the first finder, or of the finder with this label and, if given, these settings
+        (as plain data).
+        """
+        if finder is not None and (one := self._provenance.manifest(id, finder, settings)):
+            return one
+        # A ticket of an older store has its own manifest only.
+        path = self._folder.file("tickets", id)
+        header = self._folder.read_valid(path, atomic_files.read_header)
+        if header is None or finder not in (None, header["finder"]):
+            return None
+        return header if settings in (None, header["finder_settings"]) else None
+
+    def _described(self, path: Path, provenance: Sequence[Path]) -> dict:
+        bits, header = atomic_files.read_arrays(path)
+        finders = sorted(self._provenance.by_label(header, provenance))
+        return {**header, "finders": finders, "densities": manifest.densities(header, bits)}
+
     # Trials
 
     def put_trial(self, trial: Trial) -> None:
         atomic_files.write_json(self._folder.file("trials", trial.id), trial.document())
 
     def trial(self, id: str) -> Trial | None:
-        """The trial of exactly this id, if it is there and sound."""
-        return self._folder.sound(self._folder.file("trials", id), _trial)
+        """The trial of exactly this id; None if it is missing or corrupt."""
+        return self._folder.read_valid(self._folder.file("trials", id), _trial)
 
     def trials(self, ids: Iterable[str] | None = None) -> list[Trial]:
-        """All sound trials, or those of these ids; damaged ones are named in the log."""
+        """All trials, or those of these ids; corrupt ones are logged and left out."""
         if ids is None:
             paths = self._folder.files("trials")
         else:
             paths = [self._folder.file("trials", id) for id in sorted(set(ids))]
-        return [trial for _, trial in self._folder.read(paths, _trial)]
+        return [trial for _, trial in self._folder.read_all(paths, _trial)]
 
     # Instability
 
@@ -197,18 +201,18 @@ class Store:
 
     def instability(self, id: str) -> Instability | None:
         """The measured instability of exactly this id; None if it is missing or corrupt."""
-        return self._folder.sound(self._folder.file("stability", id), _instability)
+        return self._folder.read_valid(self._folder.file("stability", id), _instability)
 
     # Studies
 
     def put_study(self, id: str, document: Mapping[str, object]) -> Path:
-        """Record a study's provenance and results; the newest record replaces the older."""
+        """Write a study's record; it replaces the older one."""
         path = self._folder.file("studies", id)
         atomic_files.write_json(path, document)
         return path
 
     def study(self, id: str = "") -> dict:
-        """The record of the study whose id is, or alone begins with, `id`; the latest for ""."""
+        """Look up a study's record by id or unique id prefix; the latest for ""."""
         paths = self._folder.files("studies")
         if not paths:
             raise UsageError(
@@ -234,16 +238,16 @@ class Store:
             raise CorruptError(text) from error
 
     def studies(self) -> list[dict]:
-        """The sound records of studies, the newest first; damaged ones are named in the log."""
-        found = self._folder.read(self._folder.files("studies"), atomic_files.read_json)
-        dated = [(path.stat().st_mtime, record) for path, record in found]
+        """The records of all studies, newest first; corrupt ones are logged and left out."""
+        records = self._folder.read_all(self._folder.files("studies"), atomic_files.read_json)
+        dated = [(path.stat().st_mtime, record) for path, record in records]
         return [record for _, record in sorted(dated, key=lambda pair: -pair[0])]
-
-    # Work
 
     def exists(self, kind: Kind, id: str) -> bool:
         """Whether there is a file of this kind and of exactly this id; it is not read."""
         return self._folder.exists(kind, id)
+
+    # Locks and the event log
 
     def lock(self, key: str) -> filelock.BaseFileLock:
         """A lock between processes, freed by the system when its holder dies."""

@@ -15,7 +15,7 @@ from ltx.store.store import Store
 
 def connectivity(lab: Lab, ticket: Ticket, store: Store) -> EffectiveSparsity | str | None:
     """What of the ticket's weights is effective, or why nobody can tell; None of a dense mask."""
-    known = store.header(ticket.id)
+    known = store.find_manifest(ticket.id)
     return (
         effective_sparsity.measure(lab, ticket.mask)
         if known is None

@@ -91,10 +91,10 @@ def test_damaged_files_are_named_and_those_gone_passed_over(
         atomic_files.write_json(path, {"id": path.stem})
     damage(damaged)
     with caplog.at_level(logging.ERROR):
-        assert list(folder.read([gone, damaged, whole], atomic_files.read_json)) == [
+        assert list(folder.read_all([gone, damaged, whole], atomic_files.read_json)) == [
             (whole, {"id": "a"})
         ]
     assert [record.message.count(str(damaged)) for record in caplog.records] == [1]
-    assert folder.sound(damaged, atomic_files.read_json) is None
+    assert folder.read_valid(damaged, atomic_files.read_json) is None
     assert folder.files("trials") == [whole]
     assert len(os.listdir(tmp_path / "damaged")) == 1

@@ -50,7 +50,7 @@ def test_a_store_of_before_labels_were_kept_is_read_and_added_to(tmp_path: Path)
     shutil.rmtree(tmp_path / "found")
     assert [m["finder"] for m in store.manifests()] == ["old"]
     assert store.tickets(finder="old") == [ticket]
-    assert store.manifests_of([ticket.id]) == {ticket.id: store.manifest(ticket.id)}
+    assert store.manifests_by_id([ticket.id]) == {ticket.id: store.manifest(ticket.id)}
     put(store, ticket, "new")
     assert [m["finder"] for m in store.manifests()] == ["new", "old"]
 
@@ -62,17 +62,17 @@ def test_what_a_finder_left_of_a_ticket_is_found_by_label_and_settings(tmp_path:
         ticket = a_ticket(note={"levels": finder.levels})
         store.put_ticket(ticket, FakeLab().task, finder, "imp")
     for finder in finders:
-        found = store.found(ticket.id, "imp", identity.describe(finder))
+        found = store.find_manifest(ticket.id, "imp", identity.describe(finder))
         assert found is not None
         assert found["note"] == {"levels": finder.levels}
     for label, settings in (("imp", None), ("imp", {"is": "other"}), ("other", None)):
-        found = store.found(ticket.id, label, settings)
+        found = store.find_manifest(ticket.id, label, settings)
         assert (found is not None) == ((label, settings) == ("imp", None))
-    assert store.found("0" * 16, "imp") is None
+    assert store.find_manifest("0" * 16, "imp") is None
     assert [(m["finder"], m["note"]) for m in store.manifests()] == [("imp", {"levels": 1})]
     shutil.rmtree(tmp_path / "found")  # as in an older store
-    assert store.found(ticket.id, "imp", identity.describe(finders[0])) is not None
-    assert store.found(ticket.id, "imp", identity.describe(finders[1])) is None
+    assert store.find_manifest(ticket.id, "imp", identity.describe(finders[0])) is not None
+    assert store.find_manifest(ticket.id, "imp", identity.describe(finders[1])) is None
 
 
 def test_a_damaged_label_is_noticed_and_made_anew(

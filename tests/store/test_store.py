@@ -174,7 +174,7 @@ def test_manifests_of_many_tickets_take_one_look_at_the_folder(
     looks, listdir = [], os.listdir
     monkeypatch.setattr(os, "listdir", lambda folder: looks.append(folder) or listdir(folder))
     with caplog.at_level(logging.ERROR):
-        found = store.manifests_of(asked)
+        found = store.manifests_by_id(asked)
     assert found == wanted
     assert all(one["finders"] == ["a", "b"] for one in found.values())
     assert looks == [tmp_path / "found"]

@@ -12,7 +12,7 @@ import tf_keras
 
 from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.schedules import PolynomialDecay
-from ltx.pruning.structures import Blocks, NofM, Structure
+from ltx.pruning.structures import Structure
 
 
 @contextlib.contextmanager
