@@ -101,7 +101,8 @@ class Transfer(ltx.Finder):
             return lab.on(**{f.name: getattr(task, f.name) for f in dataclasses.fields(task)})
         source = lab.on(data=self.source, classes=())
         # Where nothing needs converting the source task is the one that others train on, too.
-        return source if source.image == lab.image else source.on(image=lab.image)
+        same = source.input_shape == lab.input_shape
+        return source if same else source.on(image=lab.input_shape)
 
     def _stored(self, lab: ltx.Lab) -> list[tuple[ltx.Ticket, str, object]]:
         """The stored tickets by level, each with its task's id and its finder's settings."""

@@ -417,7 +417,7 @@ def vars_of(ticket: Ticket) -> dict[str, object]:
 PLANTED: list[tuple[Finder, list[str]]] = [
     (PrunesNegatives(), ["target", "density_one"]),
     (ForgetsItsMask(), ["nested"]),
-    (ShufflesACopy(), ["control"]),
+    (ShufflesACopy(), ["differs_from_subject"]),
     (NeverRewinds(), ["rewind"]),
     (SeedsPythonOnly(), ["same_seed", "generators", "resumed"]),
     (KeepsTheSourcesHead(), ["fits", "trained", "one_layer"]),

@@ -39,8 +39,8 @@ class Backend(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def image(self) -> tuple[int, int, int]:
-        """Height, width and channels of what the model sees."""
+    def input_shape(self) -> tuple[int, int, int]:
+        """The shape of one input of the model: height, width and channels of an image."""
 
     @property
     @abc.abstractmethod

@@ -35,8 +35,8 @@ class LabWrapper(Lab):
         return self.inner.head
 
     @property
-    def image(self) -> tuple[int, int, int]:
-        return self.inner.image
+    def input_shape(self) -> tuple[int, int, int]:
+        return self.inner.input_shape
 
     @property
     def outputs_logits(self) -> bool:

@@ -148,7 +148,7 @@ class DryRunLab(LabWrapper):
     def book_work(self, steps: int, evaluations: int) -> None:
         """Count work that takes this lab as long as so many steps and evaluations of training."""
         task = self.task
-        alike = [task.model, task.model_args, self.image, task.recipe.batch_size]
+        alike = [task.model, task.model_args, self.input_shape, task.recipe.batch_size]
         key = identity.identity([*alike, task.recipe.optimizer, task.recipe.augment])
         work = self.cell.work.setdefault(key, Work(self.inner.inner))
         work.steps += steps

@@ -53,7 +53,7 @@ class FakeLab(Lab):
         sampling.check_classes(f"Task.classes of {self.task.data!r}", self.task.classes, self._made)
 
     @property
-    def image(self) -> tuple[int, int, int]:
+    def input_shape(self) -> tuple[int, int, int]:
         return self.task.image or (4, 4, 1)
 
     @property
@@ -67,7 +67,7 @@ class FakeLab(Lab):
 
     @property
     def prunable(self) -> tuple[Weight, ...]:
-        inputs = int(np.prod(self.image))
+        inputs = int(np.prod(self.input_shape))
         if self.layers == 1:
             return (Weight("output/kernel", (inputs, self.classes), is_output=True),)
         return (
@@ -217,7 +217,7 @@ class FakeLab(Lab):
     @functools.cached_property
     def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         rng = identity.generator(0, "fake data", self.task.data)
-        inputs = int(np.prod(self.image))
+        inputs = int(np.prod(self.input_shape))
         centres = rng.normal(0, 1, (self._made, inputs))
         made = {}
         for split, count in _SPLITS.items():
@@ -240,7 +240,7 @@ class FakeLab(Lab):
         if split != "test" and task.corrupt == "random_labels":
             labels = sampling.permuted(labels, seed, split)
         if split != "test" and task.corrupt == "shuffled_pixels":
-            pixels = images.reshape(-1, *self.image)
+            pixels = images.reshape(-1, *self.input_shape)
             images = sampling.shuffled(pixels, np.arange(len(images)), seed).reshape(images.shape)
         return images, labels
 

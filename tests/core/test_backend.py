@@ -38,7 +38,7 @@ Small.__abstractmethods__ = frozenset()
 
 def test_few_members_are_required() -> None:
     assert {
-        *("prunable", "head", "image", "outputs_logits", "epoch", "fingerprint"),
+        *("prunable", "head", "input_shape", "outputs_logits", "epoch", "fingerprint"),
         *("init", "run_training", "run_evaluation"),
     } == FORWARDED
 

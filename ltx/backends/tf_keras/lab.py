@@ -97,7 +97,7 @@ class KerasLab(Lab):
         return tuple(name for name in self._program.weights if name.rpartition("/")[0] in layers)
 
     @property
-    def image(self) -> tuple[int, int, int]:
+    def input_shape(self) -> tuple[int, int, int]:
         return self._program.data.image
 
     @property
