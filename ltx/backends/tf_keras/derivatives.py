@@ -1,4 +1,4 @@
-"""Sensitivity: what a loaded model's loss or output does when single weights change."""
+"""Derivatives of a model's loss and outputs with respect to its prunable weights."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,52 +8,61 @@ import tensorflow as tf
 from ltx.backends.tf_keras.compiled import Compiled
 from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.data.dataset import Dataset
 
 Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 class Derivatives:
-    """Derivatives of a masked model at the state that it holds, for the scores that need them.
+    """First and second derivatives of a masked model at the state that it holds.
 
     A batch is raw images, labels, its number and the seed of its noise.
     """
 
-    def __init__(
-        self,
-        masked: MaskedModel,
-        objective: Loss,
-        image: tuple[int, int, int],
-        xla: bool,
-    ) -> None:
-        self._masked, self._objective, self._image = masked, objective, image
+    def __init__(self, masked: MaskedModel, objective: Loss, data: Dataset, xla: bool) -> None:
+        self._masked, self._objective, self._data = masked, objective, data
         self._weights = [masked.weights[name] for name in masked.masks]
         self._gradient = Compiled(self._gradients, xla)
         self._product = Compiled(self._products, xla)
         self._flow = Compiled(self._flows, xla)
 
     def gradients(
-        self, batches: Sequence[Batch], temperature: float = 1.0
+        self, table: np.ndarray, seed: np.ndarray, temperature: float = 1.0
     ) -> dict[str, np.ndarray]:
-        """The mean gradient over the batches, of the loss of logits divided by `temperature`."""
-        warmth = tf.constant(temperature, tf.float32)
-        return self._mean((self._gradient(*batch, warmth) for batch in batches), len(batches))
+        """The gradient of each prunable weight, averaged over the batches of `table`.
+
+        `table` is int32 [batches, batch size], rows of the training split; `seed` int32 [2].
+        The loss is that of the logits divided by `temperature`.
+        """
+        scale = tf.constant(temperature, tf.float32)
+        return self._mean_gradients(self._batches(table, seed), scale)
 
     def hessian_gradient(
-        self, batches: Sequence[Batch], temperature: float
+        self, table: np.ndarray, seed: np.ndarray, temperature: float
     ) -> dict[str, np.ndarray]:
         """The mean Hessian over the batches times the mean gradient of the surviving weights."""
-        warmth = tf.constant(temperature, tf.float32)
-        gradients = self.gradients(batches, temperature)
-        masks = self._masked.masks
+        batches, scale = self._batches(table, seed), tf.constant(temperature, tf.float32)
+        gradients, masks = self._mean_gradients(batches, scale), self._masked.masks
         vector = [tf.constant(gradients[name] * mask.numpy()) for name, mask in masks.items()]
-        return self._mean(
-            (self._product(*batch, warmth, vector) for batch in batches), len(batches)
-        )
+        return self._mean((self._product(*batch, scale, vector) for batch in batches), len(batches))
 
     def synaptic_flow(self) -> dict[str, np.ndarray]:
         """The derivatives of the model's summed outputs for an image of ones in eval mode."""
         flows = [flow.numpy() for flow in self._flow()]
         return dict(zip(self._masked.masks, flows, strict=True))
+
+    def _batches(self, table: np.ndarray, seed: np.ndarray) -> list[Batch]:
+        """The batches of `table` on the device."""
+        taken = (self._data.train.take(rows) for rows in table)
+        return [
+            (tf.constant(images), tf.constant(labels), tf.constant(number), tf.constant(seed))
+            for number, (images, labels) in enumerate(taken)
+        ]
+
+    def _mean_gradients(
+        self, batches: Sequence[Batch], temperature: tf.Tensor
+    ) -> dict[str, np.ndarray]:
+        return self._mean((self._gradient(*batch, temperature) for batch in batches), len(batches))
 
     def _mean(self, parts: Iterable[list[tf.Tensor]], count: int) -> dict[str, np.ndarray]:
         """The mean of `count` arrays for each prunable weight; one part at a time is held."""
@@ -83,6 +92,6 @@ class Derivatives:
 
     def _flows(self):  # type: ignore[no-untyped-def]
         with tf.GradientTape() as tape:
-            outputs = self._masked.model(tf.ones((1, *self._image)), training=False)
+            outputs = self._masked.model(tf.ones((1, *self._data.image)), training=False)
             total = tf.reduce_sum(tf.cast(outputs, tf.float32))
         return tape.gradient(total, self._weights, unconnected_gradients="zero")

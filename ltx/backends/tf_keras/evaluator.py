@@ -1,25 +1,22 @@
-"""Meter: loss, accuracy and derivatives of a model at the state that it holds."""
+"""Evaluator: the mean loss and accuracy of a model over a split, at the state that it holds."""
 
 import numpy as np
 import tensorflow as tf
 
 from ltx.backends.tf_keras import input_pipeline
 from ltx.backends.tf_keras.compiled import Compiled
-from ltx.backends.tf_keras.derivatives import Derivatives
 from ltx.backends.tf_keras.input_pipeline import ResidentData
 from ltx.backends.tf_keras.loss import Loss
-from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.data.dataset import Dataset, Split
 
 EVAL_BATCH = 1000
 
 
 class Evaluator:
-    """Measures and changes nothing; splits that are not `resident` on the device are streamed."""
+    """Measures without changing the model; splits that are not `resident` are streamed."""
 
     def __init__(
         self,
-        masked: MaskedModel,
         objective: Loss,
         data: Dataset,
         resident: ResidentData | None,
@@ -29,7 +26,6 @@ class Evaluator:
         self._data, self._resident = data, resident
         self._evaluate = Compiled(self._evaluate_loop, xla)
         self._score = Compiled(self._score_batch, xla)
-        self._sensitivity = Derivatives(masked, objective, data.image, xla)
 
     def evaluate(self, split: str) -> tuple[float, float]:
         """Mean loss and accuracy over a split, summed in float64."""
@@ -64,25 +60,3 @@ class Evaluator:
         losses = self._objective.cross_entropy(logs, labels)
         right = tf.cast(tf.argmax(logs, -1, tf.int32) == labels, tf.float32)
         return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(right * real)])
-
-    def gradients(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
-        """The mean gradient of the prunable weights over the batches of `table`."""
-        return self._sensitivity.gradients(self._batches(table, seed))
-
-    def hessian_gradient(
-        self, table: np.ndarray, seed: np.ndarray, temperature: float
-    ) -> dict[str, np.ndarray]:
-        """The mean Hessian times the mean gradient over the batches of `table`."""
-        return self._sensitivity.hessian_gradient(self._batches(table, seed), temperature)
-
-    def synaptic_flow(self) -> dict[str, np.ndarray]:
-        """The derivatives of the summed logits for an image of ones, in eval mode."""
-        return self._sensitivity.synaptic_flow()
-
-    def _batches(self, table: np.ndarray, seed: np.ndarray) -> list[tuple[tf.Tensor, ...]]:
-        """The batches of `table` on the device, each with its number and the seed of its noise."""
-        taken = (self._data.train.take(rows) for rows in table)
-        return [
-            (tf.constant(images), tf.constant(labels), tf.constant(number), tf.constant(seed))
-            for number, (images, labels) in enumerate(taken)
-        ]

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -20,45 +21,60 @@ from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data import order, tfds
+from ltx.data.dataset import Dataset
+from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 
 Watch = Callable[[int, int], None]
-_programs: dict[str, Program] = {}
-_PROGRAMS = 6
-_mask_programs: dict[tuple[Program, MaskLearner], MaskProgram] = {}
-_MASK_PROGRAMS = 2
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+
+
+class RecentlyUsed(Generic[_K, _V]):
+    """A cache of the `size` values used last."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: dict[_K, _V] = {}  # the least recently used first
+
+    def get(self, key: _K, make: Callable[[], _V]) -> _V:
+        """The value of `key`, created by `make` if it is not cached."""
+        if key not in self._values:
+            # functools.lru_cache evicts after it has created: one program too many in memory.
+            if len(self._values) == self._size:
+                del self._values[next(iter(self._values))]
+            self._values[key] = make()
+        self._values[key] = self._values.pop(key)
+        return self._values[key]
+
+
+_programs: RecentlyUsed[str, Program] = RecentlyUsed(6)
+_mask_programs: RecentlyUsed[tuple[Program, MaskLearner], MaskProgram] = RecentlyUsed(2)
 
 
 def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
     """The program of a task, shared by all seeds, finders and levels of this process."""
     key = identity.identity([task, engine, engine.resident_mb, data_dir])
-    if key not in _programs:
-        if len(_programs) == _PROGRAMS:
-            del _programs[next(iter(_programs))]
-        loaded = tfds.load(
-            task.data,
-            image=task.image,
-            fit=task.fit,
-            validation=task.validation,
-            split_seed=task.split_seed,
-            subset=task.subset,
-            corrupt=task.corrupt,
-            classes=task.classes,
-            data_dir=data_dir,
-        )
-        _programs[key] = Program(task, engine, loaded)
-    _programs[key] = _programs.pop(key)  # the one that was not asked for longest goes first
-    return _programs[key]
+    return _programs.get(key, lambda: Program(task, engine, _load(task, data_dir)))
+
+
+def _load(task: Task, data_dir: str | None) -> Dataset:
+    return tfds.load(
+        task.data,
+        image=task.image,
+        fit=task.fit,
+        validation=task.validation,
+        split_seed=task.split_seed,
+        subset=task.subset,
+        corrupt=task.corrupt,
+        classes=task.classes,
+        data_dir=data_dir,
+    )
 
 
 def mask_program(inner: Program, method: MaskLearner) -> MaskProgram:
-    """The training of masks by this method on a program, compiled once while it is in use."""
-    if (inner, method) not in _mask_programs:
-        if len(_mask_programs) == _MASK_PROGRAMS:
-            del _mask_programs[next(iter(_mask_programs))]
-        _mask_programs[inner, method] = MaskProgram(inner, method)
-    _mask_programs[inner, method] = _mask_programs.pop((inner, method))
-    return _mask_programs[inner, method]
+    """The program that trains masks on `inner` by this method, compiled once while in use."""
+    return _mask_programs.get((inner, method), lambda: MaskProgram(inner, method))
 
 
 class KerasLab(Lab):
@@ -143,7 +159,7 @@ class KerasLab(Lab):
     @timed
     def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         self._program.load(state, mask)
-        evaluate = functools.partial(self._program.meter.evaluate, "validation")
+        evaluate = functools.partial(self._program.evaluator.evaluate, "validation")
         return self._run(self._program, self.task.recipe, evaluate, state.step, stop, stream)
 
     @timed
@@ -184,20 +200,24 @@ class KerasLab(Lab):
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
         self._program.show(state, mask)
-        return self._program.meter.gradients(self._table(batches, stream), self._noise(stream))
+        return self._program.derivatives.gradients(
+            self._table(batches, stream), self._noise(stream)
+        )
 
     def compute_hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
         table = self._table(batches, stream)
         self._program.show(state, mask)
-        return self._program.meter.hessian_gradient(table, self._noise(stream), temperature)
+        return self._program.derivatives.hessian_gradient(table, self._noise(stream), temperature)
 
     def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
-        return self._program.synaptic_flow(state, mask)
+        self._program.show(state, mask, absolute=True)
+        return self._program.derivatives.synaptic_flow()
 
     def compute_effective(self, mask: Mask) -> Mask:
-        return self._program.effective(mask)
+        with self._program.scope():
+            return self._program.paths.effective(mask)
 
     def recompute_statistics(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         self._program.show(state, mask)
@@ -216,7 +236,7 @@ class KerasLab(Lab):
 
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         self._program.show(state, mask)
-        return Metrics(*self._program.meter.evaluate(split))
+        return Metrics(*self._program.evaluator.evaluate(split))
 
     def open_sibling(self, task: Task) -> Lab:
         return KerasLab(

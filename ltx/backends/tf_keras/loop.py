@@ -55,7 +55,7 @@ class Loop:
             rows = np.zeros((window, table.shape[1]), np.int32)
             rows[:count] = table
             data = (tf.constant(rows), *self._resident("train"))
-            return self._segment.after((*data, *idle), (*data, *inputs))
+            return self._segment.warm_up_then_call((*data, *idle), (*data, *inputs))
         return [self._segment(iter(input_pipeline.stream(self._data.train, table)), *inputs)]
 
     def _held(  # type: ignore[no-untyped-def]

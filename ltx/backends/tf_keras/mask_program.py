@@ -73,7 +73,7 @@ class MaskProgram:
         mask = self._method.mask(arrays(self._scores), self._mask)
         for name, keep in mask.items():
             self._inner.weights[name].assign(self._fixed[name] * keep.astype(np.float32))
-        result = self._inner.meter.evaluate("validation")
+        result = self._inner.evaluator.evaluate("validation")
         for name, fixed in self._fixed.items():
             self._inner.weights[name].assign(fixed)
         return result

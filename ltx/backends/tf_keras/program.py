@@ -10,8 +10,10 @@ import tensorflow as tf
 import tf_keras
 
 from ltx.backends.tf_keras import devices, input_pipeline, optimizers
+from ltx.backends.tf_keras.derivatives import Derivatives
 from ltx.backends.tf_keras.evaluator import Evaluator
 from ltx.backends.tf_keras.graph import channel_graph
+from ltx.backends.tf_keras.guard import Guard
 from ltx.backends.tf_keras.loop import Loop, Report
 from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
@@ -19,7 +21,7 @@ from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.recalibration import BatchNormStatistics
 from ltx.backends.tf_keras.signal_paths import SignalPaths
 from ltx.core.engine import Engine
-from ltx.core.errors import DivergedError, GuardError, UsageError
+from ltx.core.errors import UsageError
 from ltx.core.mask import Mask
 from ltx.core.prunable import Channels
 from ltx.core.state import State
@@ -32,12 +34,14 @@ VERSION = 2  # part of every fingerprint: raise it when the same inputs may give
 
 
 class Program:
-    """Runs segments of training for one task on one engine; its `meter` measures between them.
+    """Runs segments of training for one task on one engine; its `evaluator` measures between them.
 
     Masks, data order and learning rates are inputs, so one compilation serves every level, finder
     and seed. The bare model computes; TF-MOT's wrappers, which share its variables, hold the masks
     and apply them at the ends of a segment. In between masked gradients keep the zeros.
     """
+
+    GUARD: type[Guard] = Guard
 
     def __init__(self, task: Task, engine: Engine, data: Dataset) -> None:
         self.task, self.engine, self.data = task, engine, data
@@ -65,13 +69,15 @@ class Program:
         pools = any("MaxPool" in type(layer).__name__ for layer in self.model._flatten_layers())
         self.xla = devices.use_xla(engine, self.masked.has_convolution, pools)
         self.objective = Loss(self.masked, data)
-        self.meter = Evaluator(self.masked, self.objective, data, self.resident, self.xla)
+        self.evaluator = Evaluator(self.objective, data, self.resident, self.xla)
+        self.derivatives = Derivatives(self.masked, self.objective, data, self.xla)
         self.calibration = BatchNormStatistics(
             self.masked, self.objective, task.recipe.augment, data.train, self.xla
         )
         if engine.deterministic:
             tf.config.experimental.enable_op_determinism()
-        self._segment = self.loop(self._step, self._report)
+        self._guard = self.GUARD(self.masked, task)
+        self._segment = self.loop(self._step, self._guard.report)
         # All finders of one seed start from the same state, and their controls from one other.
         self.fresh = functools.lru_cache(maxsize=2)(self._draw)
 
@@ -113,8 +119,13 @@ class Program:
 
     @functools.cached_property
     def channels(self) -> tuple[Channels, ...]:
-        """The channels that can be dropped whole; UsageError where the model has no graph."""
+        """The channels that can be pruned whole; UsageError for a model without a graph."""
         return channel_graph.channels(self.model, self.masks)
+
+    @functools.cached_property
+    def paths(self) -> SignalPaths:
+        """Which weights lie on a path from input to output; UsageError if that is undefined."""
+        return SignalPaths(self.masked, self.data.image, self.task.label)
 
     # State in, state out
 
@@ -126,17 +137,22 @@ class Program:
         for name, slot in self.slots.items():
             slot.assign((state.slots or self.fresh_slots)[name])
 
-    def show(self, state: State, mask: Mask) -> None:
-        """Put a state and a mask in to be measured: `load` without the optimizer's slots.
+    def show(self, state: State, mask: Mask, absolute: bool = False) -> None:
+        """Load a state and a mask for measuring, without the optimizer's slots.
 
-        Those stay what they were, since nothing but training reads them.
+        Only training reads the slots, so they keep their values. `absolute` loads the absolute
+        value of every variable.
         """
         self._fits(state)
-        self._put(mask, mask.apply(state.weights), state.statistics)
+        weights, statistics = mask.apply(state.weights), state.statistics
+        if absolute:
+            weights = {name: np.abs(array) for name, array in weights.items()}
+            statistics = {name: np.abs(array) for name, array in statistics.items()}
+        self._put(mask, weights, statistics)
 
     def _put(self, mask: Mask, weights: Arrays, statistics: Arrays) -> None:
         self.masked.set_masks(mask)
-        self._kept = {name: int(np.count_nonzero(keep)) for name, keep in mask.items()}
+        self._guard.expect(mask)
         for name, variable in self.weights.items():
             variable.assign(weights[name])
         for name, variable in self.masked.statistics.items():
@@ -159,12 +175,8 @@ class Program:
                     )
 
     def read(self, step: int) -> State:
-        """The state that the last segment left; the masks must be those that were loaded."""
-        for name, keep in self.masked.get_masks().items():
-            if int(keep.sum()) != self._kept[name]:
-                raise GuardError(
-                    f"{self.task.label}: the mask of {name} changed; please report this"
-                )
+        """The state after the last segment; GuardError if a mask is not the one loaded."""
+        self._guard.check_masks()
         weights, slots = arrays(self.weights), arrays(self.slots)
         return State(weights, arrays(self.masked.statistics), slots, step)
 
@@ -178,7 +190,7 @@ class Program:
         At most `window` steps; the tables are padded to it, so that nothing is compiled twice.
         """
         for report in self._segment(table, rates, start, seed, window):
-            self._guard(report, start + len(rates))
+            self._guard.check(report, start + len(rates))
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
         """One step of one replica: gradients summed, then masked, clipped and applied."""
@@ -254,53 +266,6 @@ class Program:
             else:
                 result.append((gradient + decay * weight if decay else gradient) * mask)
         return result
-
-    def _report(self) -> tuple[tf.Tensor, ...]:
-        """What the guard needs, taken before TF-MOT zeroes once more what the masks prune."""
-        finite = [tf.reduce_all(tf.math.is_finite(v)) for v in self.weights.values()]
-        leaks, sizes = [tf.zeros((), tf.int32)], [tf.zeros((), tf.int32)]
-        for name, mask in self.masks.items():
-            leaks.append(tf.math.count_nonzero(self.weights[name] * (1 - mask), dtype=tf.int32))
-            sizes.append(tf.math.count_nonzero(mask, dtype=tf.int32))
-        report = (tf.stack(finite), tf.stack(leaks[1:] or leaks), tf.stack(sizes[1:] or sizes))
-        with tf.control_dependencies(report):
-            self.masked.apply()
-        return report
-
-    def _guard(self, report: tuple[tf.Tensor, ...], step: int) -> None:
-        """Fail loudly where a weight is not finite, a pruned one is not zero or a mask changed."""
-        finite, leaks, sizes = (part.numpy() for part in report)
-        if not finite.all():
-            name = list(self.weights)[int(np.argmin(finite))]
-            raise DivergedError(
-                f"{self.task.label}: training diverged before step {step}, {name} is not finite;"
-                f" lower Recipe.learning_rate ({self.task.recipe.learning_rate:g})"
-                " or set Recipe.clip_norm"
-            )
-        for name, leak, size in zip(self.masks, leaks, sizes, strict=False):
-            if leak or size != self._kept[name]:
-                raise GuardError(
-                    f"{self.task.label}, step {step}: {name} has {leak} pruned weights that are not"
-                    f" zero, its mask keeps {size} and should keep {self._kept[name]};"
-                    " please report this"
-                )
-
-    def synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
-        """The derivatives of the summed logits, all variables absolute, for an image of ones."""
-        self._fits(state)
-        statistics = {name: np.abs(array) for name, array in state.statistics.items()}
-        weights = {name: np.abs(array) for name, array in mask.apply(state.weights).items()}
-        self._put(mask, weights, statistics)
-        return self.meter.synaptic_flow()
-
-    @functools.cached_property
-    def _paths(self) -> SignalPaths:
-        return SignalPaths(self.masked, self.data.image, self.task.label)
-
-    def effective(self, mask: Mask) -> Mask:
-        """The survivors on a path of survivors from the image to the outputs."""
-        with self.scope():
-            return self._paths.effective(mask)
 
     def scope(self):  # type: ignore[no-untyped-def]
         """Where variables of this program are made."""

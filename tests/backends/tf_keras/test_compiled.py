@@ -44,7 +44,9 @@ def test_an_idle_run_does_what_it_is_told_and_no_more(xla):
     add = Compiled(slow(total.assign_add), xla)
     nothing = (tf.constant(0.0),)
     told = []
-    assert left_out(lambda: told.extend(add.after(nothing, (tf.constant(3.0),)))) >= MADE
-    told += add.after(nothing, (tf.constant(4.0),))
+    assert (
+        left_out(lambda: told.extend(add.warm_up_then_call(nothing, (tf.constant(3.0),)))) >= MADE
+    )
+    told += add.warm_up_then_call(nothing, (tf.constant(4.0),))
     assert [value.numpy() for value in told] == [0.0, 3.0, 7.0]
     assert total.numpy() == 7.0

@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 import ltx
 from ltx.backends.tf_keras.input_pipeline import augment, stream
-from ltx.backends.tf_keras.lab import KerasLab
+from ltx.backends.tf_keras.lab import KerasLab, RecentlyUsed
 from ltx.backends.tf_keras.program import Program, arrays
 from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, GuardError, UsageError
@@ -316,8 +317,7 @@ def test_labs_of_one_task_share_a_compiled_program():
 
 
 def test_the_program_that_was_not_used_longest_is_given_up(monkeypatch):
-    monkeypatch.setattr("ltx.backends.tf_keras.lab._programs", {})
-    monkeypatch.setattr("ltx.backends.tf_keras.lab._PROGRAMS", 2)
+    monkeypatch.setattr("ltx.backends.tf_keras.lab._programs", RecentlyUsed(2))
     popular = lab()._program
     rare = lab(learning_rate=0.5)._program
     assert lab()._program is popular
@@ -349,9 +349,9 @@ def test_two_mirrored_replicas_train_like_one_device():
         half = tf.config.LogicalDeviceConfiguration()
         tf.config.set_logical_device_configuration(cpu, [half, half])
         import ltx
-        from ltx.engine import Engine
-        from ltx.errors import UsageError
-        from ltx.keras_lab import KerasLab
+        from ltx.core.engine import Engine
+        from ltx.core.errors import UsageError
+        from ltx.backends.tf_keras.lab import KerasLab
         short = dict(length="24it", eval_every="8it", clip_norm=1.0, learning_rate=.02)
         for model in ("tiny.dense", "tiny.convnet"):
             recipe = ltx.Recipe(optimizer="momentum", batch_size=30, **short)
@@ -382,7 +382,7 @@ def test_two_mirrored_replicas_train_like_one_device():
         else:
             raise AssertionError("an odd batch was accepted")
     """
-    tests = __file__.rpartition("/")[0]
+    tests = Path(__file__).parents[2]  # where tiny.py is
     command = [sys.executable, "-c", textwrap.dedent(script)]
     done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
