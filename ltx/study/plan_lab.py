@@ -131,7 +131,7 @@ class DryRunLab(LabWrapper):
         """The run, where the memo holds it to the end; else what is left of it is booked."""
         cell, planned = self.cell, self.book.planned.setdefault(key, set())
         cell.asked += stop - state.step
-        known = self.inner.peek(key, stop)
+        known = self.inner.cached_run(key, stop, read_only=True)
         stored = known.state.step if known else state.step
         begin = max([stored, *(step for step in planned if step <= stop)])
         cell.stored += stored - state.step
@@ -184,7 +184,7 @@ class DryRunLab(LabWrapper):
     # What is not trained
 
     def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
-        known = self.inner.recalled(key, peek=True) if self.real[0] else None
+        known = self.inner.cached_numbers(key, read_only=True) if self.real[0] else None
         return known or make()
 
     def compute_gradients(

@@ -60,7 +60,7 @@ def watched(
         heard(training, run)
 
     def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
-        return MemoLab(FakeLab(task, seed, sealed=sealed), store, tell=tell)
+        return MemoLab(FakeLab(task, seed, sealed=sealed), store, on_progress=tell)
 
     for result in loop.run(made, open_lab, store, shown.at):
         shown.show(result)
@@ -306,7 +306,7 @@ def test_a_full_disk_is_told_once_and_stops_no_study(
                 shown.tell(training, run)
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
-            return MemoLab(FakeLab(task, seed, sealed=sealed), store, tell=tell)
+            return MemoLab(FakeLab(task, seed, sealed=sealed), store, on_progress=tell)
 
         for result in loop.run(IMPS, open_lab, store, shown.at):
             with full_disk(1000):

@@ -105,7 +105,7 @@ def test_who_listens_hears_of_each_stretch_and_of_what_was_remembered(
     told: list[tuple[Training, Run]] = []
 
     def lab() -> MemoLab:
-        return MemoLab(FakeLab(), store, tell=lambda *heard: told.append(heard))
+        return MemoLab(FakeLab(), store, on_progress=lambda *call: told.append(call))
 
     first = lab()
     train(first, "20it")

@@ -22,7 +22,6 @@ from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data import order, tfds
 from ltx.data.dataset import Dataset
-from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 
 Watch = Callable[[int, int], None]
