@@ -1,6 +1,5 @@
 """Manifest: all that a store keeps of a ticket beside its masks and its state."""
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,7 +31,7 @@ def of(
         "id": ticket.id,
         "level": ticket.level,
         "density": ticket.density,
-        **(dataclasses.asdict(effective) if effective else {}),
+        **(effective.document() if effective else {}),
         "data": task.data,
         "model": task.model,
         "task": identity.describe(task),

@@ -19,13 +19,13 @@ def connectivity(lab: Lab, ticket: Ticket, store: Store) -> EffectiveSparsity | 
     return (
         effective_sparsity.measure(lab, ticket.mask)
         if known is None
-        else EffectiveSparsity.read(known)
+        else EffectiveSparsity.from_document(known)
     )
 
 
 def connectivity_warning(ticket: Ticket, found: EffectiveSparsity | None) -> str:
     """What is wrong with a ticket's network before it is trained; "" where nothing is."""
-    if found and (text := found.alarm()):
+    if found and (text := found.warning()):
         return text
     lost = ", ".join(ticket.mask.empty())
     return lost and f"{lost} lost every weight; no signal passes there"

@@ -1,4 +1,4 @@
-"""Effective: its counts are those of the paths, and its alarm names what is wrong."""
+"""Effective sparsity: its counts are those of the paths, its warning names what is wrong."""
 
 import json
 
@@ -37,22 +37,30 @@ def test_counts_are_those_of_the_paths(hidden: np.ndarray, output: np.ndarray) -
     useful = {(i, h) for i, h, _ in paths}, {(h, o) for _, h, o in paths}
     count = sum(map(len, useful))
     assert found.effective_density == pytest.approx(count / mask.size)
-    assert found.useless == pytest.approx(1 - count / mask.kept)
+    assert found.disconnected_share == pytest.approx(1 - count / mask.kept)
     alive = {"hidden/kernel": {h for _, h in useful[0]}, "output/kernel": {o for _, o in useful[1]}}
     for name, units in (("hidden/kernel", HIDDEN[1]), ("output/kernel", OUTPUT[1])):
         assert found.units[name] == units
         assert found.dead_units[name] == units - len(alive[name])
-    assert (found.cut_at is None) == bool(paths)
+    assert (found.severed_at is None) == bool(paths)
     if not paths:
-        assert found.cut_at == ("output/kernel" if hidden.any() else "hidden/kernel")
-        assert "cannot learn" in found.alarm()
-    assert bool(found.alarm()) == (found.useless > 0.1)
-    stored = json.loads(json.dumps(vars(found)))
-    assert EffectiveSparsity.read({"density": mask.density, **stored}) == found
+        assert found.severed_at == ("output/kernel" if hidden.any() else "hidden/kernel")
+        assert "cannot learn" in found.warning()
+    assert bool(found.warning()) == (found.disconnected_share > 0.1)
+    stored = json.loads(json.dumps(found.document()))
+    assert EffectiveSparsity.from_document({"density": mask.density, **stored}) == found
+
+
+def test_its_names_in_a_manifest_stay() -> None:
+    found = EffectiveSparsity(0.5, 0.2, {"a": 1}, {"a": 3}, "a")
+    assert list(found.document().items()) == [
+        *(("effective_density", 0.5), ("useless", 0.2)),
+        *(("dead_units", {"a": 1}), ("units", {"a": 3}), ("cut_at", "a")),
+    ]
 
 
 def test_an_older_manifest_tells_nothing() -> None:
-    assert EffectiveSparsity.read({"density": 0.5}) is None
+    assert EffectiveSparsity.from_document({"density": 0.5}) is None
 
 
 def test_a_dense_mask_is_not_looked_at_and_a_lab_that_cannot_tell_says_why() -> None:
@@ -84,7 +92,7 @@ def test_what_padding_hides_is_no_fault_of_the_mask() -> None:
     keep = np.ones((3, 3, 2, 2), np.bool_)
     keep[0] = keep[1, 1, 0, 1] = False
     found = EffectiveSparsity.of(Padded(), Mask({"conv/kernel": keep}))
-    assert found.useless == 0
+    assert found.disconnected_share == 0
     assert found.effective_density == pytest.approx(3 / 36)
     assert (found.dead_units, found.units) == ({"conv/kernel": 1}, {"conv/kernel": 4})
-    assert not found.alarm()
+    assert not found.warning()
