@@ -1,4 +1,4 @@
-"""Instability: what becomes of two copies of a ticket that see the data in different orders."""
+"""Instability: how far two copies of a ticket end apart when trained with different data orders."""
 
 import dataclasses
 import math
@@ -22,14 +22,14 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Stability:
-    """How a study measures whether its tickets are stable: which of them, from where, how finely.
+    """How a study measures the stability of its tickets.
 
-    `at` are the places to train the two copies from: "ticket", the ticket's own state, or a
-    duration, "0it", "100it" or "2%", the dense network trained to there under the ticket's mask.
-    The errors are those on `split` at `points` places of the line, each with BatchNorm's statistics
-    from `batches` training batches. `levels` are those measured, () for all. With `to_pruning` the
-    ticket is held against the dense network as well, which takes a dense training of each state
-    that has had none.
+    `at` are the rewind points from which the two copies are trained: "ticket", the ticket's own
+    state, or a duration, "0it", "100it" or "2%", the dense network trained that far, under the
+    ticket's mask. Errors are measured on `split` at `points` points of the line between the copies,
+    each with BatchNorm statistics from `batches` training batches. `levels` are those to measure,
+    () for all. With `to_pruning` the ticket is also compared with the dense network, which needs a
+    dense training from each state that is not cached.
 
     Reference: Frankle et al., Linear Mode Connectivity and the Lottery Ticket Hypothesis,
     https://arxiv.org/abs/1912.05671; distance, angle and stability to pruning: Frankle et al.,
@@ -55,38 +55,39 @@ class Stability:
             check_count("Stability.levels", level, least=0)
         if not self.at or len(set(self.at)) < len(self.at):
             raise UsageError(f"Stability.at: expected different places, got {list(self.at)}")
-        for place in self.at:
-            _check_place(place)
+        for point in self.at:
+            _check_rewind_point(point)
 
     def check(self, lab: Lab) -> None:
-        """Raise UsageError where a place lies behind the end of the training."""
-        for place in self.at:
-            if place != TICKET and lab.steps(place) >= lab.steps():
+        """Raise UsageError if a rewind point is not before the end of the training."""
+        for point in self.at:
+            if point != TICKET and lab.steps(point) >= lab.steps():
                 raise UsageError(
-                    f"Stability.at: {place} is step {lab.steps(place)}, but the training of"
+                    f"Stability.at: {point} is step {lab.steps(point)}, but the training of"
                     f" {lab.task.label} has only {lab.steps()}; name a step inside it"
                 )
 
     def measures(self, level: int) -> bool:
+        """Whether tickets of this level are measured."""
         return not self.levels or level in self.levels
 
 
-def _check_place(place: object) -> None:
+def _check_rewind_point(point: object) -> None:
     try:
-        if place != TICKET:
-            Duration.parse(place)  # type: ignore[arg-type]
+        if point != TICKET:
+            Duration.parse(point)  # type: ignore[arg-type]
     except UsageError:
         raise UsageError(
-            f"Stability.at: expected 'ticket' or a duration, as in 0it, 100it, 2%, got {place!r}"
+            f"Stability.at: expected 'ticket' or a duration, as in 0it, 100it, 2%, got {point!r}"
         ) from None
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightDistance:
-    """How far two trained networks lie apart in the weights that survive, and how they got there.
+    """How far two trained networks are from each other in the surviving weights.
 
-    `distance` is Euclidean, `moved` the mean of how far the two went from their common start, and
-    `angle` that between their ways, in degrees; None where one of them did not move.
+    `distance` is Euclidean, `moved` the mean distance of the two from their common start, and
+    `angle` the angle between their displacements from it, in degrees; None if one did not move.
     """
 
     distance: float
@@ -96,23 +97,24 @@ class WeightDistance:
     @classmethod
     def of(cls, start: State, one: State, other: State, mask: Mask) -> "WeightDistance":
         origin, first, second = (_survivors(state, mask) for state in (start, one, other))
-        ways = first - origin, second - origin
-        lengths = [float(np.linalg.norm(way)) for way in ways]
-        return cls(float(np.linalg.norm(first - second)), sum(lengths) / 2, _angle(*ways))
+        moves = first - origin, second - origin
+        lengths = [float(np.linalg.norm(move)) for move in moves]
+        return cls(float(np.linalg.norm(first - second)), sum(lengths) / 2, _angle(*moves))
 
     @property
     def relative(self) -> float | None:
-        """The distance by how far the two moved: root 2 for ways at right angles."""
+        """The distance over `moved`: root 2 for equal displacements at right angles."""
         return self.distance / self.moved if self.moved else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Instability:
-    """Two copies of one ticket, trained to the end from one place by two orders of the data.
+    """Two copies of a ticket, trained to the end from one rewind point with two data orders.
 
-    `at` is the place as it was asked for, `start` its step. `to_order` is how far apart the
-    two copies end, `to_pruning` the first of them and the dense network trained from the same place
-    by the same order, both in the ticket's surviving weights; None where it was not asked for.
+    `at` is the rewind point as in the settings, `start` its step. `alphas` and `errors` are those
+    of the Barrier between the copies. `to_order` compares the two copies, `to_pruning` the first
+    copy with the dense network trained from the same state with the same order, in the ticket's
+    surviving weights; None if not requested.
     """
 
     id: str
@@ -130,21 +132,24 @@ class Instability:
     to_pruning: WeightDistance | None
 
     @classmethod
-    def measure(cls, lab: Lab, ticket: Ticket, asked: Stability, at: str = TICKET) -> "Instability":
-        """Train the copies, of which the first is that of the ticket's trial, and compare them."""
-        bench, start = start_state(lab, ticket, at)
-        one, other, dense = train_copies(bench, start, ticket.mask, asked)
-        line = barrier(bench, ticket.mask, one, other, asked.points, asked.batches, asked.split)
+    def measure(
+        cls, lab: Lab, ticket: Ticket, settings: Stability, at: str = TICKET
+    ) -> "Instability":
+        """Train the copies, the first just as the ticket's trial does, and compare them."""
+        copies_lab, start = start_state(lab, ticket, at)
+        one, other, dense = train_copies(copies_lab, start, ticket.mask, settings)
+        points, batches, split = settings.points, settings.batches, settings.split
+        line = barrier(copies_lab, ticket.mask, one, other, points, batches, split)
         return cls(
-            id=cls.key(lab, ticket, asked, at),
+            id=cls.key(lab, ticket, settings, at),
             ticket=ticket.id,
-            task=bench.task.id,
+            task=copies_lab.task.id,
             seed=lab.seed,
             level=ticket.level,
             density=ticket.density,
             at=at,
             start=start.step,
-            split=asked.split,
+            split=split,
             alphas=line.alphas,
             errors=line.errors,
             to_order=WeightDistance.of(start, one, other, ticket.mask),
@@ -152,14 +157,14 @@ class Instability:
         )
 
     @staticmethod
-    def key(lab: Lab, ticket: Ticket, asked: Stability, at: str = TICKET) -> str:
-        """The id of what `of` makes, known before it is made."""
-        alone = dataclasses.replace(asked, at=(at,), levels=())
+    def key(lab: Lab, ticket: Ticket, settings: Stability, at: str = TICKET) -> str:
+        """The id that the result of `measure` has."""
+        relevant = dataclasses.replace(settings, at=(at,), levels=())
         return identity.identity(
             {
-                "instability": alone,
+                "instability": relevant,
                 "ticket": ticket.id,
-                "lab": _bench(lab, ticket, at).fingerprint,
+                "lab": _copies_lab(lab, ticket, at).fingerprint,
                 "seed": lab.seed,
             }
         )
@@ -169,7 +174,7 @@ class Instability:
         return Barrier(self.alphas, self.errors)
 
     def document(self) -> dict[str, object]:
-        """Plain JSON data, with what follows from it for those who read no more than that."""
+        """Plain JSON data, with the height and the stability that follow from it."""
         height, stable = self.barrier.height, self.barrier.stable()
         return {"kind": "stability", "height": height, "stable": stable, **dataclasses.asdict(self)}
 
@@ -188,41 +193,43 @@ class Instability:
         )
 
 
-def rewind_points(lab: Lab, ticket: Ticket, asked: Stability) -> list[str]:
-    """Where the ticket's copies are to start: nowhere where its level is not asked for.
+def rewind_points(lab: Lab, ticket: Ticket, settings: Stability) -> list[str]:
+    """The rewind points that the ticket's copies are trained from; none if its level is left out.
 
-    A ticket that is not trained any more has no copies of its own to tell apart.
+    A ticket that needs no more training is not trained from its own state.
     """
-    if not asked.measures(ticket.level):
+    if not settings.measures(ticket.level):
         return []
-    ends = {at: _bench(lab, ticket, at).steps() for at in asked.at}
-    return [at for at in asked.at if at != TICKET or ticket.state.step < ends[at]]
+    ends = {at: _copies_lab(lab, ticket, at).steps() for at in settings.at}
+    return [at for at in settings.at if at != TICKET or ticket.state.step < ends[at]]
 
 
 def start_state(lab: Lab, ticket: Ticket, at: str) -> tuple[Lab, State]:
-    """The lab to train the copies on, and the state they start from.
+    """The lab to train the copies on and the state to train them from.
 
-    The dense network is trained from the ticket's weights where these are those of step 0, so that
-    a control with weights of its own has a dense network of its own, else from the task's.
+    Except for "ticket" that is the dense network, trained from the ticket's weights if they are at
+    step 0, so that a control with weights of its own has a dense network of its own, or else from
+    the task's initial weights.
     """
-    bench = _bench(lab, ticket, at)
+    copies_lab = _copies_lab(lab, ticket, at)
     if at == TICKET:
-        return bench, ticket.state
+        return copies_lab, ticket.state
     own = ticket.state.step == 0 and ticket.recipe is None
-    return bench, lab.train(ticket.state if own else lab.init(), lab.dense(), until=at).state
+    start = ticket.state if own else lab.init()
+    return copies_lab, lab.train(start, lab.dense(), until=at).state
 
 
 def train_copies(
-    bench: Lab, start: State, mask: Mask, asked: Stability
+    lab: Lab, start: State, mask: Mask, settings: Stability
 ) -> tuple[State, State, State | None]:
-    """What the two copies end in, and what the dense network does, where that is asked for."""
-    one, other = copies(bench, start, mask, STREAMS)
-    dense = bench.train(start, bench.dense()).state if asked.to_pruning else None
+    """The end states of the two copies and, if requested, of the dense network."""
+    one, other = copies(lab, start, mask, STREAMS)
+    dense = lab.train(start, lab.dense()).state if settings.to_pruning else None
     return one, other, dense
 
 
-def _bench(lab: Lab, ticket: Ticket, at: str) -> Lab:
-    """The lab that trains the ticket; rewound ones are trained as their task says."""
+def _copies_lab(lab: Lab, ticket: Ticket, at: str) -> Lab:
+    """The ticket's own lab for "ticket"; rewound copies are trained by their task's recipe."""
     return ticket.lab_for(lab) if at == TICKET else lab
 
 
@@ -231,8 +238,8 @@ def _survivors(state: State, mask: Mask) -> np.ndarray:
 
 
 def _angle(one: np.ndarray, other: np.ndarray) -> float | None:
-    """In degrees; by half-angles, for the arc cosine knows little of small ones."""
-    lengths = [float(np.linalg.norm(way)) for way in (one, other)]
+    """In degrees; by half-angles, because the arc cosine is inaccurate for small angles."""
+    lengths = [float(np.linalg.norm(vector)) for vector in (one, other)]
     if not all(lengths):
         return None
     u, v = one / lengths[0], other / lengths[1]

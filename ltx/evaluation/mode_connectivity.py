@@ -1,4 +1,4 @@
-"""Stability: whether two trained networks are joined by a straight line of low error."""
+"""Linear mode connectivity: the error on the straight line between two trained networks."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from ltx.core.state import State
 from ltx.core.validation import check_count
 
 TOLERANCE = 0.02
-ROUNDING = 1e-9  # errors are counts, and what is exactly 2 % shall not miss it by the last bit
+ROUNDING = 1e-9  # so that a barrier of exactly the tolerance counts as stable
 STREAMS = ("order", "second order")
 
 
 @dataclasses.dataclass(frozen=True)
 class Barrier:
-    """The errors, 1 - accuracy, at the shares `alphas` of the way from one state to another."""
+    """The errors, 1 - accuracy, at the fractions `alphas` of the line from one state to another."""
 
     alphas: tuple[float, ...]
     errors: tuple[float, ...]
@@ -29,7 +29,7 @@ class Barrier:
         return max(self.errors) - (self.errors[0] + self.errors[-1]) / 2
 
     def stable(self, tolerance: float = TOLERANCE) -> bool:
-        """Whether the line is flat enough, by the paper's 2 % where nothing else is said."""
+        """Whether the height is within the tolerance, by default the paper's 2 %."""
         return self.height <= tolerance + ROUNDING
 
 
@@ -42,10 +42,10 @@ def barrier(
     batches: int = 50,
     split: str = "validation",
 ) -> Barrier:
-    """The errors at `points` places, both ends among them, of the line between two states.
+    """The errors at `points` points, including both ends, of the line between two states.
 
-    Weights are interpolated in float64. BatchNorm's statistics are taken anew from `batches`
-    training batches at every place, as those of the ends say nothing about what lies between.
+    Weights are interpolated in float64. BatchNorm statistics are recomputed from `batches` training
+    batches at every point, because those of the ends are not valid in between.
 
     Reference: Frankle et al., Linear Mode Connectivity and the Lottery Ticket Hypothesis,
     https://arxiv.org/abs/1912.05671
@@ -55,11 +55,11 @@ def barrier(
     alphas = tuple(float(alpha) for alpha in np.linspace(0, 1, points))
 
     def errors() -> list[float]:
-        found = []
+        measured = []
         for alpha in alphas:
             between = lab.recalibrated(interpolated(one, other, alpha), mask, batches)
-            found.append(1 - lab.evaluate(between, mask, split).accuracy)
-        return found
+            measured.append(1 - lab.evaluate(between, mask, split).accuracy)
+        return measured
 
     key = ["barrier", one.id, other.id, mask.id, points, batches, split]
     return Barrier(alphas, tuple(lab.once(key, errors)))
@@ -72,12 +72,12 @@ def copies(
     streams: Sequence[str] = STREAMS,
     until: str | Duration | None = None,
 ) -> list[State]:
-    """What training from `state` ends in, once for each data order that a stream draws."""
+    """The end states of training from `state`, one for each stream that draws a data order."""
     return [lab.train(state, mask, until, stream).state for stream in streams]
 
 
 def interpolated(one: State, other: State, alpha: float) -> State:
-    """The state `alpha` of the way from one to another, at the step of the first, without slots."""
+    """(1 - alpha) one + alpha other, at the step of the first, without optimizer slots."""
     return State(
         _between(one.weights, other.weights, alpha),
         _between(one.statistics, other.statistics, alpha),

@@ -13,9 +13,9 @@ from ltx.core.ticket import Ticket
 class Trial:
     """The curve and the final metrics of one ticket, and what finding and training it cost.
 
-    `early_stop` is the step with the least validation loss, counted from step 0 as states count:
-    the steps that a ticket's weights were trained for before it was found are steps, too. None
-    where the recipe trains nothing. The test split is read once, at the end.
+    `start` is the step of the ticket's state. `early_stop` is the step with the least validation
+    loss, counted like that of a state: steps before the ticket's state are included. None if the
+    recipe trains nothing. The test split is read once, at the end.
     """
 
     id: str
@@ -33,30 +33,30 @@ class Trial:
 
     @classmethod
     def run(cls, lab: Lab, ticket: Ticket) -> "Trial":
-        """Train the ticket on the lab's task, or by the recipe it asks for, to the end."""
-        bench, before = ticket.lab_for(lab), lab.spent
-        run = bench.train(ticket.state, ticket.mask)
+        """Train the ticket to the end, on the lab's task or by the ticket's own recipe."""
+        trial_lab, before = ticket.lab_for(lab), lab.spent
+        run = trial_lab.train(ticket.state, ticket.mask)
         return cls(
             id=cls.key(lab, ticket),
             ticket=ticket.id,
-            task=bench.task.id,
+            task=trial_lab.task.id,
             seed=lab.seed,
             level=ticket.level,
             density=ticket.density,
             start=ticket.state.step,
             history=run.history,
-            validation=bench.evaluate(run.state, ticket.mask, "validation"),
-            test=bench.evaluate(run.state, ticket.mask, "test"),
+            validation=trial_lab.evaluate(run.state, ticket.mask, "validation"),
+            test=trial_lab.evaluate(run.state, ticket.mask, "test"),
             found_for=ticket.cost,
             trained_for=lab.spent - before,
         )
 
     @staticmethod
     def key(lab: Lab, ticket: Ticket) -> str:
-        """The id of the trial that `run` makes, known before it is made."""
-        bench = ticket.lab_for(lab).fingerprint
+        """The id that the result of `run` has."""
+        fingerprint = ticket.lab_for(lab).fingerprint
         return identity.identity(
-            {"ticket": ticket.id, "lab": bench, "seed": lab.seed, "found_for": ticket.cost}
+            {"ticket": ticket.id, "lab": fingerprint, "seed": lab.seed, "found_for": ticket.cost}
         )
 
     @property
