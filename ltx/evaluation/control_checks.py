@@ -1,4 +1,4 @@
-"""Control: a ticket with something taken away, held against it to show that just this is gone."""
+"""Checks that a control differs from its ticket in what it claims to change, and only in that."""
 
 import dataclasses
 import math
@@ -14,11 +14,11 @@ from ltx.core.validation import check_choice
 from ltx.evaluation import mask_overlap
 from ltx.pruning.structures import Arrays, Structure, Unstructured
 
-CHANCE = 1e-6  # a control that keeps its promise is refused more rarely than this
+CHANCE = 1e-6  # of refusing a correct control, at most
 MASKS = ("same", "shuffled", "uniform")
 WEIGHTS = ("same", "fresh", "sign_kept")
 BATCHES = 4
-LEAST_DISTANCE = 0.01
+LEAST_DISTANCE = 0.01  # of the gradient on corrupted data, relative to the true gradient
 
 
 def check_control(
@@ -31,15 +31,15 @@ def check_control(
     structure: Structure = Unstructured(),  # noqa: B008 (frozen)
     lab: Lab | None = None,
 ) -> Ticket:
-    """The control with the check under "control" in its note; raises ControlError where it fails.
+    """The control with the check's numbers under "control" in its note; ControlError if it fails.
 
-    `mask` says what became of the ticket's: "same"; "shuffled", the same count in every layer at
-    places that chance chose; "uniform", the same count altogether, every layer alike. `weights`:
-    "same"; "fresh", other ones; "sign_kept", of other sizes with the ticket's signs. What could
-    not have come out otherwise, as the shuffle of a dense mask, is noted and not refused.
+    `mask` is what the control did with the ticket's mask: "same"; "shuffled", the same count in
+    every layer at random positions; "uniform", the same total count, the same density in every
+    layer. `weights`: "same"; "fresh", drawn again; "sign_kept", other magnitudes with the ticket's
+    signs. A control that cannot differ, such as the shuffle of a dense mask, is noted, not refused.
 
-    `structure` says what is counted and what chance moved, and of which both masks have to be; for
-    any but Unstructured the `lab` is needed.
+    `structure` is what is counted and moved, and both masks must have it; the `lab` is required for
+    any but Unstructured.
     """
     check_choice(f"{owner}: the mask of its check", mask, MASKS)
     check_choice(f"{owner}: the weights of its check", weights, WEIGHTS)
@@ -53,22 +53,22 @@ def check_control(
     return dataclasses.replace(control, note={**control.note, "control": note})
 
 
-def check_corrupted(owner: str, lab: Lab, spoilt: Lab) -> dict[str, object]:
-    """How far the spoilt data turn the first gradient; raises ControlError if they do not.
+def check_corrupted(owner: str, lab: Lab, corrupted_lab: Lab) -> dict[str, object]:
+    """How far corrupted data change the first gradient; ControlError if they do not.
 
-    Over BATCHES batches of the same examples at the initial weights, on either lab. The distance
+    Over BATCHES batches of the same examples at the initial weights, on both labs. The distance
     is relative to the gradient on the true data.
     """
     state, mask = lab.init(), lab.dense()
-    true, seen = (_flat(at.gradients(state, mask, BATCHES)) for at in (lab, spoilt))
-    size, other = float(np.linalg.norm(true)), float(np.linalg.norm(seen))
-    distance = float(np.linalg.norm(true - seen)) / size if size else 0.0
+    true, corrupted = (_flat(one.gradients(state, mask, BATCHES)) for one in (lab, corrupted_lab))
+    size, other = float(np.linalg.norm(true)), float(np.linalg.norm(corrupted))
+    distance = float(np.linalg.norm(true - corrupted)) / size if size else 0.0
     if not distance > LEAST_DISTANCE:
         raise ControlError(
             f"{owner}: the first gradient on the corrupted data is within {distance:.1e} of the one"
             " on the true data: nothing was corrupted, so this controls nothing"
         )
-    cosine = float(true @ seen) / (size * other) if other else 0.0
+    cosine = float(true @ corrupted) / (size * other) if other else 0.0
     return {"gradient_distance": round(distance, 4), "gradient_cosine": round(cosine, 4)}
 
 
@@ -80,14 +80,14 @@ def _flat(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _check_mask(
-    who: str, old: Mask, new: Mask, promise: str, structure: Structure, lab: Lab | None
+    who: str, old: Mask, new: Mask, claim: str, structure: Structure, lab: Lab | None
 ) -> dict[str, object]:
-    if promise == "same":
+    if claim == "same":
         if new != old:
             raise ControlError(f"{who}: its mask is not the ticket's, which it says it keeps")
         return {}
     if isinstance(structure, Unstructured):
-        return _check_units(who, old, new, {}, promise, structure.unit)
+        return _check_units(who, old, new, {}, claim, structure.unit)
     if lab is None:
         raise UsageError(f"{who}: expected the lab, by which {structure} counts; give it as lab=")
     for whose, mask in (("its ticket", old), ("it", new)):
@@ -98,20 +98,20 @@ def _check_mask(
             )
     before, after = (structure.alive(lab, mask) for mask in (old, new))
     cells, unit = structure.cells(lab), structure.unit
-    return {"unit": unit, **_check_units(who, before, after, cells, promise, unit)}
+    return {"unit": unit, **_check_units(who, before, after, cells, claim, unit)}
 
 
 def _check_units(
-    who: str, old: Arrays, new: Arrays, cells: Arrays, promise: str, unit: str
+    who: str, old: Arrays, new: Arrays, cells: Arrays, claim: str, unit: str
 ) -> dict[str, object]:
-    _check_counts(who, old, new, promise, unit)
-    # As many tests may fail by chance: the overlap of each layer and of all, and each one's change.
+    _check_counts(who, old, new, claim, unit)
+    # Bonferroni over all tests: the overlap and the change of each layer, and the total overlap.
     chance = CHANCE / (2 * len(old) + 1)
     means, variances, shared, free = [], [], [], False
     for name, before in old.items():
         cell = cells.get(name)
         size, had, has = _tallies(cell, before, new[name])
-        if promise == "shuffled" and (had != has).any():
+        if claim == "shuffled" and (had != has).any():
             raise ControlError(f"{who}: {unit} of {name} went where they may not go")
         mean, variance = mask_overlap.chance(size, had, has)
         means.append(float(mean.sum()))
@@ -119,8 +119,8 @@ def _check_units(
         shared.append(int((before & new[name]).sum()))
         free |= bool(((has > 0) & (has < size)).any())
         _check_overlap(f"{who}: {name}", shared[-1], means[-1], variances[-1], chance, unit)
-        alike = -_log_choices(size, had) if (had == has).all() else -math.inf
-        if alike < math.log(chance) and (before == new[name]).all():
+        log_same = -_log_choices(size, had) if (had == has).all() else -math.inf
+        if log_same < math.log(chance) and (before == new[name]).all():
             raise ControlError(
                 f"{who}: the mask of {name} is still the ticket's, all {had.sum()} of {size.sum()}"
                 f" {unit} where they were: nothing was shuffled, so this controls nothing"
@@ -137,7 +137,7 @@ def _check_units(
 
 
 def _tallies(cell: np.ndarray | None, *units: np.ndarray) -> list[np.ndarray]:
-    """How many units each cell has, and how many of each of these; int64, without empty cells."""
+    """The size of each cell, and the number of true `units` in it; int64, without empty cells."""
     if cell is None:
         counts = (units[0].size, *(int(np.count_nonzero(keep)) for keep in units))
         return [np.array([count], np.int64) for count in counts]
@@ -150,17 +150,17 @@ def _count(units: Arrays) -> int:
     return sum(int(np.count_nonzero(keep)) for keep in units.values())
 
 
-def _check_counts(who: str, old: Arrays, new: Arrays, promise: str, unit: str) -> None:
-    kept, whole = _count(old), sum(keep.size for keep in old.values())
+def _check_counts(who: str, old: Arrays, new: Arrays, claim: str, unit: str) -> None:
+    kept, total = _count(old), sum(keep.size for keep in old.values())
     if _count(new) != kept:
         raise ControlError(f"{who}: it keeps {_count(new)} {unit}, its ticket {kept}")
     for name, before in old.items():
         has, had = int(new[name].sum()), int(before.sum())
-        if promise == "shuffled" and has != had:
+        if claim == "shuffled" and has != had:
             raise ControlError(f"{who}: it keeps {has} {unit} of {name}, its ticket {had}")
-        # Whole numbers cannot all be the exact share, and what one layer rounds others even out.
-        share, slack = kept / whole * before.size, 1 + len(old) * before.size / whole
-        if promise == "uniform" and abs(has - share) > slack:
+        # Counts are whole numbers, and the rounding of one layer is made up for in others.
+        share, slack = kept / total * before.size, 1 + len(old) * before.size / total
+        if claim == "uniform" and abs(has - share) > slack:
             raise ControlError(
                 f"{who}: it keeps {has} {unit} of {name}, whose even share is {share:.1f}"
             )
@@ -178,10 +178,11 @@ def _check_overlap(
 
 
 def _allowed(variance: float, chance: float) -> float:
-    """How far an overlap strays from its mean with less than this chance, by Bernstein's bound.
+    """The deviation from its mean that an overlap exceeds with less than this chance.
 
-    Overlaps of random masks are hypergeometric, and such a count is a sum of independent events;
-    so the bound holds for every size, where a normal approximation would not.
+    By Bernstein's bound. Overlaps of random masks are hypergeometric, and such a count is
+    distributed as a sum of independent events, so the bound holds for every size, where a normal
+    approximation would not.
     """
     if variance == 0:
         return 0.0
@@ -190,7 +191,7 @@ def _allowed(variance: float, chance: float) -> float:
 
 
 def _log_choices(sizes: np.ndarray, kept: np.ndarray) -> float:
-    """The logarithm of how many masks keep so many of each cell."""
+    """The logarithm of the number of masks with `kept` units in cells of `sizes`."""
     kinds, counts = np.unique(np.stack([sizes, kept]), axis=1, return_counts=True)
     logs = (
         math.lgamma(size + 1) - math.lgamma(has + 1) - math.lgamma(size - has + 1)
@@ -202,8 +203,8 @@ def _log_choices(sizes: np.ndarray, kept: np.ndarray) -> float:
 # Weights
 
 
-def _check_weights(who: str, old: State, new: State, mask: Mask, promise: str) -> dict[str, object]:
-    if promise == "same":
+def _check_weights(who: str, old: State, new: State, mask: Mask, claim: str) -> dict[str, object]:
+    if claim == "same":
         if new != old:
             raise ControlError(f"{who}: its weights are not the ticket's, which it says it keeps")
         return {}
@@ -211,7 +212,7 @@ def _check_weights(who: str, old: State, new: State, mask: Mask, promise: str) -
     for name, keep in mask.items():
         ours, theirs = new.weights[name][keep], old.weights[name][keep]
         kept = int((np.signbit(ours) == np.signbit(theirs)).sum())
-        if promise == "sign_kept":
+        if claim == "sign_kept":
             if kept < len(ours):
                 raise ControlError(
                     f"{who}: {len(ours) - kept} weights of {name} lost the sign that it says it"
@@ -219,7 +220,7 @@ def _check_weights(who: str, old: State, new: State, mask: Mask, promise: str) -
                 )
             ours, theirs = np.abs(ours), np.abs(theirs)
         other = int((ours != theirs).sum())
-        # Of a constant initialiser every draw is the same.
+        # A constant initialiser draws the same values every time.
         if len(ours) and not other and np.ptp(ours) > 0:
             raise ControlError(
                 f"{who}: the surviving weights of {name} are still the ticket's: nothing was drawn"

@@ -1,4 +1,4 @@
-"""Overlap: how much two masks share, and how much they would by chance."""
+"""Mask overlap: how much two masks share, and how much random masks would."""
 
 import dataclasses
 import itertools
@@ -11,11 +11,11 @@ Bits = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Overlap:
-    """Means over `pairs` of masks, and what chance gives masks that keep as many in each layer.
+    """Means over `pairs` of masks, and over random masks with the same counts in each layer.
 
-    `shared` is the share of the weights that two masks keep, on their average, that both keep;
-    `jaccard` the share of those that either keeps. By chance a pair's `shared` strays by
-    `chance_spread`, its standard deviation, from `chance_shared`.
+    `shared` is the number of weights that both masks keep over the mean number that one keeps;
+    `jaccard` is intersection over union. `chance_shared` and `chance_jaccard` are their expected
+    values for random masks, `chance_spread` the standard deviation of `shared` of one random pair.
     """
 
     pairs: int
@@ -27,9 +27,9 @@ class Overlap:
 
 
 def chance(size: np.ndarray, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of how many weights two random masks both keep, which is hypergeometric.
+    """Mean and variance of the number of weights that two random masks both keep (hypergeometric).
 
-    They keep `one` and `other` of `size` weights, int64.
+    They keep `one` and `other` of `size` weights; int64 arrays.
     """
     mean = one * other / np.maximum(size, 1)
     # The denominator is 0 only where nothing can vary.
@@ -38,7 +38,7 @@ def chance(size: np.ndarray, one: np.ndarray, other: np.ndarray) -> tuple[np.nda
 
 
 def among(masks: Sequence[Bits], sizes: Mapping[str, int]) -> dict[str, Overlap]:
-    """The overlaps of every two of these packed masks, by layer, and under "" in all."""
+    """The overlaps of every two of these packed masks, by layer; in total under ""."""
     first, second = np.array(list(itertools.combinations(range(len(masks)), 2))).T
     counts = {}
     for name, size in sizes.items():
@@ -52,7 +52,7 @@ def among(masks: Sequence[Bits], sizes: Mapping[str, int]) -> dict[str, Overlap]
 def between(
     ones: Sequence[Bits], others: Sequence[Bits], sizes: Mapping[str, int]
 ) -> dict[str, Overlap]:
-    """The overlaps of each of these packed masks with that of its place in the other sequence."""
+    """The overlaps of each of these packed masks with that of the same index in `others`."""
     counts = {}
     for name, size in sizes.items():
         one, other = (_words([mask[name] for mask in masks]) for masks in (ones, others))
@@ -62,7 +62,7 @@ def between(
 
 
 def _words(packed: Sequence[np.ndarray]) -> np.ndarray:
-    """Packed masks of one shape as rows of 64 bits, the last ones filled up with zeros."""
+    """Packed masks of one shape as rows of 64-bit words, padded with zeros."""
     rows = np.zeros((len(packed), -(-len(packed[0]) // 8) * 8), np.uint8)
     rows[:, : len(packed[0])] = packed
     return rows.view(np.uint64)
@@ -73,21 +73,21 @@ def _ones(rows: np.ndarray) -> np.ndarray:
 
 
 def _overlaps(counts: Mapping[str, np.ndarray]) -> dict[str, Overlap]:
-    """From sizes, what each mask keeps and what both do, int64 [4, pairs] for each layer."""
-    means, variances, found = [], [], {}
+    """From int64 [4, pairs] for each layer: size, kept by the first, by the second, by both."""
+    means, variances, overlaps = [], [], {}
     for name, layer in counts.items():
         mean, variance = chance(*layer[:3])
         means.append(mean)
         variances.append(variance)
-        found[name] = _overlap(layer, mean, variance)
-    whole = np.sum(list(counts.values()), axis=0)
-    return {**found, "": _overlap(whole, np.sum(means, axis=0), np.sum(variances, axis=0))}
+        overlaps[name] = _overlap(layer, mean, variance)
+    total = np.sum(list(counts.values()), axis=0)
+    return {**overlaps, "": _overlap(total, np.sum(means, axis=0), np.sum(variances, axis=0))}
 
 
 def _overlap(counts: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> Overlap:
     _, one, other, both = counts
     kept = one + other
-    # Two masks that keep nothing are alike.
+    # Two masks that keep nothing are equal: their overlap is 1.
     halves, either, expected = (np.maximum(n, 1) for n in (kept, kept - both, kept - mean))
     none = kept == 0
     return Overlap(

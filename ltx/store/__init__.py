@@ -1,5 +1,5 @@
-"""What is kept, checked and found again: atomic files, manifests, provenance, the event log,
-liveness and the memo.
+"""What is stored, verified and looked up: atomic files, manifests, provenance, the event log,
+liveness, and the memo that makes every training happen once.
 
 Imports: core, pruning, evaluation.
 """

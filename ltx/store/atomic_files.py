@@ -1,4 +1,4 @@
-"""Sealed file: named arrays or JSON, written whole or not at all, with a digest over every byte."""
+"""Files of arrays or JSON, written atomically, with a digest over every byte."""
 
 import contextlib
 import errno
@@ -27,8 +27,8 @@ def write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, object]
 ) -> None:
     """Write a safetensors file with the header as JSON under its one metadata key, `ltx`."""
-    # One key, because safetensors keeps several in no fixed order; contiguous, because it
-    # silently scrambles what is not.
+    # One key, because safetensors writes several in no fixed order; contiguous arrays, because it
+    # silently scrambles others.
     text = json.dumps({"seal": _BLANK, **header}, separators=(",", ":"))
     plain = {
         name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()
@@ -37,29 +37,30 @@ def write_arrays(
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
-    """The arrays and the header of a sealed file; CorruptError where a byte of it has changed."""
+    """Read arrays and header; CorruptError if any byte of the file has changed."""
     content = _read(path)
     return safetensors.numpy.load(content), _header(content)
 
 
 def read_header(path: Path) -> dict:
-    """The header alone, of a file verified whole."""
+    """Read the header alone; the whole file is verified."""
     return _header(_read(path))
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
+    """Write a JSON file whose first key, `seal`, is the digest."""
     _write(path, (json.dumps({"seal": _BLANK, **document}, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> dict:
-    """The document of a sealed JSON file; CorruptError where a byte of it has changed."""
+    """Read a document; CorruptError if any byte of the file has changed."""
     document = json.loads(_read(path))
     document.pop("seal")
     return document
 
 
 def sweep(folder: Path) -> None:
-    """Delete what writers that were killed left half-written an hour ago or longer."""
+    """Delete temporary files that are an hour old or older: their writers were killed."""
     for path in folder.rglob("*.tmp"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:

@@ -70,7 +70,7 @@ class StoreFolder:
             return atomic_files.read_json(mark).get("format")
         except CorruptError:
             # Nothing is lost with it: all files of this format carry their own digests.
-            self.quarantine(mark, "writing it anew")
+            self.quarantine(mark, "writing it again")
             atomic_files.write_json(mark, {"format": FORMAT})
             return FORMAT
 
@@ -111,7 +111,7 @@ class StoreFolder:
         except FileNotFoundError:
             return None
         except CorruptError:
-            self.quarantine(path, "making it anew")
+            self.quarantine(path, "it has to be made again")
             return None
 
     def read_all(

@@ -1,4 +1,4 @@
-"""Manifest: all that a store keeps of a ticket beside its masks and its state."""
+"""The manifest of a ticket: all that a store has of it except its masks and its state."""
 
 from collections.abc import Mapping
 
@@ -22,9 +22,9 @@ def of(
     label: str,
     effective: EffectiveSparsity | None = None,
 ) -> dict[str, object]:
-    """The manifest of a ticket that the finder of that label found, as plain JSON data.
+    """The manifest of a ticket from the finder of that label, as plain JSON data.
 
-    What is `effective` of it goes in as it is; where that was not measured it is left out.
+    The keys of `effective` are left out if it was not measured.
     """
     return {
         "kind": "ticket",
@@ -51,12 +51,12 @@ def of(
 
 
 def packed(mask: Mask) -> dict[str, np.ndarray]:
-    """The masks, one bit a weight."""
+    """The masks, one bit per weight, as uint8 arrays."""
     return {name: np.packbits(keep.reshape(-1)) for name, keep in mask.items()}
 
 
 def ticket(manifest: Mapping, bits: Mapping[str, np.ndarray], state: State) -> Ticket:
-    """The ticket that a manifest, its packed masks and its state make."""
+    """The ticket of a manifest, its packed masks and its state."""
     arrays = {}
     for name, shape in manifest["shapes"].items():
         flat = np.unpackbits(bits[name], count=int(np.prod(shape)))
@@ -78,7 +78,7 @@ def ticket(manifest: Mapping, bits: Mapping[str, np.ndarray], state: State) -> T
 
 
 def densities(manifest: Mapping, bits: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """The density of each weight tensor, read off its packed mask."""
+    """The density of each weight tensor, from its packed mask."""
     return {
         name: int(np.bitwise_count(bits[name]).sum()) / int(np.prod(shape))
         for name, shape in manifest["shapes"].items()

@@ -1,4 +1,4 @@
-"""Control: what keeps its promise passes, and whatever breaks it is refused by name."""
+"""Control checks: correct controls pass, every wrong one is refused by name."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Overlap: packed masks are counted as plain ones, and random ones share what chance says."""
+"""Mask overlap: packed masks are counted like plain ones, random ones overlap as expected."""
 
 import itertools
 

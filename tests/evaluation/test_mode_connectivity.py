@@ -1,4 +1,4 @@
-"""Stability: flat lines are called flat, and a wall between two equal functions is seen."""
+"""Mode connectivity: flat lines count as stable, a barrier between equal functions is found."""
 
 import numpy as np
 import pytest

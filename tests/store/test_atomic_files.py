@@ -1,4 +1,4 @@
-"""Sealed files: every change is noticed, and a write that fails leaves no trace."""
+"""Atomic files: every change is noticed, and a write that fails leaves no trace."""
 
 import errno
 import os
@@ -145,13 +145,13 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from ltx.store import atomic_files as sealed
+from ltx.store import atomic_files
 from ltx.core.errors import StoreFullError
 path = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 try:
-    sealed.write_arrays(path, {"w": np.zeros(10_000)}, {"new": True})
+    atomic_files.write_arrays(path, {"w": np.zeros(10_000)}, {"new": True})
 except StoreFullError as error:
     print(type(error).__name__, error)
 """

@@ -1,4 +1,4 @@
-"""Folder: only a store's own folder is opened, damage is put aside, and processes share it."""
+"""StoreFolder: only a store is opened, corrupt files are quarantined, processes share it."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Presence: a process is at work on a store from when it says so until it ends, however it ends."""
+"""Liveness: a process is alive from its announcement until it ends, however it ends."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Memo: nothing is trained twice, and what was interrupted or damaged ends in the same bytes."""
+"""MemoLab: nothing is trained twice; interrupted or corrupt work ends in the same bytes."""
 
 import dataclasses
 import math
@@ -34,8 +34,7 @@ from ltx import (
     copies,
 )
 from ltx.core.run import timed
-from ltx.store import atomic_files as sealed
-from ltx.store import memo
+from ltx.store import atomic_files, memo
 from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab, Training
 from ltx.study import loop, plan
@@ -413,9 +412,9 @@ def test_what_the_memo_forgot_takes_what_it_takes_again(store: Store, hands: Han
 def test_entries_that_do_not_tell_leave_seconds_unknown(store: Store, hands: Hands) -> None:
     train(slow(store), "20it")
     (path,) = (store.path / "memo").rglob("*.safetensors")
-    arrays, header = sealed.read_arrays(path)
+    arrays, header = atomic_files.read_arrays(path)
     del header["seconds"]
-    sealed.write_arrays(path, arrays, header)
+    atomic_files.write_arrays(path, arrays, header)
     for _ in range(2):  # once trained on from there, once remembered
         lab = slow(store)
         run = train(lab)

@@ -1,4 +1,4 @@
-"""Found: who found a ticket is told by label and settings, in a store of older make as well."""
+"""Provenance: who found a ticket is stored by label and settings; older stores are read."""
 
 import dataclasses
 import logging
