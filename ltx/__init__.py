@@ -15,6 +15,7 @@ This module holds what an author of finders needs; importing it loads no TensorF
 """
 
 import importlib
+import warnings
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -123,8 +124,13 @@ _LAZY = {
     "load_data": ("ltx.data.tfds", "load"),
 }
 
+_RENAMED = {"inner": "require_finder"}
+
 
 def __getattr__(name: str) -> Any:
+    if new := _RENAMED.get(name):
+        warnings.warn(f"ltx.{name} is now ltx.{new}", DeprecationWarning, stacklevel=2)
+        return globals()[new]
     if name not in _LAZY:
         raise AttributeError(f"module 'ltx' has no attribute {name!r}")
     module, attribute = _LAZY[name]

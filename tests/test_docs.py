@@ -22,7 +22,10 @@ ROOT = Path(__file__).parents[1]
 # The page on writing a finder is one long session, that of results all studies in full length; both
 # have tests of their own.
 OWN = {ROOT / "docs" / "writing-a-finder.md", ROOT / "docs" / "results.md"}
-PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - OWN)]
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
+    *sorted(set((ROOT / "docs").glob("*.md")) - OWN),
+]
 TINY = ("--gin_param=Recipe.length='4it'", "--gin_param=Recipe.eval_every='2it'", "--seeds=1")
 
 
@@ -35,8 +38,12 @@ def commands(start: str) -> list[str]:
     return [line for line in lines if line.startswith(start)]
 
 
+LINTERS = ("ruff ", "mypy")
+
+
 def test_every_shell_line_is_of_a_kind_that_is_checked_here():
     known = ("ltx ", "make ", "pip install -e ", "python3.11 -m venv ", ". .venv/bin/activate")
+    known += ("python -m pytest ", *LINTERS, "pre-commit install")
     assert [line for line in commands("") if line and not line.startswith(known)] == []
 
 
@@ -44,6 +51,26 @@ def test_every_make_target_is_one():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for line in commands("make "):
         assert line.split()[1] in targets
+
+
+@pytest.mark.parametrize("line", commands("python -m pytest "))
+def test_every_tests_that_a_page_names_exist(line):
+    paths = [word for word in shlex.split(line) if word.startswith("tests")]
+    assert paths
+    assert all((ROOT / path).exists() for path in paths)
+
+
+def test_the_linters_of_the_pages_are_those_of_make_lint():
+    lint = (ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    shown = [line for start in LINTERS for line in commands(start)]
+    assert shown == re.findall(r"\$\(BIN\)/(.*)", lint)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OWN, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_there(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
 LONG = ("ltx run", "ltx explain")
@@ -89,6 +116,20 @@ def test_every_study_is_explained(line, tmp_path, monkeypatch, capsys):
     assert main([*shlex.split(line)[1:], *TINY, *fewer(line)]) == 0
     assert capsys.readouterr().out.splitlines()[0].split()[:2] == ["task", "finder"]
     assert not list(tmp_path.iterdir())
+
+
+def test_the_page_on_what_is_public_names_it_all():
+    text = (ROOT / "docs" / "public-api.md").read_text()
+    _, _, table = text.partition("## The names of ltx")
+    named = re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines() if row))
+    assert sorted(named) == sorted(ltx.__all__)
+    groups = re.findall(r"^(ltx\.\w+) =$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
+    assert set(groups) <= set(re.findall(r"`(ltx\.\w+)`", text))
+
+
+def test_a_name_that_was_renamed_still_works_and_warns():
+    with pytest.warns(DeprecationWarning, match="ltx.inner is now ltx.require_finder"):
+        assert ltx.inner is ltx.require_finder
 
 
 def test_the_readme_shows_the_finder_as_it_is():
