@@ -1,6 +1,6 @@
-"""Commands: what each command of the line does, and the status that it exits with.
+"""The commands of `ltx`: each takes the parsed arguments and returns an exit code.
 
-Each imports what it needs when it is called, so that a light one starts at once.
+Imports are inside the functions, so that a command loads only what it needs.
 """
 
 import argparse
@@ -127,7 +127,7 @@ def tickets(options: argparse.Namespace) -> int:
 
     if options.action == "show" and not options.id:
         raise UsageError(
-            "tickets show: expected the beginning of a ticket's id; see `ltx tickets list`"
+            "tickets show: expected a ticket's id or its beginning; see `ltx tickets list`"
         )
     if options.action == "list" and options.id:
         raise UsageError(f"tickets list takes no id; did you mean `ltx tickets show {options.id}`?")
@@ -175,20 +175,19 @@ def check(options: argparse.Namespace) -> int:
 
     cls = registry.load(options.finder)
     if not issubclass(cls, Finder):
-        raise UsageError(f"check: expected a finder, {options.finder!r} is a score")
+        raise UsageError(f"check: expected a finder, got the score {options.finder!r}")
     if options.gin_file or options.gin_param:
         finder = gin_files.build(
             options.finder, options.gin_file, options.gin_param, options.allow_gin_imports
         )
     else:
         finder = example(cls)
-    bench, rows = FinderHarness(finder, WatchedLab), []  # type: ignore[arg-type]
-    for name in conformance.CHECKS:
-        verdict = conformance.run_check(bench, name)
-        rows.append([verdict.check, verdict.outcome, verdict.text])
+    harness = FinderHarness(finder, WatchedLab)  # type: ignore[arg-type]
+    results = [conformance.run_check(harness, name) for name in conformance.CHECKS]
+    rows = [[result.check, result.outcome, result.text] for result in results]
     print(finder)
     console.console().print(console.make_table(["check", "verdict", ""], rows))
-    return 1 if any(row[1] == "failed" for row in rows) else 0
+    return 1 if any(result.outcome == "failed" for result in results) else 0
 
 
 def data(options: argparse.Namespace) -> int:
@@ -209,7 +208,7 @@ def data(options: argparse.Namespace) -> int:
         return 0
     if options.set != "fashion_mnist":
         raise UsageError(
-            f"data import: knows fashion_mnist only, got {options.set!r};"
+            f"data import: expected fashion_mnist, got {options.set!r};"
             f" use `ltx data prepare {options.set}`"
         )
     source = vars(options)["from"]
@@ -238,7 +237,7 @@ def doctor(options: argparse.Namespace) -> int:
     from ltx.cli import doctor
     from ltx.reporting import console
 
-    lines = list(doctor.report())
-    rows = [[what, found, problem or "ok"] for what, found, problem in lines]
+    report = list(doctor.report())
+    rows = [[subject, value, problem or "ok"] for subject, value, problem in report]
     console.console().print(console.make_table(["what", "found", "verdict"], rows))
-    return 1 if any(problem for _, _, problem in lines) else 0
+    return 1 if any(problem for _, _, problem in report) else 0

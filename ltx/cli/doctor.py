@@ -1,4 +1,4 @@
-"""Doctor: versions, devices and combinations known to fail, each with its remedy."""
+"""Report installed versions, devices and combinations known to fail, each with its remedy."""
 
 import os
 import platform
@@ -15,6 +15,7 @@ PACKAGES = (
     "tensorflow-model-optimization",
     "tensorflow-datasets",
     "importlib_resources",
+    "setuptools",
     "gin-config",
     "absl-py",
     "numpy",
@@ -23,53 +24,49 @@ PACKAGES = (
 
 
 def report() -> Iterator[tuple[str, str, str]]:
-    """Lines of (what, found, problem); the problem is empty where all is well."""
-    version = platform.python_version()
-    good = sys.version_info[:2] == (3, 11)
-    yield (
-        "python",
-        version,
-        "" if good else "ltx is made for Python 3.11: TF-MOT 0.8 needs distutils",
-    )
-    found = {}
+    """Rows of (subject, version or value, problem); the problem is empty where there is none."""
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    yield "python", platform.python_version(), "" if supported else "ltx needs Python 3.11 to 3.13"
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             yield package, "missing", f"pip install {package}"
         else:
-            yield package, found[package], ""
-    yield from _clashes(found)
-    if "tensorflow" in found:
+            yield package, versions[package], ""
+    yield from _conflicts(versions)
+    if "tensorflow" in versions:
         yield from _devices()
 
 
-def _clashes(found: dict[str, str]) -> Iterator[tuple[str, str, str]]:
-    tf, tf_keras = found.get("tensorflow", ""), found.get("tf_keras", "")
+def _conflicts(versions: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    tf, tf_keras = versions.get("tensorflow", ""), versions.get("tf_keras", "")
     if tf and tf_keras and tf.split(".")[:2] != tf_keras.split(".")[:2]:
-        yield "tf_keras", tf_keras, f"its version must be tensorflow's: pip install tf_keras~={tf}"
-    if found.get("absl-py", "1").split(".")[0] != "1":
-        yield "absl-py", found["absl-py"], "TF-MOT 0.8 needs absl-py 1: pip install 'absl-py<2'"
+        remedy = f"pip install tf_keras~={tf}"
+        yield "tf_keras", tf_keras, f"its version must match that of tensorflow: {remedy}"
+    if versions.get("absl-py", "1").split(".")[0] != "1":
+        problem = "TF-MOT 0.8 needs absl-py 1: pip install 'absl-py<2'"
+        yield "absl-py", versions["absl-py"], problem
     if any(dist.metadata["Name"] == "tensorflow-cpu" for dist in metadata.distributions()):
-        yield "tensorflow-cpu", "present", "it holds tensorflow's files a second time: uninstall it"
-    if os.environ.get(environment.LEGACY_KERAS, "1") != "1":
-        yield (
-            environment.LEGACY_KERAS,
-            os.environ[environment.LEGACY_KERAS],
-            "unset it: TF-MOT speaks tf_keras only",
-        )
+        problem = "it overwrites files of tensorflow: pip uninstall tensorflow-cpu"
+        yield "tensorflow-cpu", "installed", problem
+    keras = os.environ.get(environment.LEGACY_KERAS, "1")
+    if keras != "1":
+        yield environment.LEGACY_KERAS, keras, "unset it: TF-MOT works with tf_keras only"
     flags = os.environ.get("XLA_FLAGS", "")
     if flags:
-        yield "XLA_FLAGS", flags, "results may differ from those without it in the last bits"
+        yield "XLA_FLAGS", flags, "results may differ in the last bits from those without it"
 
 
 def _devices() -> Iterator[tuple[str, str, str]]:
     with environment.hush_stderr():
         from ltx.backends.tf_keras.devices import devices
 
-        found = devices()
-    for kind, name in found:
+        available = devices()
+    for kind, name in available:
         yield kind, name, ""
-    if not any(kind == "GPU" for kind, _ in found):
-        yield "GPU", "none; for NVIDIA's: pip install 'ltx-lottery[gpu]'", ""
+    if not any(kind == "GPU" for kind, _ in available):
+        remedy = f"pip install '{environment.DISTRIBUTION}[gpu]'"
+        yield "GPU", f"none; for NVIDIA GPUs: {remedy}", ""
     yield "processors", str(os.cpu_count()), ""

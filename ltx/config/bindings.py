@@ -1,4 +1,4 @@
-"""Bindings: the lines of gin that build a value."""
+"""Write a dataclass as gin bindings that build an equal value."""
 
 import ast
 import dataclasses
@@ -9,32 +9,36 @@ from ltx.config import gin_files, plugins
 
 
 def bindings(value: object) -> tuple[str, list[str]]:
-    """What `@name()` builds the dataclass anew, and the bindings of all its fields to go with it.
+    """The name for which `@name()` builds an equal dataclass under the returned bindings.
 
-    A field that gin has no words for, such as a function, is left to its default.
+    A field that gin cannot express, such as a function, is left at its default.
     """
     lines: list[str] = []
-    name = _reference(value, itertools.count(1), lines)
+    name = _add_bindings(value, itertools.count(1), lines)
     return name, lines
 
 
-def _reference(value: object, numbers: Iterator[int], lines: list[str]) -> str:
-    """The scoped name of a dataclass; a scope for each, since two of a class may differ."""
+def _add_bindings(value: object, numbers: Iterator[int], lines: list[str]) -> str:
+    """Append the bindings of a dataclass to `lines` and return its scoped gin name.
+
+    Each value gets a scope of its own, since two values of one class may differ.
+    """
     cls: type = type(value)
     core = gin_files.CORE.get(cls.__name__) is cls
     name = f"value_{next(numbers)}/{cls.__name__ if core else plugins.selector(cls)}"
     for field in dataclasses.fields(value):  # type: ignore[arg-type]
-        text = _text(getattr(value, field.name), numbers, lines)
+        text = _expression(getattr(value, field.name), numbers, lines)
         if field.init and text is not None:
             lines.append(f"{name}.{field.name} = {text}")
     return name
 
 
-def _text(value: object, numbers: Iterator[int], lines: list[str]) -> str | None:
+def _expression(value: object, numbers: Iterator[int], lines: list[str]) -> str | None:
+    """The value as gin writes it; None where gin cannot."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return f"@{_reference(value, numbers, lines)}()"
+        return f"@{_add_bindings(value, numbers, lines)}()"
     if isinstance(value, list | tuple):
-        parts = [_text(item, numbers, lines) for item in value]
+        parts = [_expression(item, numbers, lines) for item in value]
         if None in parts:
             return None
         inside = ", ".join(map(str, parts))

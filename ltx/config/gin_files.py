@@ -1,4 +1,4 @@
-"""Config: gin files and bindings, which may run no code, made into one Study and one Engine."""
+"""Build a Study and an Engine from gin files and bindings, without running code from them."""
 
 import contextlib
 import dataclasses
@@ -54,7 +54,7 @@ _EXAMPLES = {
     "Stability": "Study.stability = @Stability()",
     "Pruning": "imp.pruning = @Pruning()",
 }
-# Those that some text refers to, even if what it sets is bound anew by a later one.
+# Macros that some binding refers to, even if a later binding overrides that one.
 _MACROS: set[str] = set()
 _ERRORS = (
     ValueError,
@@ -69,7 +69,7 @@ _ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What a command line asks for; `text` is all of it as one gin file."""
+    """A configured study; `text` is the whole configuration as one gin file."""
 
     study: Study
     engine: Engine
@@ -77,7 +77,7 @@ class Config:
 
 
 def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool = False) -> Config:
-    """Apply gin files, then bindings, in their order; the last one to bind a name wins."""
+    """Apply gin files, then bindings, in order; the last binding of a name wins."""
     _apply_all(files, params, allow_imports)
     with _translated("configuration"):
         gin.finalize()
@@ -90,17 +90,17 @@ def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool =
 def build(
     name: str, files: Sequence[str] = (), params: Sequence[str] = (), allow_imports: bool = False
 ) -> object:
-    """What `@name()` stands for under gin files and bindings."""
+    """Build the value of `@name()` under gin files and bindings."""
     _apply_all(files, params, allow_imports)
     with _translated("configuration"):
         _known(name.rpartition("/")[2], "configuration", allow_imports)
         gin.finalize()
         scope, _, selector = name.rpartition("/")
         with gin.config_scope(scope or None):
-            made = gin.get_configurable(selector)()
-        if not files:  # a study's file rightly sets more
+            value = gin.get_configurable(selector)()
+        if not files:  # the file of a study has settings of other classes too
             _check_all_used()
-        return made
+        return value
 
 
 def _apply_all(files: Sequence[str], params: Sequence[str], allow_imports: bool) -> None:
@@ -113,20 +113,20 @@ def _apply_all(files: Sequence[str], params: Sequence[str], allow_imports: bool)
 
 
 def _check_all_used() -> None:
-    """Refuse a setting that nothing reads, which gin would pass over without a word."""
-    used = gin.config._OPERATIVE_CONFIG.keys()  # gin has no public way to ask
+    """Refuse a setting that nothing reads, which gin would ignore."""
+    used = gin.config._OPERATIVE_CONFIG.keys()  # gin has no public accessor
     for (scope, selector), settings in gin.config._CONFIG.items():
         read = any(
             n == selector and (not scope or f"{s}/".startswith(f"{scope}/")) for s, n in used
         )
         if selector == "gin.macro":
             if scope not in _MACROS:
-                raise unknown("macro", scope, _MACROS, f"It is set, but no text has %{scope}.")
+                raise unknown("macro", scope, _MACROS, f"It is set, but nothing uses %{scope}.")
         elif not read:
             name = selector.rpartition(".")[2]
             raise UsageError(
                 f"{name}.{next(iter(settings))} is set, but nothing in the study uses {name}; refer"
-                f" to it as {_EXAMPLES.get(name, f'@{name}()')}, or leave the setting away"
+                f" to it as {_EXAMPLES.get(name, f'@{name}()')}, or remove the setting"
             )
 
 
@@ -134,16 +134,16 @@ def _apply_file(path: Path, allow_imports: bool) -> None:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "its bytes are no text"
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UsageError(f"gin file {str(path)!r}: cannot be read: {reason}") from error
     _apply(text, str(path), path.parent, allow_imports)
 
 
 def _apply(text: str, where: str, folder: Path, allow_imports: bool) -> None:
-    """Apply one text statement by statement.
+    """Apply the statements of one text.
 
-    gin's own loader would run `import` statements, and looks for included files where this one
-    does not; so statements are taken from its parser and given to it one by one.
+    gin's own loader would run `import` statements and resolves included files differently, so only
+    its parser is used.
     """
     with _translated(where):
         for statement in config_parser.ConfigParser(text, _Delegate(where, allow_imports)):
@@ -181,7 +181,7 @@ def _bind(statement: config_parser.BindingStatement, where: str, allow_imports: 
 
 
 class _Delegate(gin.config.ParserDelegate):
-    """Loads the plugin behind a reference before gin looks for it."""
+    """Loads the plugin that a reference names, so that gin finds it registered."""
 
     def __init__(self, where: str, allow_imports: bool) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class _Delegate(gin.config.ParserDelegate):
 
 
 def _known(name: str, where: str, allow_imports: bool) -> type | None:
-    """The class of that name, a plugin's loaded; None for what an imported module registered."""
+    """The class of that name, of ltx or a plugin; None if an imported module registered it."""
     short = name.rpartition(".")[2]
     if short in CORE:
         return CORE[short]
@@ -209,18 +209,18 @@ def _known(name: str, where: str, allow_imports: bool) -> type | None:
 
 
 def _shipped() -> list[Path]:
-    """The folder of the configurations that come with ltx."""
+    """The folders of the configurations that come with ltx."""
     spec = importlib.util.find_spec("ltx_configs")
     return [Path(p) for p in spec.submodule_search_locations or ()] if spec else []
 
 
-def _resolve(file: str, beside: Path = Path()) -> Path:
-    """The file beside the one that includes it or in the current folder, else a shipped one."""
-    places = [beside / file, Path(file), *(folder / file for folder in _shipped())]
-    for path in places:
+def _resolve(file: str, including: Path = Path()) -> Path:
+    """Find a file in the folder of the including one, the current folder or the shipped ones."""
+    candidates = [including / file, Path(file), *(folder / file for folder in _shipped())]
+    for path in candidates:
         if path.is_file():
             return path
-    folders = dict.fromkeys(str(path.parent) for path in places)
+    folders = dict.fromkeys(str(path.parent) for path in candidates)
     text = f"gin file {file!r}: not found in {', '.join(folders)}"
     known = [p.relative_to(root) for root in _shipped() for p in sorted(root.rglob("*.gin"))]
     near = {path.stem: path for path in (*known, *Path(file).parent.glob("*.gin"))}
@@ -232,18 +232,18 @@ def _resolve(file: str, beside: Path = Path()) -> Path:
 
 @contextlib.contextmanager
 def _translated(where: str) -> Iterator[None]:
-    """Turn gin's many-line errors into one line that names the file or the binding."""
+    """Turn gin's multi-line errors into one line that names the file or the binding."""
     try:
         yield
     except LtxError as error:
-        # gin appends a line for every configurable on the way; the first says it all.
+        # gin appends a line for every configurable on the way; the first is the message.
         raise UsageError(str(error).split("\n", maxsplit=1)[0]) from error
     except _ERRORS as error:
         if macro := re.search(r"No bindings specified for '(.*)/gin\.macro'", str(error)):
             raise UsageError(
-                f"{where}: %{macro[1]} is used and nowhere set; add {macro[1]} = ... or write"
-                " its value in its place"
+                f"{where}: %{macro[1]} is used but never set; add {macro[1]} = ... or write"
+                " the value itself"
             ) from error
-        # Python's own complaint about a token names objects in memory; gin's, behind it, the token.
+        # Python's message names objects in memory; gin's, which follows it, names the token.
         text = re.sub(r"malformed node or string.*?(?=Failed to parse)", "", str(error))
         raise UsageError(f"{where}: {' '.join(text.split())}") from error

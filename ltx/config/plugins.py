@@ -1,4 +1,4 @@
-"""Registry: the finders and scores that installed distributions offer through entry points."""
+"""Plugins: finders and scores that installed distributions offer through entry points."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ FINDERS, SCORES = "ltx.finders", "ltx.scores"
 
 @dataclasses.dataclass(frozen=True)
 class Plugin:
-    """One entry point: `target` is its `module:object`, `reason` why it cannot be used, if so."""
+    """One entry point: `target` is its `module:object`, `reason` why it is unusable, or empty."""
 
     name: str
     kind: str
@@ -31,19 +31,19 @@ class Plugin:
 
 @functools.cache
 def entries() -> dict[str, list[metadata.EntryPoint]]:
-    """Who offers each name; nothing is loaded, and a name that is offered twice has two entries."""
-    found: dict[str, list[metadata.EntryPoint]] = {}
+    """The entry points of each name, not loaded; a name that is offered twice has two of them."""
+    by_name: dict[str, list[metadata.EntryPoint]] = {}
     for group in (FINDERS, SCORES):
         for entry in metadata.entry_points(group=group):
-            others = found.setdefault(entry.name, [])
-            # An editable installation may be seen twice.
+            others = by_name.setdefault(entry.name, [])
+            # An editable installation may be listed twice.
             if all(other.value != entry.value for other in others):
                 others.append(entry)
-    return found
+    return by_name
 
 
 def load(name: str) -> type:
-    """The finder or score class of that name, registered with gin under it."""
+    """The finder or score class of that name, registered with gin under the name."""
     if name not in entries():
         raise unknown("finder", name, entries(), "See `ltx plugins`.")
     entry, *others = entries()[name]
@@ -58,11 +58,11 @@ def load(name: str) -> type:
 
 
 def plugins() -> list[Plugin]:
-    """Every installed plugin with its status; a broken one stops nobody who does not use it."""
+    """Every installed plugin with its status; broken ones are listed, not raised."""
     return [
-        _plugin(entry, f"claimed by {len(found)} distributions" if len(found) > 1 else "")
-        for _, found in sorted(entries().items())
-        for entry in found
+        _plugin(entry, f"claimed by {len(same)} distributions" if len(same) > 1 else "")
+        for _, same in sorted(entries().items())
+        for entry in same
     ]
 
 
@@ -74,9 +74,13 @@ def _plugin(entry: metadata.EntryPoint, clash: str) -> Plugin:
 
 @functools.cache
 def _reason(entry: metadata.EntryPoint) -> str:
+    """Why the entry point cannot be used; empty where it can."""
     try:
         cls = entry.load()
-    except (Exception, SystemExit) as error:  # whatever a stranger's module raises is its status
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a plugin's module may raise anything; it is its status
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     if entry.group == SCORES:
         fits = dataclasses.is_dataclass(cls) and "__call__" in dir(cls)
@@ -90,16 +94,16 @@ def _reason(entry: metadata.EntryPoint) -> str:
 
 @functools.cache
 def _register(entry: metadata.EntryPoint) -> type:
-    with gin.unlock_config():  # a parsed configuration does not stop a plugin from being found
+    with gin.unlock_config():  # loading a plugin is allowed after a configuration was parsed
         register: Callable[[type], type] = gin.register(entry.name, module=entry.group)
         return register(entry.load())
 
 
 @functools.cache
 def selector(cls: type) -> str:
-    """The name by which gin knows the class; one that no entry point offers is registered now."""
-    for name, found in entries().items():
-        if any(entry.value == f"{cls.__module__}:{cls.__qualname__}" for entry in found):
+    """The gin name of the class; one that no entry point offers is registered first."""
+    for name, same in entries().items():
+        if any(entry.value == f"{cls.__module__}:{cls.__qualname__}" for entry in same):
             load(name)
             return name
     with gin.unlock_config():
@@ -108,5 +112,5 @@ def selector(cls: type) -> str:
 
 
 def _origin(entry: metadata.EntryPoint) -> str:
-    """The distribution that offers it, and that one's version."""
+    """The name and version of the distribution that offers it."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown ?"

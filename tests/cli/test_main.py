@@ -19,7 +19,7 @@ BAD = [
     (["run"], ["--gin_file"]),
     (["run", "--gin_file=nope.gin"], ["nope.gin", "not found", "studies/first_ticket.gin"]),
     (["run", "--gin_file=first_tickt.gin"], ["did you mean studies/first_ticket.gin?"]),
-    (["run", "--gin_file=binary.gin"], ["'binary.gin'", "its bytes are no text"]),
+    (["run", "--gin_file=binary.gin"], ["'binary.gin'", "it is not UTF-8 text"]),
     (["explain", "--gin_file=studies"], ["'studies'", "not found"]),
     (["run", STUDY, "--gin_param=Study.finders={'a': 3}"], ["Study.finders['a']", "@imp()", "3"]),
     (["run", "--gin_param=Study.finders={'a':@impp()}"], ["'impp'", "did you mean imp"]),
@@ -126,7 +126,7 @@ NO_FIT = [
     (finding("imp", "Task.corrupt='random_label'"), ["did you mean random_labels"]),
     (finding("imp", "Task.classes=(1, 12)"), ["no class 12", "0 to 9"]),
     (finding("snip", "densty=0.05"), ["unknown macro 'densty'"]),
-    (finding("snip", "snip.density=%dens"), ["%dens", "nowhere set"]),
+    (finding("snip", "snip.density=%dens"), ["%dens", "never set"]),
     (finding("rigl", "rigl.every='2000it'"), ["rigl.every", "step 2000", "1500"]),
     (finding("gradual", "gradual.end='100%'"), ["gradual.end", "1500"]),
 ]
