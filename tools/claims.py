@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ltx.analysis import comparison
+from ltx.analysis.grouping import by_finder
 from ltx.analysis.paired_tests import ALPHA, MOST, Paired, holm
 from ltx.evaluation.trial import Trial
 from ltx.study.record import StudyRecord
@@ -81,10 +82,7 @@ class Arms:
 
     def __init__(self, record: StudyRecord) -> None:
         self.record = record
-        self._arms: dict[tuple[str, str], dict[int, dict[int, Trial]]] = {}
-        for row in record.rows:
-            arm = self._arms.setdefault((row.task, row.finder), {})
-            arm.setdefault(row.trial.level, {})[row.seed] = row.trial
+        self._arms = by_finder(record.rows)
 
     def trials(self, finder: str, level: int = SPARSEST, task: str = "") -> Mapping[int, Trial]:
         """Those of every seed at a level, SPARSEST for the last; of the first task if none is told.

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ltx.analysis.grouping import Trials, by_finder
 from ltx.analysis.paired_tests import Paired
 from ltx.evaluation.trial import Trial
 from ltx.study.results import TrialResult
 
-ALIKE = 0.02  # of its density, by which a control may differ from what it controls
-Trials = Mapping[int, Trial]
+PAIRED_DENSITY_TOLERANCE = 0.02  # relative, between a ticket and what it is tested against
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,16 +65,12 @@ class LevelComparison:
 
 
 def comparisons(
-    rows: Sequence[TrialResult], margin: float, asked: Sequence[str]
+    rows: Sequence[TrialResult], margin: float, planned: Sequence[str]
 ) -> list[LevelComparison]:
-    """Every level of every finder that is no control; `asked` are controls that may lack rows."""
-    arms: dict[tuple[str, str], dict[int, dict[int, Trial]]] = {}
-    controls = {(row.task, name): None for row in rows for name in asked}
-    for row in rows:
-        arm = arms.setdefault((row.task, row.finder), {})
-        arm.setdefault(row.trial.level, {})[row.seed] = row.trial
-        if row.control:
-            controls[row.task, row.finder] = None
+    """Every level of every finder that is no control; `planned` are controls that may lack rows."""
+    arms = by_finder(rows)
+    controls = dict.fromkeys((row.task, name) for row in rows for name in planned)
+    controls |= dict.fromkeys((row.task, row.finder) for row in rows if row.control)
     made = []
     for (task, finder), arm in arms.items():
         if (task, finder) in controls:
@@ -82,7 +78,7 @@ def comparisons(
         dense = {seed: t for seed, t in arm.get(0, {}).items() if math.isclose(t.density, 1)}
         others = {name: arms.get((task, name), {}) for t, name in controls if t == task}
         panel = {name: them for name, them in others.items() if _controls(them, arm)}
-        for level in sorted(arm):
+        for level in arm:
             beside = {
                 name: them.get(level, {}) if _alike(them, arm, level) else {}
                 for name, them in panel.items()
@@ -100,7 +96,9 @@ def _controls(them: Mapping[int, Trials], us: Mapping[int, Trials]) -> bool:
 
 
 def _alike(them: Mapping[int, Trials], us: Mapping[int, Trials], level: int) -> bool:
-    return level in them and math.isclose(density(them[level]), density(us[level]), rel_tol=ALIKE)
+    return level in them and math.isclose(
+        density(them[level]), density(us[level]), rel_tol=PAIRED_DENSITY_TOLERANCE
+    )
 
 
 def density(trials: Trials) -> float:

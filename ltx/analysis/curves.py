@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from ltx.analysis.grouping import by_finder
 from ltx.analysis.paired_tests import Interval
 from ltx.core.cost import Cost
 from ltx.evaluation.trial import Trial
@@ -51,20 +52,21 @@ def curves(
 
     `took` has the seconds of trials by their ids.
     """
-    cells: dict[tuple[str, str], list[TrialResult]] = {}
-    for row in rows:
-        cells.setdefault((row.task, row.finder), []).append(row)
-    found = []
-    for (task, finder), own in cells.items():
-        levels: dict[int, list[Trial]] = {}
-        for row in own:
-            levels.setdefault(row.trial.level, []).append(row.trial)
-        points = tuple(_point(level, levels[level], took or {}) for level in sorted(levels))
-        found.append(Curve(task, finder, own[0].control, list(finders).index(finder), points))
-    return found
+    controls = {(row.task, row.finder): row.control for row in rows}
+    order = list(finders)
+    return [
+        Curve(
+            task,
+            finder,
+            controls[task, finder],
+            order.index(finder),
+            tuple(_point(level, trials.values(), took or {}) for level, trials in levels.items()),
+        )
+        for (task, finder), levels in by_finder(rows).items()
+    ]
 
 
-def _point(level: int, trials: Sequence[Trial], took: Mapping[str, Timing]) -> Point:
+def _point(level: int, trials: Collection[Trial], took: Mapping[str, Timing]) -> Point:
     seconds = [took[trial.id].total for trial in trials if trial.id in took]
     known = [total for total in seconds if not math.isnan(total)]
     return Point(

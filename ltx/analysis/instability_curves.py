@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ltx.analysis.grouping import by_start
 from ltx.analysis.paired_tests import Interval
 from ltx.evaluation.instability import Instability, WeightDistance
 from ltx.study.results import StabilityResult
 
-ALIKE = 0.25  # of a density, by which what is shown together may differ
+REWIND_DENSITY_TOLERANCE = 0.25  # relative, between tickets that one plot shows by rewind point
 Found = Sequence[Instability]
 
 
@@ -54,21 +55,18 @@ def stability_curves(
     compared: Sequence[StabilityResult], finders: Sequence[str]
 ) -> list[StabilityCurve]:
     """What was measured of every finder on every task from every place, level by level."""
-    cells: dict[tuple[str, str, str], list[StabilityResult]] = {}
-    for one in compared:
-        cells.setdefault((one.task, one.finder, one.instability.at), []).append(one)
+    controls = {(one.task, one.finder): one.control for one in compared}
+    order = list(finders)
     made = []
-    for (task, finder, at), own in cells.items():
-        levels: dict[int, list[Instability]] = {}
-        for one in own:
-            levels.setdefault(one.instability.level, []).append(one.instability)
-        spots = tuple(_spot(levels[level]) for level in sorted(levels))
-        place, split = list(finders).index(finder), own[0].instability.split
-        made.append(StabilityCurve(task, finder, own[0].control, place, at, split, spots))
+    for (task, finder, at), levels in by_start(compared).items():
+        points = tuple(_point(list(copies.values())) for copies in levels.values())
+        split = next(iter(next(iter(levels.values())).values())).split
+        control, place = controls[task, finder], order.index(finder)
+        made.append(StabilityCurve(task, finder, control, place, at, split, points))
     return made
 
 
-def _spot(found: Found) -> StabilityPoint:
+def _point(found: Found) -> StabilityPoint:
     return StabilityPoint(
         level=found[0].level,
         density=float(np.mean([one.density for one in found])),
@@ -116,7 +114,7 @@ def rewind_curves(found: Sequence[StabilityCurve]) -> list[RewindCurve]:
     groups: dict[tuple[str, bool, int], dict[float, StabilityPoint]] = {}
     for one in found:
         near = min(one.points, key=lambda spot: abs(spot.density - wanted))
-        if math.isclose(near.density, wanted, rel_tol=ALIKE):
+        if math.isclose(near.density, wanted, rel_tol=REWIND_DENSITY_TOLERANCE):
             groups.setdefault((one.finder, one.control, one.place), {})[near.start] = near
     last = 1 + max(one.place for one in found)
     for one in found:

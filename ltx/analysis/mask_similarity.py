@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from ltx.analysis.grouping import Trials, by_finder
 from ltx.evaluation import mask_overlap
 from ltx.evaluation.mask_overlap import Overlap
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
-from ltx.study.results import TrialResult
 
-ALIKE = 0.15  # of a density, by which tickets of two finders may differ that are compared
+OVERLAP_DENSITY_TOLERANCE = 0.15  # relative, between tickets whose masks are compared
 CACHE_BYTES = 1 << 30
 
 
@@ -54,13 +54,10 @@ def similarities(record: StudyRecord, store: Store) -> Iterator[MaskSimilarity]:
 
     Dense tickets are all the same and left out, and so are tickets that are missing.
     """
-    cells: dict[tuple[str, str], list[TrialResult]] = {}
-    for row in record.rows:
-        if row.trial.density < 1:
-            cells.setdefault((row.task, row.finder), []).append(row)
+    arms = by_finder(row for row in record.rows if row.trial.density < 1)
     for task in record.tasks:
         masks = _Masks(store)
-        levels = {finder: _levels(cells.get((task, finder), ())) for finder in record.finders}
+        levels = {finder: _levels(arms.get((task, finder), {})) for finder in record.finders}
         for finder, own in levels.items():
             for level in own:
                 yield from _compared(masks, task, (finder, level))
@@ -70,27 +67,29 @@ def similarities(record: StudyRecord, store: Store) -> Iterator[MaskSimilarity]:
                     yield from _compared(masks, task, (one, level), (other, near))
 
 
-def _levels(rows: Sequence[TrialResult]) -> list[_Level]:
-    found: dict[int, dict[int, tuple[str, float]]] = {}
-    for row in rows:
-        found.setdefault(row.trial.level, {})[row.seed] = row.trial.ticket, row.trial.density
+def _levels(arm: Mapping[int, Trials]) -> list[_Level]:
     return [
         _Level(
             level,
-            float(np.mean([density for _, density in tickets.values()])),
-            {seed: id for seed, (id, _) in tickets.items()},
+            float(np.mean([trial.density for trial in trials.values()])),
+            {seed: trial.ticket for seed, trial in trials.items()},
         )
-        for level, tickets in sorted(found.items())
+        for level, trials in arm.items()
     ]
 
 
-def _nearest(wanted: _Level, levels: list[_Level]) -> _Level | None:
-    near = min(levels, key=lambda own: _apart(own, wanted), default=None)
-    return near if near and _apart(near, wanted) <= -math.log(1 - ALIKE) else None
+def _nearest(wanted: _Level, levels: Sequence[_Level]) -> _Level | None:
+    near = min(levels, key=lambda own: _ratio(own.density, wanted.density), default=None)
+    return near if near and are_near(near.density, wanted.density) else None
 
 
-def _apart(one: _Level, other: _Level) -> float:
-    return abs(math.log(one.density / other.density))
+def are_near(one: float, other: float) -> bool:
+    """Whether two densities are near enough to compare masks of them."""
+    return _ratio(one, other) <= -math.log(1 - OVERLAP_DENSITY_TOLERANCE)
+
+
+def _ratio(one: float, other: float) -> float:
+    return abs(math.log(one / other))
 
 
 def _compared(

@@ -19,13 +19,13 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from ltx.analysis.comparison import ALIKE, Trials, accuracies, density
+from ltx.analysis.comparison import PAIRED_DENSITY_TOLERANCE, accuracies, density
+from ltx.analysis.grouping import Trials, by_finder, group
 from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
 from ltx.analysis.paired_tests import Interval, Paired
 from ltx.evaluation.trial import Trial
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
-from ltx.study.results import TrialResult
 
 BETTER, AS_GOOD, WORSE, INCONCLUSIVE = "better", "as good", "worse", "inconclusive"
 WORDS = (BETTER, AS_GOOD, WORSE, INCONCLUSIVE)
@@ -115,17 +115,14 @@ class _Rows:
         self.record, self.store = record, store
         study = record.study if isinstance(record.study, Mapping) else {}
         self.settings: Mapping[str, object] = study.get("finders", {})
-        self.rows: dict[tuple[str, str], dict[int, dict[int, TrialResult]]] = {}
-        for row in record.rows:
-            arm = self.rows.setdefault((row.task, row.finder), {})
-            arm.setdefault(row.trial.level, {})[row.seed] = row
+        self.trials = by_finder(record.rows)
 
     def arms(self) -> list[_Arm]:
         """The finders that carry tickets, by target and source."""
         found: list[tuple[str, str, Mapping]] = []
         names: dict[str, str] = {}  # of tasks, by their ids
-        for (task, finder), levels in self.rows.items():
-            manifest = self._first(levels)
+        for (task, finder), levels in self.trials.items():
+            manifest = self._first(finder, levels)
             names.setdefault(str(manifest.get("task_id")), task)
             note = manifest.get("note", {})
             if note.keys() >= {"source", "source_task", "source_density", "carry", "of"}:
@@ -138,7 +135,7 @@ class _Rows:
                 sources[note["source_task"]],
                 note["carry"],
                 native := self._native(task, note["of"]),
-                {seed: t for seed, t in self._trials(task, native, 0).items() if t.density == 1},
+                {seed: t for seed, t in self._level(task, native, 0).items() if t.density == 1},
             )
             for task, finder, note in found
         ]
@@ -147,39 +144,40 @@ class _Rows:
 
     def cells(self, arm: _Arm) -> list[_Cell]:
         """An arm's levels but the dense one."""
-        made = []
-        for level, rows in sorted(self.rows[arm.task, arm.finder].items()):
-            if level == 0:
-                continue
-            native = self._trials(arm.task, arm.native, level)
-            alike = {
-                seed: native[seed]
-                for seed, row in rows.items()
-                if seed in native and self._alike(row, native[seed])
-            }
-            made.append(_Cell(arm, level, {s: row.trial for s, row in rows.items()}, alike))
-        return made
+        return [
+            _Cell(arm, level, trials, self._as_dense(arm, level, trials))
+            for level, trials in self.trials[arm.task, arm.finder].items()
+            if level > 0
+        ]
 
-    def _alike(self, row: TrialResult, native: Trial) -> bool:
-        found = self._manifest(row).get("note", {}).get("source_density", math.nan)
-        return math.isclose(found, native.density, rel_tol=ALIKE)
+    def _as_dense(self, arm: _Arm, level: int, trials: Trials) -> Trials:
+        """The native trials of this level whose density is that of the carried tickets' source."""
+        native = self._level(arm.task, arm.native, level)
+        sources = {
+            seed: self._manifest(arm.finder, trial).get("note", {}).get("source_density", math.nan)
+            for seed, trial in trials.items()
+            if seed in native
+        }
+        return {
+            seed: native[seed]
+            for seed, source in sources.items()
+            if math.isclose(source, native[seed].density, rel_tol=PAIRED_DENSITY_TOLERANCE)
+        }
 
     def _native(self, task: str, of: object) -> str:
-        labels = (f for t, f in self.rows if t == task and self.settings.get(f) == of)
+        labels = (f for t, f in self.trials if t == task and self.settings.get(f) == of)
         return next(labels, "")
 
-    def _trials(self, task: str, finder: str, level: int) -> dict[int, Trial]:
-        rows = self.rows.get((task, finder), {}).get(level, {})
-        return {seed: row.trial for seed, row in rows.items()}
+    def _level(self, task: str, finder: str, level: int) -> Trials:
+        return self.trials.get((task, finder), {}).get(level, {})
 
-    def _first(self, levels: Mapping[int, Mapping[int, TrialResult]]) -> Mapping:
+    def _first(self, finder: str, levels: Mapping[int, Trials]) -> Mapping:
         """The manifest of the first ticket that is there."""
-        every = (self._manifest(row) for rows in levels.values() for row in rows.values())
+        every = (self._manifest(finder, t) for trials in levels.values() for t in trials.values())
         return next(filter(None, every), {})
 
-    def _manifest(self, row: TrialResult) -> Mapping:
-        settings = self.settings.get(row.finder)
-        return self.store.find_manifest(row.trial.ticket, row.finder, settings) or {}
+    def _manifest(self, finder: str, trial: Trial) -> Mapping:
+        return self.store.find_manifest(trial.ticket, finder, self.settings.get(finder)) or {}
 
 
 def _unique_names(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
@@ -245,9 +243,8 @@ def _reason(cell: _Cell, word: str, margin: float) -> str:
 
 def sparsest(found: Iterable[TransferResult]) -> dict[tuple[str, str], TransferResult]:
     """What each finder carried to each task, at the last level that all of them reached."""
-    arms: dict[tuple[str, str], dict[int, TransferResult]] = {}
-    for one in found:
-        arms.setdefault((one.task, one.finder), {})[one.level] = one
+    groups = group(found, lambda one: (one.task, one.finder))
+    arms = {arm: {one.level: one for one in own} for arm, own in groups.items()}
     shared = set.intersection(*(set(arm) for arm in arms.values())) if arms else set()
     return {place: arm[max(shared)] for place, arm in arms.items() if shared}
 

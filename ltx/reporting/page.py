@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from ltx.analysis import curves, instability_curves, mask_similarity, transfer, verdict
+from ltx.analysis.grouping import group
 from ltx.analysis.paired_tests import Interval
 from ltx.analysis.verdict import LevelVerdict
 from ltx.core.errors import UsageError
@@ -135,9 +136,7 @@ class Report:
 
     def _groups(self) -> list[tuple[str, list[LevelVerdict], list[str]]]:
         """The levels of each finder on each task under their sentence, with their controls."""
-        groups: dict[tuple[str, str], list[LevelVerdict]] = {}
-        for level in self.levels:
-            groups.setdefault((level.task, level.finder), []).append(level)
+        groups = group(self.levels, lambda level: (level.task, level.finder))
         return [
             (verdict.sentence(found), found, sorted({c for level in found for c in level.controls}))
             for found in groups.values()
@@ -148,8 +147,7 @@ class Report:
         return [(word, words.count(word)) for word in verdict.VERDICTS]
 
     def _plots(self) -> Iterable[tuple[str, list[Plot]]]:
-        tasks = dict.fromkeys(c.task for c in self.curves)
-        by_task = {task: [c for c in self.curves if c.task == task] for task in tasks}
+        by_task = group(self.curves, lambda curve: curve.task)
         yield "cost", [p for task, own in by_task.items() for p in figures.costs(task, own)]
         yield "accuracy", [figures.accuracies(task, own) for task, own in by_task.items()]
         stops = [figures.early_stops(task, own) for task, own in by_task.items()]
@@ -164,24 +162,18 @@ class Report:
         yield from self._stability_plots()
 
     def _layer_plots(self, draw: Callable[..., Plot | None]) -> list[Plot]:
-        cells: dict[tuple[str, str], list] = {}
-        for line in self.layers:
-            if not line["control"]:
-                cells.setdefault((str(line["task"]), str(line["finder"])), []).append(line)
-        return [p for place, lines in cells.items() if (p := draw(*place, lines))]
+        own = (line for line in self.layers if not line["control"])
+        groups = group(own, lambda line: (line["task"], line["finder"]))
+        return [plot for arm, lines in groups.items() if (plot := draw(*arm, lines))]
 
     def _stability_plots(self) -> Iterable[tuple[str, list[Plot]]]:
-        tasks = dict.fromkeys(one.task for one in self.strands)
-        by_task = {task: [one for one in self.strands if one.task == task] for task in tasks}
-        places = {(one.task, one.at): None for one in self.strands}
+        by_task = group(self.strands, lambda curve: curve.task)
+        by_start = group(self.strands, lambda curve: (curve.task, curve.at))
         # The first place stands for all where there are too many plots to look at.
         first = {task: [one for one in own if one.at == own[0].at] for task, own in by_task.items()}
         yield (
             "barriers",
-            [
-                instability.heights(task, [one for one in by_task[task] if one.at == at])
-                for task, at in places
-            ],
+            [instability.heights(task, own) for (task, _), own in by_start.items()],
         )
         trails = {task: instability_curves.rewind_curves(own) for task, own in by_task.items()}
         yield (

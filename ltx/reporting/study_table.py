@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-from ltx.analysis import instability_curves, transfer, verdict
+from ltx.analysis import transfer, verdict
+from ltx.analysis.grouping import group
+from ltx.analysis.instability_curves import stability_curves
 from ltx.analysis.paired_tests import Interval
 from ltx.analysis.transfer import TransferResult
 from ltx.analysis.verdict import LevelVerdict
@@ -24,9 +26,8 @@ def show(
     controls: Sequence[str] = (),
 ) -> None:
     """Print each finder's table with its verdict in a sentence, then what stopped early."""
-    groups: dict[tuple[str, str], list[LevelVerdict]] = {}
-    for level in verdict.levels(rows, margin=margin, seeds=seeds, controls=controls):
-        groups.setdefault((level.task, level.finder), []).append(level)
+    levels = verdict.levels(rows, margin=margin, seeds=seeds, controls=controls)
+    groups = group(levels, lambda level: (level.task, level.finder))
     for (task, finder), found in groups.items():
         seen = max(level.seeds for level in found)
         console.print(f"\n{finder} on {task}, test accuracy over {seen} seeds\n", style="bold")
@@ -48,9 +49,7 @@ def show_stability(
 
     Distances are by how far the copies moved, angles in degrees.
     """
-    tasks: dict[str, list[instability_curves.StabilityCurve]] = {}
-    for strand in instability_curves.stability_curves(compared, finders):
-        tasks.setdefault(strand.task, []).append(strand)
+    tasks = group(stability_curves(compared, finders), lambda curve: curve.task)
     columns = ["finder", "from", "level", "density", "barrier", "stable", "distance", "angle"]
     columns += ["to dense:\ndistance", "angle"]
     for task, strands in tasks.items():

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from ltx.analysis.curves import Curve
-from ltx.analysis.mask_similarity import ALIKE, MaskSimilarity
+from ltx.analysis.mask_similarity import MaskSimilarity, are_near
 from ltx.analysis.paired_tests import Interval
 from ltx.reporting.figures import heat_map, style
 from ltx.reporting.figures.layer_map import LayerMap
@@ -84,7 +84,7 @@ def overlaps(task: str, found: Sequence[MaskSimilarity]) -> Plot | None:
     for pair in {(one.finder, one.other) for one in found}:
         own = [one for one in found if (one.finder, one.other) == pair]
         near = min(own, key=lambda one: abs(math.log(one.density / wanted)))
-        if abs(math.log(near.density / wanted)) <= -math.log(1 - ALIKE):
+        if are_near(near.density, wanted):
             row, column = map(finders.index, pair)
             beyond = 100 * (near.whole.shared - near.whole.chance_shared)
             values[row, column] = values[column, row] = beyond
