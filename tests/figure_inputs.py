@@ -43,7 +43,7 @@ def cell(task: str, source: str, carry: str, level: int, gap: float | None) -> T
         gap=None if gap is None else interval(gap),
         seeds=1,
         missing=(),
-        word="inconclusive",
+        verdict="inconclusive",
         reason="",
         more_seeds=NAN,
         p={},

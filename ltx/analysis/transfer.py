@@ -1,18 +1,19 @@
-"""Transfers: how tickets carried to a task do beside those found there, source by source.
+"""Transfer: how tickets carried to a task compare with tickets found there, source by source.
 
-A ticket's note says where it was carried from: `source` and `source_task`, how dense it was there
-(`source_density`), by which `carry`, and the settings of the finder `of` which it comes. Native are
-the tickets of the very finder `of` on the target itself, at the same level and as dense. The gap is
-the carried tickets' test accuracy less theirs, paired by seed. Three words can be shown of it:
+The note of a carried ticket says where it comes from: `source` and `source_task`, its density there
+(`source_density`), what was carried (`carry`), and the settings of its finder (`of`). Native are
+the tickets of the same finder `of` on the target itself, at the same level and density. The gap is
+the carried tickets' test accuracy less that of the native ones, paired by seed. Three claims can be
+shown of it:
 
 - better: more than the margin above native;
-- as good: shown to lose less than the margin (the lower of the two tests of equivalence, as in
-  ltx/analysis/verdict.py: the upper would blame a carried ticket for being better);
+- as good: shown to lose less than the margin (the lower of the two one-sided tests of equivalence,
+  as in ltx/analysis/verdict.py: the upper would count against a carried ticket that it is better);
 - worse: more than the margin below native.
 
-Inconclusive is what is none of these. For each word the p-values of all cells, every target,
+Inconclusive is what is none of these. For each claim the p-values of all cells, every target,
 source, carry and level of the study, are corrected for one another by Holm, and the corrected p
-decides: at most 5% is shown.
+decides: a p of at most 5% is shown.
 """
 
 import dataclasses
@@ -21,25 +22,24 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ltx.analysis.comparison import PAIRED_DENSITY_TOLERANCE, accuracies, density
 from ltx.analysis.grouping import Trials, by_finder, group
-from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
+from ltx.analysis.multiple_testing import INCONCLUSIVE, CorrectedTests, Settled, span
 from ltx.analysis.paired_tests import Interval, Paired
 from ltx.evaluation.trial import Trial
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
 
-BETTER, AS_GOOD, WORSE, INCONCLUSIVE = "better", "as good", "worse", "inconclusive"
-WORDS = (BETTER, AS_GOOD, WORSE, INCONCLUSIVE)
+BETTER, AS_GOOD, WORSE = "better", "as good", "worse"
+VERDICTS = (BETTER, AS_GOOD, WORSE, INCONCLUSIVE)
 
 
-@dataclasses.dataclass(frozen=True)
-class TransferResult:
-    """All seeds of one level of what `finder` carried to `task`, beside its native tickets.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransferResult(Settled):
+    """All seeds of one level of what `finder` carried to `task`, compared with native tickets.
 
-    `native` is the label of their finder, "" where the study has none. Accuracies are means with
-    their own 95% intervals, in shares of the test examples; None where there is no trial. `gap` has
-    the corrected interval whose ends decide "as good" and "worse"; None where no seed has both.
-    `p`, `claims` and `more_seeds` are as in a verdict's Level. `missing` are the seeds of the study
-    that lack the carried ticket's trial or the native one's.
+    `native` is the label of the native finder, "" where the study has none. Accuracies are means
+    with their own 95% intervals, in shares of the test examples; None where there is no trial.
+    `gap` has the corrected interval whose ends decide "as good" and "worse"; None where no seed has
+    both. `missing` are the seeds of the study that lack the carried trial or the native one.
     """
 
     task: str
@@ -55,17 +55,12 @@ class TransferResult:
     gap: Interval | None
     seeds: int
     missing: tuple[int, ...]
-    word: str
-    reason: str
-    more_seeds: float
-    p: dict[str, float]
     margin: float
-    claims: int
 
 
 @dataclasses.dataclass(frozen=True)
 class _Cell:
-    """The trials of one level of an arm, and the native ones as dense as they were found."""
+    """The trials of one level of an arm, and the native ones of the density at the source."""
 
     arm: "_Arm"
     level: int
@@ -90,25 +85,25 @@ class _Arm:
 
 
 def transfer_results(record: StudyRecord, store: Store) -> list[TransferResult]:
-    """Every level but the dense one of whatever was carried, by target, source, finder and level.
+    """Every level but the dense one of all carried tickets, by target, source, finder and level.
 
-    Tickets that are missing from the store are left out, since only their notes tell that they
-    were carried; `Record.gaps` has the trials that are missing.
+    Tickets that are missing from the store are omitted, since only their notes say that they were
+    carried; `StudyRecord.gaps` lists the trials that are missing.
     """
-    rows = _Rows(record, store)
-    cells = [cell for arm in rows.arms() for cell in rows.cells(arm)]
+    trials = _NotedTrials(record, store)
+    cells = [cell for arm in trials.arms() for cell in trials.cells(arm)]
     margin = record.margin
-    words = CorrectedTests.of(
+    tests = CorrectedTests.of(
         {
             BETTER: [cell.gap.above(margin) for cell in cells],
             AS_GOOD: [cell.gap.above(-margin) for cell in cells],
             WORSE: [cell.gap.below(-margin) for cell in cells],
         }
     )
-    return [_carried(cell, record, words.at(place), words) for place, cell in enumerate(cells)]
+    return [_result(cell, record, tests, index) for index, cell in enumerate(cells)]
 
 
-class _Rows:
+class _NotedTrials:
     """A record's trials by task, finder, level and seed, with the notes of their tickets."""
 
     def __init__(self, record: StudyRecord, store: Store) -> None:
@@ -190,12 +185,14 @@ def _unique_names(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[s
     }
 
 
-def _carried(
-    cell: _Cell, record: StudyRecord, p: dict[str, float], words: CorrectedTests
-) -> TransferResult:
+def _result(cell: _Cell, record: StudyRecord, tests: CorrectedTests, index: int) -> TransferResult:
     arm, gap, margin = cell.arm, cell.gap, record.margin
-    word = first_shown(p, WORDS)
-    open_seeds = words.more_seeds(gap, -margin, above=AS_GOOD, below=WORSE)
+    open_seeds = tests.more_seeds(gap, -margin, above=AS_GOOD, below=WORSE)
+    settled = tests.settle(
+        index,
+        lambda verdict: _reason(cell, verdict, margin),
+        lambda verdict: open_seeds if verdict == INCONCLUSIVE else 0.0,
+    )
     return TransferResult(
         task=arm.task,
         finder=arm.finder,
@@ -207,15 +204,11 @@ def _carried(
         native=arm.native,
         native_accuracy=_mean(cell.native),
         dense_accuracy=_mean(arm.dense),
-        gap=words.interval(gap, AS_GOOD, WORSE),
+        gap=tests.interval(gap, AS_GOOD, WORSE),
         seeds=len(cell.trials),
         missing=tuple(s for s in record.seeds if s not in cell.trials or s not in cell.native),
-        word=word,
-        reason=_reason(cell, word, margin),
-        more_seeds=open_seeds if word == INCONCLUSIVE else 0.0,
-        p=p,
         margin=margin,
-        claims=words.cells,
+        **vars(settled),
     )
 
 
@@ -223,15 +216,15 @@ def _mean(trials: Trials) -> Interval | None:
     return Interval.of(list(accuracies(trials).values())) if trials else None
 
 
-def _reason(cell: _Cell, word: str, margin: float) -> str:
-    """Why this word and no better one, in a few words."""
+def _reason(cell: _Cell, verdict: str, margin: float) -> str:
+    """Why this verdict and no better one, in a few words."""
     points = f"{100 * margin:g}%"
-    if word != INCONCLUSIVE:
+    if verdict != INCONCLUSIVE:
         return {
             BETTER: f"gains more than {points}",
             AS_GOOD: f"loses less than {points}",
             WORSE: f"loses more than {points}",
-        }[word]
+        }[verdict]
     if not cell.arm.native:
         return "no finder of the study finds native tickets; add the one that is carried"
     if not cell.native:
@@ -263,9 +256,10 @@ def carry_labels(found: Sequence[TransferResult]) -> dict[str, str]:
 def sentence(found: Sequence[TransferResult]) -> str:
     """What a study may say of all that was carried, in a few words."""
     parts = []
-    for word in WORDS:
-        if count := sum(one.word == word for one in found):
-            name = {AS_GOOD: "as good as native", BETTER: "better than native"}.get(word, word)
+    names = {AS_GOOD: "as good as native", BETTER: "better than native"}
+    for verdict in VERDICTS:
+        if count := sum(one.verdict == verdict for one in found):
+            name = names.get(verdict, verdict)
             parts.append(f"{name} in {count} of {len(found)} cells")
     text = f"Carried tickets are {'; '.join(parts)}."
     pairs = {one.gap.count if one.gap else 0 for one in found}

@@ -1,23 +1,24 @@
-"""Verdict: what a study is entitled to say of each finder on each task, level by level.
+"""Verdicts: what a study may claim of each finder on each task, level by level.
 
-Four words, after Frankle & Carbin (https://arxiv.org/abs/1803.03635) and Frankle et al.
+Four verdicts, after Frankle & Carbin (https://arxiv.org/abs/1803.03635) and Frankle et al.
 (https://arxiv.org/abs/1912.05671). All tests are paired by seed and one-sided
 (ltx/analysis/paired_tests.py).
 
-- matching: at least dense's accuracy, which is to say shown to lose less than the margin. This is
-  the lower of the two tests of equivalence (TOST); the upper would blame a ticket for being better.
-- winning: matching, its early stop shown to be no later than dense's, and its accuracy shown to be
-  above that of every control of the panel.
+- matching: at least dense's accuracy, that is, shown to lose less than the margin. This is the
+  lower of the two one-sided tests of equivalence (TOST); the upper one would count against a
+  ticket that it is better than dense.
+- winning: matching, with an early stop shown to be no later than dense's, and an accuracy shown to
+  be above that of every control.
 - not winning: shown to lose more than the margin.
-- inconclusive: none of these is shown. It is no word for "equal" or "bad".
+- inconclusive: none of these is shown. It means neither "equal" nor "bad".
 
-Winning needs all of its parts, so its p-value is the largest of theirs, with no correction among
-them: whoever claims all errs only where a part is false, and that part's own test holds the rate
-(an intersection-union test). Levels, finders and tasks are another matter: each is one more chance
-to be lucky. So for each word the p-values of the whole study are corrected for one another by Holm,
-and the chance that a study says a word even once where it is false is at most 5%. The rate is held
-for each word by itself, since each is a question of its own. What is printed is the corrected p,
-and it decides: at most 5% is shown.
+Winning needs all of its parts, so its p-value is the largest of theirs and is not corrected among
+them: a false claim of all parts is a false claim of at least one, and that part's own test bounds
+the error rate (an intersection-union test). Levels, finders and tasks are different: each is one
+more chance of a lucky result. So for each verdict the p-values of the whole study are corrected for
+one another by Holm, and the probability that a study gives a verdict even once where it is false is
+at most 5%. The rate is held for each verdict separately, since each answers a question of its own.
+Printed p-values are corrected, and they decide: a p of at most 5% is shown.
 """
 
 import dataclasses
@@ -26,28 +27,25 @@ import math
 from collections.abc import Iterable, Sequence
 
 from ltx.analysis.comparison import LevelComparison, accuracies, comparisons, density, early_stops
-from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
+from ltx.analysis.multiple_testing import INCONCLUSIVE, CorrectedTests, Settled, span
 from ltx.analysis.paired_tests import MOST, Interval
 from ltx.study.definition import Study
 from ltx.study.results import TrialResult
 
 MARGIN = Study.margin
-WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE = "winning", "matching", "not winning", "inconclusive"
+WINNING, MATCHING, NOT_WINNING = "winning", "matching", "not winning"
 VERDICTS = (WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE)
 
 
-@dataclasses.dataclass(frozen=True)
-class LevelVerdict:
-    """All seeds of one finder at one level, beside the dense network and the controls.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LevelVerdict(Settled):
+    """All seeds of one finder at one level, compared with the dense network and the controls.
 
     `accuracy`, `early_stop`, `controls` and `control_stops` are means with their own 95% intervals,
     in shares of the test examples and in steps. Differences are paired by seed: `gain` in accuracy
     and `delay` in early stop over dense, `leads` in accuracy over each control; their intervals are
-    corrected as their tests are, so that no verdict contradicts them. `p` holds the corrected
-    p-value of each word but "inconclusive", `claims` how many levels it was corrected over.
-    `more_seeds` would settle what is open: 0 where nothing is, infinity where more than 100 are
-    needed or the seeds point the other way, NaN where there are too few to tell. `missing` are the
-    seeds of the study without a trial here; nothing stands in for them.
+    corrected as their tests are, so that no verdict contradicts them. `missing` are the seeds of
+    the study without a trial here; no values are put in their place.
     """
 
     task: str
@@ -64,12 +62,7 @@ class LevelVerdict:
     control_stops: dict[str, Interval]
     seeds: int
     missing: tuple[int, ...]
-    verdict: str
-    reason: str
-    more_seeds: float
-    p: dict[str, float]
     margin: float
-    claims: int
 
 
 def levels(
@@ -81,35 +74,62 @@ def levels(
 ) -> list[LevelVerdict]:
     """Every level of every finder that is no control, in order of task, finder and level.
 
-    Give all rows of a study at once, for they are corrected for one another. `seeds` and `controls`
-    are those that the study asked for, so that none goes missing unseen; without them, those that
-    its rows have. The dense network has no verdict: an empty word.
+    Pass all rows of a study at once, since they are corrected for one another. `seeds` and
+    `controls` are those that the study planned, so that missing ones are reported; by default they
+    are those of its rows. The dense network has no verdict: "".
     """
     rows = list(rows)
     planned = tuple(seeds) or tuple(sorted({row.seed for row in rows}))
     cells = comparisons(rows, margin, controls)
     sparse = [cell for cell in cells if cell.level > 0]
-    words = CorrectedTests.of(
+    tests = CorrectedTests.of(
         {
             WINNING: [cell.winning for cell in sparse],
             MATCHING: [cell.matching for cell in sparse],
             NOT_WINNING: [cell.not_winning for cell in sparse],
         }
     )
-    places = itertools.count()
+    index = itertools.count()
     return [
-        _level(cell, planned, words.at(next(places)) if cell.level > 0 else {}, words)
+        _dense(cell, planned, tests)
+        if cell.level == 0
+        else _sparse(cell, planned, tests, next(index))
         for cell in cells
     ]
 
 
-def _level(
-    cell: LevelComparison, planned: Sequence[int], p: dict[str, float], words: CorrectedTests
+def _dense(cell: LevelComparison, planned: Sequence[int], tests: CorrectedTests) -> LevelVerdict:
+    return _level(cell, planned, tests.untested(), None, None, {})
+
+
+def _sparse(
+    cell: LevelComparison, planned: Sequence[int], tests: CorrectedTests, index: int
 ) -> LevelVerdict:
-    word = first_shown(p, VERDICTS)
-    against = cell.level > 0
-    beside = {name: them for name, them in cell.panel.items() if them}
-    leads = {name: words.interval(lead, WINNING, WINNING) for name, lead in cell.leads.items()}
+    settled = tests.settle(
+        index,
+        lambda verdict: _reason(cell, verdict, tests.thresholds[WINNING]),
+        lambda verdict: _more_seeds(cell, verdict, tests),
+    )
+    leads = {name: tests.interval(lead, WINNING, WINNING) for name, lead in cell.leads.items()}
+    return _level(
+        cell,
+        planned,
+        settled,
+        tests.interval(cell.gain, MATCHING, NOT_WINNING),
+        tests.interval(cell.delay, WINNING, WINNING),
+        {name: lead for name, lead in leads.items() if lead},
+    )
+
+
+def _level(
+    cell: LevelComparison,
+    planned: Sequence[int],
+    settled: Settled,
+    gain: Interval | None,
+    delay: Interval | None,
+    leads: dict[str, Interval],
+) -> LevelVerdict:
+    controls = {name: trials for name, trials in cell.panel.items() if trials}
     return LevelVerdict(
         task=cell.task,
         finder=cell.finder,
@@ -118,36 +138,30 @@ def _level(
         accuracy=Interval.of(list(accuracies(cell.trials).values())),
         early_stop=Interval.of(list(early_stops(cell.trials).values())),
         dense_early_stop=Interval.of(list(early_stops(cell.dense).values())).mean,
-        gain=words.interval(cell.gain, MATCHING, NOT_WINNING) if against else None,
-        delay=words.interval(cell.delay, WINNING, WINNING) if against else None,
-        leads={name: lead for name, lead in leads.items() if lead},
-        controls={n: Interval.of(list(accuracies(them).values())) for n, them in beside.items()},
-        control_stops={
-            n: Interval.of(list(early_stops(them).values())) for n, them in beside.items()
-        },
+        gain=gain,
+        delay=delay,
+        leads=leads,
+        controls={n: Interval.of(list(accuracies(t).values())) for n, t in controls.items()},
+        control_stops={n: Interval.of(list(early_stops(t).values())) for n, t in controls.items()},
         seeds=len(cell.trials),
         missing=tuple(seed for seed in planned if seed not in cell.trials),
-        verdict=word if against else "",
-        reason=_reason(cell, word, words.levels[WINNING]) if against else "",
-        more_seeds=_more_seeds(cell, word, words) if against else 0.0,
-        p=p,
         margin=cell.margin,
-        claims=words.cells,
+        **vars(settled),
     )
 
 
-def _reason(cell: LevelComparison, word: str, cutoff: float) -> str:
-    """Why this word and no better one, in a few words."""
-    if word == WINNING:
+def _reason(cell: LevelComparison, verdict: str, threshold: float) -> str:
+    """Why this verdict and no better one, in a few tests."""
+    if verdict == WINNING:
         return ", ".join(["dense's accuracy", *cell.parts])
-    if word == NOT_WINNING:
+    if verdict == NOT_WINNING:
         return f"loses more than {100 * cell.margin:g}%"
-    if word == INCONCLUSIVE:
+    if verdict == INCONCLUSIVE:
         return _doubt(cell)
     if not cell.panel:
         return "no control to be ahead of"
-    asked = {"dense's accuracy, as winning asks it": cell.matching, **cell.parts}
-    return "not shown: " + ", ".join(part for part, p in asked.items() if p > cutoff)
+    needed = {"dense's accuracy, as winning asks it": cell.matching, **cell.parts}
+    return "not shown: " + ", ".join(part for part, p in needed.items() if p > threshold)
 
 
 def _doubt(cell: LevelComparison) -> str:
@@ -161,28 +175,28 @@ def _doubt(cell: LevelComparison) -> str:
     return "shown neither to keep dense's accuracy nor to lose it"
 
 
-def _more_seeds(cell: LevelComparison, word: str, words: CorrectedTests) -> float:
-    """How many more seeds would settle it, each open part at the level that it was held to."""
+def _more_seeds(cell: LevelComparison, verdict: str, tests: CorrectedTests) -> float:
+    """How many more seeds would settle it, each open part at its own threshold."""
     gain, bound = cell.gain, -cell.margin
-    if word == INCONCLUSIVE:
-        return words.more_seeds(gain, bound, above=MATCHING, below=NOT_WINNING)
-    if word != MATCHING:
+    if verdict == INCONCLUSIVE:
+        return tests.more_seeds(gain, bound, above=MATCHING, below=NOT_WINNING)
+    if verdict != MATCHING:
         return 0.0
     if not cell.panel:
         return math.inf
-    level = words.levels[WINNING]
-    open_parts = [(gain.seeds_above(bound, level), gain)] * (cell.matching > level)
-    if cell.delay.at_most(0) > level:
-        open_parts.append((cell.delay.seeds_below(0, level), cell.delay))
+    threshold = tests.thresholds[WINNING]
+    open_parts = [(gain.seeds_above(bound, threshold), gain)] * (cell.matching > threshold)
+    if cell.delay.at_most(0) > threshold:
+        open_parts.append((cell.delay.seeds_below(0, threshold), cell.delay))
     for lead in cell.leads.values():
-        if lead.above(0) > level:
-            open_parts.append((lead.seeds_above(0, level), lead))
-    more = [max(needs - paired.count, 1.0) for needs, paired in open_parts]
+        if lead.above(0) > threshold:
+            open_parts.append((lead.seeds_above(0, threshold), lead))
+    more = [max(needed - paired.count, 1.0) for needed, paired in open_parts]
     return math.nan if any(map(math.isnan, more)) else max(more)
 
 
 def sentence(found: Sequence[LevelVerdict]) -> str:
-    """What a study may say of one finder on one task, on all of its levels but the dense one."""
+    """What a study may claim of one finder on one task, over all levels but the dense one."""
     sparse = [level for level in found if level.level > 0]
     if not sparse:
         return "Nothing sparse was tried, so there is nothing to say."
@@ -205,15 +219,15 @@ def sentence(found: Sequence[LevelVerdict]) -> str:
 
 
 def _open(found: Sequence[LevelVerdict]) -> str:
-    """How many more seeds the inconclusive levels ask for."""
-    asked = [level.more_seeds for level in found if level.verdict == INCONCLUSIVE]
-    few = [int(n) for n in asked if n <= MOST]
+    """How many more seeds the inconclusive levels need."""
+    needed = [level.more_seeds for level in found if level.verdict == INCONCLUSIVE]
+    few = [int(n) for n in needed if n <= MOST]
     parts = []
     if few:
-        parts.append(f"{span(few)} more seeds may settle {len(few)} of {len(asked)} inconclusive")
-    if beyond := sum(math.isinf(n) for n in asked):
+        parts.append(f"{span(few)} more seeds may settle {len(few)} of {len(needed)} inconclusive")
+    if beyond := sum(math.isinf(n) for n in needed):
         parts.append(f"more than {MOST} would be needed at {beyond}: no effect to find")
-    if unknown := sum(math.isnan(n) for n in asked):
+    if unknown := sum(math.isnan(n) for n in needed):
         parts.append(f"too few seeds at {unknown} to say how many")
     text = "; ".join(parts)
     return f" {text[0].upper()}{text[1:]}." if parts else ""

@@ -96,7 +96,7 @@ def show_transfers(console: rich.console.Console, found: Sequence[TransferResult
 def _gap(one: TransferResult | None) -> str:
     if one is None or one.gap is None:
         return "-"
-    word = "" if one.word == transfer.INCONCLUSIVE else f"{one.word} "
+    word = "" if one.verdict == transfer.INCONCLUSIVE else f"{one.verdict} "
     return word + points(one.gap.mean)
 
 
@@ -138,7 +138,8 @@ def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
 def _judged(level: LevelVerdict) -> tuple[str, str, str]:
     if level.level == 0:
         return "dense", "", ""
-    p = level.p.get(level.verdict, min(level.p.values()))
+    p = level.decisive_p
+    assert p is not None
     return level.verdict, p_value(p), more_seeds(level.more_seeds, "+", "+>")
 
 

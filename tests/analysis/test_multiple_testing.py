@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltx.analysis.multiple_testing import CorrectedTests, first_shown, span
+from ltx.analysis.multiple_testing import INCONCLUSIVE, CorrectedTests, first_shown, span
 from ltx.analysis.paired_tests import ALPHA, Paired, holm
 
 PLAIN = {"high": [0.001, 0.04, 0.9], "low": [0.9, 0.5, 0.02]}
@@ -16,8 +16,8 @@ def test_each_word_is_corrected_over_all_cells_and_not_for_other_words() -> None
     words = CorrectedTests.of(PLAIN)
     for word, p in PLAIN.items():
         corrected, level = holm(p)
-        assert [words.at(place)[word] for place in range(3)] == corrected
-        assert words.levels[word] == level
+        assert [words.settle(cell, str, len).p[word] for cell in range(3)] == corrected
+        assert words.thresholds[word] == level
     assert words.cells == 3
     assert CorrectedTests.of({"high": [], "low": []}).cells == 0
 
@@ -30,10 +30,20 @@ def test_the_first_word_that_is_shown_is_said() -> None:
     assert first_shown({}, order) == "neither"
 
 
+def test_a_cell_is_settled_by_the_first_claim_that_is_shown() -> None:
+    tests = CorrectedTests.of({"high": [0.001, 0.9, 0.9], "low": [0.01, 0.001, 0.9]})
+    found = [tests.settle(cell, "so {}".format, len) for cell in range(3)]
+    assert [one.verdict for one in found] == ["high", "low", INCONCLUSIVE]
+    assert (found[0].reason, found[0].more_seeds, found[0].claims) == ("so high", 4, 3)
+    assert [one.decisive_p for one in found] == [pytest.approx(p) for p in (0.003, 0.003, 0.9)]
+    none = tests.untested()
+    assert (none.verdict, none.decisive_p, none.more_seeds) == ("", None, 0)
+
+
 def test_an_interval_has_the_ends_that_decide_its_words() -> None:
     words, gap = CorrectedTests.of(PLAIN), Paired((0.01, 0.02, 0.04))
     assert words.interval(gap, "high", "low") == gap.interval(
-        words.levels["high"], words.levels["low"]
+        words.thresholds["high"], words.thresholds["low"]
     )
     assert words.interval(Paired(()), "high", "low") is None
 

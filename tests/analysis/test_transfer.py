@@ -119,7 +119,7 @@ def test_without_native_tickets_there_is_no_gap(tmp_path: Path) -> None:
     record = run(made((0, 1), **finders), Store(tmp_path))
     for one in transfer.transfer_results(record, Store(tmp_path)):
         assert (one.native, one.native_accuracy, one.gap) == ("", None, None)
-        assert (one.word, one.missing) == (INCONCLUSIVE, (0, 1))
+        assert (one.verdict, one.missing) == (INCONCLUSIVE, (0, 1))
         assert "no finder of the study finds native tickets" in one.reason
 
 
@@ -152,7 +152,7 @@ def test_words_are_what_many_seeds_show(
     accuracies = {("one", "native"): native, ("one", "from two mask"): arm}
     found = transfer.transfer_results(planted(record, accuracies), store)
     cells = [one for one in found if (one.task, one.finder) == ("one", "from two mask")]
-    assert [one.word for one in cells] == [word, word]
+    assert [one.verdict for one in cells] == [word, word]
     for one in cells:
         assert one.gap is not None
         assert one.gap.mean == pytest.approx(gap)
@@ -181,7 +181,7 @@ def test_all_cells_are_corrected_for_one_another(studied: tuple[StudyRecord, Sto
 def test_one_seed_shows_nothing(studied: tuple[StudyRecord, Store]) -> None:
     record, store = studied
     found = transfer.transfer_results(planted(record, {("one", "native"): [0.9]}), store)
-    assert {one.word for one in found} == {INCONCLUSIVE}
+    assert {one.verdict for one in found} == {INCONCLUSIVE}
     assert {one.reason for one in found} == {"one seed in common with native"}
     assert all(math.isnan(one.more_seeds) for one in found)
     assert "use --seeds=3 or more" in transfer.sentence(found)

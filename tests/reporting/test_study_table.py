@@ -159,7 +159,7 @@ def test_copies_that_could_not_be_compared_are_told_and_the_cell_did_not_stop(
 
 
 def test_what_was_carried_is_one_table(capsys: pytest.CaptureFixture[str]) -> None:
-    worse = dataclasses.replace(CELLS[4], word="worse")
+    worse = dataclasses.replace(CELLS[4], verdict="worse")
     study_table.show_transfers(console.console(), [*CELLS[:4], worse, CELLS[5]])
     title, header, *lines, sentence = filter(None, capsys.readouterr().out.splitlines())
     assert title == "Carried to the target, test accuracy less native, in points"

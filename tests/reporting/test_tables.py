@@ -138,7 +138,7 @@ def test_what_was_carried_has_its_gap_and_what_lacks_native_none(
     for line, one in zip(tables.transfers(found), found, strict=True):
         assert one.gap is not None
         assert line["gap"] == one.gap.mean
-        assert (line["native"], line["source"], line["word"]) == ("imp", one.source, one.word)
+        assert (line["native"], line["source"], line["word"]) == ("imp", one.source, one.verdict)
     rows = tuple(row for row in record.rows if row.finder != "imp")
     alone = transfer.transfer_results(dataclasses.replace(record, rows=rows), store)
     for line in tables.transfers(alone):
