@@ -10,7 +10,7 @@ from ltx.core.errors import UsageError
 _GIN = ("gin_file", "gin_param", "allow_gin_imports")
 _STUDY = (*_GIN, "seeds", "budget", "store", "memo_gb", "data_dir")
 FLAGS: dict[str, tuple[str, ...]] = {
-    "run": (*_STUDY, "checkpoint_seconds", "tensorboard"),
+    "run": (*_STUDY, "checkpoint_seconds", "tensorboard", "tracker"),
     "report": ("store", "study", "out", "figures", "data"),
     "explain": _STUDY,
     "status": ("store",),
@@ -63,6 +63,12 @@ def _define_study_flags(values: flags.FlagValues) -> None:
         "tensorboard",
         None,
         "A folder to which event files for TensorBoard are written during training.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "tracker",
+        [],
+        "NAME:LOCATION of a tracker, as in csv:trials.csv; may be given more than once.",
         flag_values=values,
     )
 

@@ -14,50 +14,47 @@ from ltx.core.errors import UsageError
 
 if TYPE_CHECKING:
     from ltx.config.gin_files import Config
-    from ltx.reporting.tensorboard import TensorBoardListener
     from ltx.study.definition import Study
+    from ltx.study.listener import StudyListener
 
 
 def run(options: argparse.Namespace) -> int:
+    from ltx.cli import study
     from ltx.store.store import Store
-    from ltx.study import runner
 
-    asked, settings = _asked(options)
-    board = _board(options.tensorboard, asked.study)
-    return runner.run(
-        asked,
+    config, settings = _config(options)
+    trackers = _trackers(options, config.study)
+    return study.run(
+        config,
         Store(options.store),
+        trackers,
         command=shlex.join(["ltx", *sys.argv[1:]]),
         checkpoint_seconds=options.checkpoint_seconds,
-        board=board,
         **settings,
     )
 
 
-def _board(path: str | None, study: "Study") -> "TensorBoardListener | None":
-    if path is None:
-        return None
-    if not path:
-        raise UsageError("--tensorboard: expected a folder, as in --tensorboard=logs, got ''")
-    try:
-        from ltx.reporting.tensorboard import TensorBoardListener
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"--tensorboard: {error.name} is not installed;"
-            " `pip install 'ltx-lottery[tensorboard]'` brings it"
-        ) from error
-    return TensorBoardListener(path, study)
+def _trackers(options: argparse.Namespace, study: "Study") -> "list[StudyListener]":
+    """The trackers that --tensorboard and --tracker ask for."""
+    from ltx.cli.trackers import open_tracker, open_trackers
+
+    opened = []
+    if options.tensorboard is not None:
+        if not options.tensorboard:
+            raise UsageError("--tensorboard: expected a folder, as in --tensorboard=logs, got ''")
+        opened.append(open_tracker(study, "tensorboard", options.tensorboard, "--tensorboard"))
+    return [*opened, *open_trackers(study, options.tracker)]
 
 
 def explain(options: argparse.Namespace) -> int:
-    from ltx.study import runner
+    from ltx.cli import study
 
-    asked, settings = _asked(options)
-    return runner.explain(asked, options.store, **settings)
+    config, settings = _config(options)
+    return study.explain(config, options.store, **settings)
 
 
-def _asked(options: argparse.Namespace) -> "tuple[Config, dict[str, Any]]":
-    """The study that the flags describe, and how it is to be run."""
+def _config(options: argparse.Namespace) -> "tuple[Config, dict[str, Any]]":
+    """The study and engine that the flags describe, and the other settings of a run."""
     from ltx.config import gin_files
     from ltx.core.budget import Limit
 
@@ -68,17 +65,17 @@ def _asked(options: argparse.Namespace) -> "tuple[Config, dict[str, Any]]":
         )
     limit = None if options.budget is None else Limit.parse(options.budget)
     params = [*options.gin_param, *_seeds(options.seeds)]
-    asked = gin_files.load(options.gin_file, params, options.allow_gin_imports)
+    config = gin_files.load(options.gin_file, params, options.allow_gin_imports)
     memo_bytes = int(options.memo_gb * 2**30)
-    return asked, {"data_dir": options.data_dir, "memo_bytes": memo_bytes, "limit": limit}
+    return config, {"data_dir": options.data_dir, "memo_bytes": memo_bytes, "limit": limit}
 
 
 def status(options: argparse.Namespace) -> int:
-    from ltx.reporting import console
+    from ltx.reporting import console, status_table
     from ltx.store.store import Store
     from ltx.study import status
 
-    chosen = status.pick(list(status.statuses(Store(options.store, create=False))), options.id)
+    chosen = status.choose(list(status.statuses(Store(options.store, create=False))), options.id)
     if options.id not in (None, "all") and len(chosen) != 1:
         raise UsageError(
             f"status {options.id!r}: {len(chosen) or 'no'} studies have an id that begins so; `ltx"
@@ -86,10 +83,10 @@ def status(options: argparse.Namespace) -> int:
         )
     if not chosen:
         print(f"store {options.store}: no study was run there yet")
-    for number, standing in enumerate(chosen):
+    for number, one in enumerate(chosen):
         if number:
             print()
-        status.show(console.console(), standing)
+        status_table.show(console.console(), one)
     return 0
 
 

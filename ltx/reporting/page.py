@@ -50,7 +50,7 @@ class Report:
             seeds=record.seeds,
             controls=[name for name, control in record.finders.items() if control],
         )
-        self.curves = curves.curves(record.rows, list(record.finders), record.took)
+        self.curves = curves.curves(record.rows, list(record.finders), record.timings)
         self.manifests = export.manifests(record, store)
         self.trials = export.trials(record, self.manifests)
         self.layers = export.layers(record, self.manifests)

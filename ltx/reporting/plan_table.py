@@ -7,8 +7,8 @@ import rich.console
 from ltx.core.budget import Limit
 from ltx.reporting.console import make_table
 from ltx.reporting.format import duration, si, size
+from ltx.study.dry_run_lab import CellPlan
 from ltx.study.plan import PlanLine
-from ltx.study.plan_lab import CellPlan
 
 _COLUMNS = ("task", "finder", "seeds", "tickets", "steps", "stored", "shared", "to train")
 
@@ -37,7 +37,7 @@ def show(
 def _row(line: PlanLine) -> list[str]:
     most = line.cost.steps
     train = f"{most:,}" if line.least == most else f"{line.least:,} to {most:,}"
-    steps = [f"{count:,}" for count in (line.asked, line.stored, line.shared)]
+    steps = [f"{count:,}" for count in (line.requested, line.stored, line.shared)]
     flops = si(line.cost.dense_flops)
     names = [line.task, line.finder, str(line.seeds), str(line.tickets)]
     return [*names, *steps, train, flops, duration(line.seconds), size(line.bytes)]
@@ -51,7 +51,7 @@ def _total(lines: Sequence[PlanLine]) -> PlanLine:
         finder="",
         seeds=0,
         tickets=sum(line.tickets for line in lines),
-        asked=sum(line.asked for line in lines),
+        requested=sum(line.requested for line in lines),
         stored=sum(line.stored for line in lines),
         shared=sum(line.shared for line in lines),
         cost=cost,

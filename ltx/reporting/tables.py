@@ -54,7 +54,7 @@ def trials(
     lines: Lines = []
     for row in record.rows:
         trial, spent = row.trial, curves.spent(row.trial)
-        took = record.took.get(trial.id, Timing())
+        took = record.timings.get(trial.id, Timing())
         lines.append(
             {
                 **_of(row, "task", "finder", "control", "seed"),

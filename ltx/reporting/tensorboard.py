@@ -1,4 +1,4 @@
-"""Board: where TensorBoard finds each curve of a study, as it is trained and when it is done."""
+"""TensorBoardListener: writes the curves and results of a study for TensorBoard, as it runs."""
 
 import dataclasses
 import logging
@@ -14,13 +14,14 @@ from ltx.analysis.curves import dense_steps
 from ltx.core import identity
 from ltx.core.errors import UsageError
 from ltx.core.run import History, Run
+from ltx.core.ticket import Ticket
 from ltx.evaluation.trial import Trial
 from ltx.reporting import event_file
 from ltx.reporting.event_file import EventFile, Point
 from ltx.store.memo import Training
-from ltx.study.definition import Study
-from ltx.study.loop import Cell
-from ltx.study.results import CellFailure, StabilityResult, TrialResult
+from ltx.study.definition import Cell, Study
+from ltx.study.listener import StudyListener
+from ltx.study.results import CellFailure, TrialResult
 
 _log = logging.getLogger("ltx")
 _LOCK_SECONDS = 10.0
@@ -30,7 +31,7 @@ Scalar = bool | int | float | str
 
 @dataclasses.dataclass
 class _Search:
-    """Trainings that follow on one another: of each the step where it stands, and its curve."""
+    """Trainings of a finder that follow one another, each with its last step and its curve."""
 
     file: EventFile
     parts: dict[Training, tuple[int, History]] = dataclasses.field(default_factory=dict)
@@ -44,22 +45,25 @@ class _Search:
             yield from _curve(history)
 
 
-class TensorBoardListener:
-    """Writes under `path`, a folder a trial: STUDY/TASK/FINDER/seed-S/level-L.
+class TensorBoardListener(StudyListener):
+    """Writes a folder for each trial: LOCATION/STUDY/TASK/FINDER/seed-S/level-L.
 
-    What a finder trains that measures none of its tickets goes to finding-1 and so on beside them;
-    a training that starts where the last one stopped goes on in its folder. The board is told all
-    of it again whenever a study goes on, and writes it once. What it cannot write it leaves, says
-    so once, and makes up for when it can: no study stops for it.
+    Trainings of a finder that measure none of its tickets go to finding-1 and so on in the folder
+    of the seed; one that starts at the step where the last one stopped continues its curve. A study
+    that is resumed repeats all of its calls, and each point is written once. Write failures are
+    logged once and retried on the next call; they do not stop the study.
     """
 
-    def __init__(self, path: str | os.PathLike[str], study: Study) -> None:
-        self.path, self.study = Path(path).expanduser(), study
-        self.folder = self.path / study.id
+    def __init__(self, location: str | os.PathLike[str], study: Study) -> None:
+        self.study = study
+        self.folder = Path(location).expanduser() / study.id
         self._tasks, self._finders = _names(study.labels), _names(study.finders)
-        self._place: Cell | None = None
+        self._cell: Cell | None = None
+        # The ticket whose trial is under way, and its file.
+        self._ticket: Ticket | None = None
         self._file: EventFile | None = None
         self._searches: list[_Search] = []
+        # The cell whose search first did a training of a seed; None if it measures a ticket.
         self._owners: dict[tuple[int, Training], tuple[str, str, int] | None] = {}
         self._warned = False
         try:
@@ -71,28 +75,38 @@ class TensorBoardListener:
                 " folder"
             ) from error
 
-    def at(self, place: Cell) -> None:
-        """The study is at this place now."""
-        if self._place is None or place.cell != self._place.cell:
-            self._searches.clear()
-        self._place, self._file = place, None
-        if place.ticket is not None:
-            self._owners[place.seed, _training(place)] = None
-            self._file = EventFile(self.folder / self._run(place, f"level-{place.ticket.level}"))
-            self._put(self._file, [self._session(place)])
+    def cell_started(self, cell: Cell) -> None:
+        self._searches.clear()
+        self._cell, self._ticket, self._file = cell, None, None
 
-    def tell(self, training: Training, run: Run) -> None:
-        """The training has come so far."""
-        if self._place is None:
+    def ticket_found(self, cell: Cell, ticket: Ticket) -> None:
+        self._cell, self._ticket = cell, ticket
+        self._owners[cell.seed, _training(cell, ticket)] = None
+        self._file = EventFile(self.folder / self._run(cell, f"level-{ticket.level}"))
+        self._put(self._file, [self._session(cell, ticket)])
+
+    def trained(self, training: Training, run: Run) -> None:
+        cell = self._cell
+        if cell is None:
             return
-        if self._file is not None and training == _training(self._place):
+        if self._file and self._ticket and training == _training(cell, self._ticket):
             self._put(self._file, _curve(run.history))
-            return
-        key, cell = (self._place.seed, training), self._place.cell
-        if self._owners.setdefault(key, cell) == cell:
-            self._search(self._place, training, run)
+        elif self._owners.setdefault((cell.seed, training), cell.key) == cell.key:
+            self._put_search(cell, training, run)
 
-    def _search(self, place: Cell, training: Training, run: Run) -> None:
+    def measured(self, result: TrialResult) -> None:
+        if self._file and self._cell and self._ticket:
+            points = [self._session(self._cell, self._ticket), *_points(result.trial)]
+            self._put(self._file, [*points, event_file.ended(success=True)], whole=True)
+        self._ticket, self._file = None, None
+
+    def failed(self, failure: CellFailure) -> None:
+        if self._file:
+            self._put(self._file, [event_file.ended(success=False)])
+        self._ticket, self._file = None, None
+
+    def _put_search(self, cell: Cell, training: Training, run: Run) -> None:
+        """Add a training of the finder's own to the search that it belongs to."""
         for search in self._searches:
             if training in search.parts:
                 break
@@ -101,34 +115,21 @@ class TensorBoardListener:
             if last is not None and 0 < training.start == last.stop:
                 search = last
             else:
-                folder = self._run(place, f"finding-{len(self._searches) + 1}")
+                folder = self._run(cell, f"finding-{len(self._searches) + 1}")
                 search = _Search(EventFile(self.folder / folder))
                 self._searches.append(search)
         if run.state.step > search.parts.get(training, (0, History()))[0]:
             search.parts[training] = run.state.step, run.history
             self._put(search.file, search.curve())
 
-    def show(self, result: TrialResult | StabilityResult | CellFailure) -> None:
-        """The trial at this place is done, or whatever was under way there has failed."""
-        place, file = self._place, self._file
-        self._file = None
-        if place is None or file is None or isinstance(result, StabilityResult):
-            return
-        if isinstance(result, CellFailure):
-            self._put(file, [event_file.ended(success=False)])
-        else:
-            measured = [self._session(place), *_whole(result.trial)]
-            self._put(file, [*measured, event_file.ended(success=True)], whole=True)
+    def _run(self, cell: Cell, last: str) -> Path:
+        names = self._tasks[cell.task_label], self._finders[cell.finder_label]
+        return Path(*names, f"seed-{cell.seed}", last)
 
-    def _run(self, place: Cell, last: str) -> Path:
-        names = self._tasks[place.name], self._finders[place.label]
-        return Path(*names, f"seed-{place.seed}", last)
-
-    def _session(self, place: Cell) -> Point:
-        run = self._run(place, f"level-{place.ticket.level}") if place.ticket else Path()
-        return event_file.session(
-            f"{self.study.id}/{run.as_posix()}", {"study": self.study.id, **hyperparameters(place)}
-        )
+    def _session(self, cell: Cell, ticket: Ticket) -> Point:
+        run = self._run(cell, f"level-{ticket.level}")
+        settings = {"study": self.study.id, **hyperparameters(cell, ticket)}
+        return event_file.session(f"{self.study.id}/{run.as_posix()}", settings)
 
     def _put(self, file: EventFile, points: Iterable[Point], whole: bool = False) -> None:
         try:
@@ -145,26 +146,25 @@ class TensorBoardListener:
             self._warned = True
 
 
-def hyperparameters(place: Cell) -> dict[str, Scalar]:
-    """What tells the trial at this place from others, as TensorBoard sorts and filters by it."""
-    ticket = place.ticket
-    assert ticket is not None
-    made: dict[str, Scalar] = {
-        "task": place.name,
-        "finder": place.label,
-        "seed": place.seed,
+def hyperparameters(cell: Cell, ticket: Ticket) -> dict[str, Scalar]:
+    """The settings of a ticket's trial, by which TensorBoard sorts and filters."""
+    settings: dict[str, Scalar] = {
+        "task": cell.task_label,
+        "finder": cell.finder_label,
+        "seed": cell.seed,
         "level": ticket.level,
         "density": ticket.density,
     }
-    for name, value in _flat("task", place.measured):
+    for name, value in _flat("task", cell.task_of(ticket)):
         if not name.endswith(".is"):
-            made[name.removeprefix("task.") if name.startswith("task.recipe.") else name] = value
-    made.update(_flat("finder", place.finder))
-    return made
+            key = name.removeprefix("task.") if name.startswith("task.recipe.") else name
+            settings[key] = value
+    settings.update(_flat("finder", cell.finder))
+    return settings
 
 
 def _flat(name: str, value: object) -> Iterator[tuple[str, Scalar]]:
-    """A setting as scalars by dotted names; what is None is left away."""
+    """A setting as scalars by dotted name; those that are None are omitted."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield f"{name}.is", type(value).__name__
         for field in dataclasses.fields(value):
@@ -183,11 +183,9 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, Scalar]]:
         yield name, value
 
 
-def _training(place: Cell) -> Training:
-    """The training that measures the ticket at this place."""
-    ticket = place.ticket
-    assert ticket is not None
-    return Training.of(place.measured, ticket.state, ticket.mask)
+def _training(cell: Cell, ticket: Ticket) -> Training:
+    """The training of the ticket's trial."""
+    return Training.of(cell.task_of(ticket), ticket.state, ticket.mask)
 
 
 def _curve(history: History) -> Iterator[Point]:
@@ -197,7 +195,8 @@ def _curve(history: History) -> Iterator[Point]:
         yield event_file.scalar(step, "validation/accuracy", accuracy)
 
 
-def _whole(trial: Trial) -> Iterator[Point]:
+def _points(trial: Trial) -> Iterator[Point]:
+    """The curve of a finished trial and its results."""
     yield from _curve(trial.history)
     end = trial.start + trial.trained_for.steps
     yield event_file.scalar(end, "test/loss", trial.test.loss)
@@ -208,11 +207,11 @@ def _whole(trial: Trial) -> Iterator[Point]:
 
 
 def _names(labels: Iterable[str]) -> dict[str, str]:
-    """A name for each label that is one of a folder on every file system, and no other's."""
-    made: dict[str, str] = {}
+    """A unique name for each label that is valid as a folder on every file system."""
+    names: dict[str, str] = {}
     for label in labels:
         name = re.sub(r"[^\w.+=-]+", "-", label, flags=re.ASCII)[:_LONGEST].rstrip(".")
-        if not name.strip(".") or name.casefold() in map(str.casefold, made.values()):
+        if not name.strip(".") or name.casefold() in map(str.casefold, names.values()):
             name = f"{name}-{identity.identity(label)[:6]}".lstrip(".-")
-        made[label] = name
-    return made
+        names[label] = name
+    return names

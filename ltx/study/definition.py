@@ -1,26 +1,63 @@
-"""Study: tasks x finders x seeds, run cell by cell; one that fails loses none of the others."""
+"""Study: which finders run on which tasks with which seeds, and the cells that makes."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ltx.core import identity
 from ltx.core.errors import UsageError
 from ltx.core.finder import Finder
 from ltx.core.task import Task
+from ltx.core.ticket import Ticket
 from ltx.core.validation import check_count, check_number, check_type
 from ltx.evaluation.instability import Stability
 from ltx.study.grid import Grid
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
-    """Which finders, under the labels that tables show, on which tasks, with how many seeds.
+class Cell:
+    """One finder on one task with one seed; the labels are those that tables show."""
 
-    A Grid among the finders stands for those that it makes. `tasks` are one, several, or several by
-    the labels that tables show. `seeds` is a count, or the seeds themselves; `margin` the share of
-    the test examples, less than which is no loss of accuracy worth the name. With `stability` every
-    ticket is measured for that as well, those of controls, too.
+    task_label: str
+    finder_label: str
+    seed: int
+    task: Task
+    finder: Finder
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Task label, finder label and seed: what a store's log and records call the cell."""
+        return self.task_label, self.finder_label, self.seed
+
+    def task_of(self, ticket: Ticket) -> Task:
+        """The task on which the ticket's trial trains: the cell's, with the ticket's recipe."""
+        return dataclasses.replace(self.task, recipe=ticket.recipe) if ticket.recipe else self.task
+
+
+def cell_keys(
+    tasks: Iterable[str], finders: Iterable[str], seeds: Iterable[int]
+) -> Iterator[tuple[str, str, int]]:
+    """The keys of all cells, in the order in which they run.
+
+    A verdict needs all seeds of a level, but the finders of one seed share trainings, so the seeds
+    go in the outer loop.
+    """
+    finders, seeds = list(finders), list(seeds)
+    for task in tasks:
+        for seed in seeds:
+            for finder in finders:
+                yield task, finder, seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Every finder on every task with every seed.
+
+    `finders` maps the labels that tables show to finders; a Grid among them is replaced by the
+    finders that it generates. `tasks` is one task, a sequence, or a mapping by label. `seeds` is a
+    count or the seeds themselves. `margin` is the largest loss of accuracy, as a share of the test
+    examples, that still counts as none. With `stability`, every ticket's linear mode connectivity
+    is measured, those of controls included.
     """
 
     finders: Mapping[str, Finder] = dataclasses.field(default_factory=dict)
@@ -41,16 +78,16 @@ class Study:
                 raise UsageError(
                     f"Study.finders[{label!r}]: expected a finder, as in @imp(), got {finder!r}"
                 )
-        tasks = self.tasks if isinstance(self.tasks, Mapping) else _several(self.tasks)
-        every = list(tasks.values()) if isinstance(tasks, Mapping) else tasks
-        if not every or not all(isinstance(task, Task) for task in every):
+        tasks = self.tasks if isinstance(self.tasks, Mapping) else _as_tuple(self.tasks)
+        values = list(tasks.values()) if isinstance(tasks, Mapping) else tasks
+        if not values or not all(isinstance(task, Task) for task in values):
             raise UsageError(f"Study.tasks: expected at least one @Task(), got {self.tasks!r}")
         object.__setattr__(self, "tasks", tasks)
-        if len(self.named) < len(every):
+        if len(self.named) < len(values):
             raise UsageError(
                 "Study.tasks: expected different tasks, got one twice; are all of its scopes set?"
             )
-        seeds = range(self.seeds) if isinstance(self.seeds, int) else _several(self.seeds)
+        seeds = range(self.seeds) if isinstance(self.seeds, int) else _as_tuple(self.seeds)
         check_count("number of Study.seeds", len(seeds))
         for seed in seeds:
             check_count("Study.seeds", seed, least=0)
@@ -67,10 +104,7 @@ class Study:
 
     @property
     def named(self) -> dict[str, Task]:
-        """The tasks by their labels.
-
-        Without any given, those with one name for people are told apart by their ids.
-        """
+        """The tasks by their labels; equal default labels are made unique by the tasks' ids."""
         if isinstance(self.tasks, Mapping):
             return {str(label): task for label, task in self.tasks.items()}
         names = [task.label for task in self.tasks]
@@ -83,21 +117,26 @@ class Study:
     def labels(self) -> list[str]:
         return list(self.named)
 
+    def cells(self) -> Iterator[Cell]:
+        """All cells, in the order in which they run."""
+        tasks = self.named
+        for task, finder, seed in cell_keys(tasks, self.finders, self.seeds):
+            yield Cell(task, finder, seed, tasks[task], self.finders[finder])
+
 
 def _expanded(finders: Mapping[str, Any]) -> dict[str, Finder]:
-    """The finders, each Grid among them replaced in its place by those that it makes."""
-    made: dict[str, Finder] = {}
+    """The finders, with each Grid among them replaced by those that it generates."""
+    expanded: dict[str, Finder] = {}
     for label, finder in finders.items():
-        own = finder.finders(label) if isinstance(finder, Grid) else {label: finder}
-        if twice := made.keys() & own.keys():
+        added = finder.finders(label) if isinstance(finder, Grid) else {label: finder}
+        if duplicates := expanded.keys() & added.keys():
             raise UsageError(
-                f"Study.finders: two finders are labelled {min(twice)!r}; rename the entry"
+                f"Study.finders: two finders are labelled {min(duplicates)!r}; rename the entry"
                 f" {label!r}"
             )
-        made |= own
-    return made
+        expanded |= added
+    return expanded
 
 
-def _several(values: object) -> tuple:
-    """A tuple of what may be one value or many."""
+def _as_tuple(values: object) -> tuple:
     return tuple(values) if isinstance(values, list | tuple | range) else (values,)

@@ -1,6 +1,5 @@
-"""Loop: a study run cell by cell; one cell that fails loses none of the others."""
+"""The loop that runs a study cell by cell; a cell that fails does not stop the others."""
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,46 +10,24 @@ from ltx.core.finder import Finder
 from ltx.core.lab import Lab
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
+from ltx.evaluation import effective_sparsity
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
-from ltx.store.event_log import CellProgress
+from ltx.evaluation.instability import Instability, Stability, rewind_points
+from ltx.evaluation.trial import Trial
+from ltx.store.event_log import CellProgress, Timing, TrialTimed
 from ltx.store.store import Store
-from ltx.study import measure
-from ltx.study.definition import Study
-from ltx.study.results import CellFailure, StabilityResult, TrialResult
+from ltx.study.definition import Cell, Study
+from ltx.study.listener import StudyListener, notify
+from ltx.study.results import CellFailure, CellResult, StabilityResult, TrialResult
 
 _log = logging.getLogger("ltx")
 
-
 OpenLab = Callable[[Task, int, bool], Lab]
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """Where a study is: in which cell, under which names, and with which ticket.
-
-    The ticket is None while the finder looks for one.
-    """
-
-    name: str
-    label: str
-    seed: int
-    task: Task
-    finder: Finder
-    ticket: Ticket | None = None
-
-    @property
-    def cell(self) -> tuple[str, str, int]:
-        return self.name, self.label, self.seed
-
-    @property
-    def measured(self) -> Task:
-        """The task as the ticket's trial trains it."""
-        recipe = self.ticket and self.ticket.recipe
-        return dataclasses.replace(self.task, recipe=recipe) if recipe else self.task
+"""Opens a lab for a task and a seed; the last argument says whether its test split is sealed."""
 
 
 def check(study: Study, open_lab: OpenLab) -> None:
-    """Raise UsageError for whatever can be known to be wrong before anything trains."""
+    """Raise UsageError for every mistake that can be recognised before anything trains."""
     for task in study.named.values():
         if task.corrupt != "none":
             raise UsageError(
@@ -75,76 +52,72 @@ def check(study: Study, open_lab: OpenLab) -> None:
 
 
 def run(
-    study: Study,
-    open_lab: OpenLab,
-    store: Store,
-    at: Callable[[Cell], None] = lambda place: None,
-) -> Iterator[TrialResult | StabilityResult | CellFailure]:
-    """Run every cell and yield its trials as they finish, each before its copies are compared.
+    study: Study, open_lab: OpenLab, store: Store, listener: StudyListener | None = None
+) -> Iterator[CellResult]:
+    """Run every cell and yield its results as they are measured, each trial before its stability.
 
-    All seeds of a level are wanted together, but the finders of one seed share trainings, so seeds
-    go in the outer loop. Whatever was done before is read from the store. Of two finders that share
-    a training the first trains it and the other finds it there, so that their order changes no
-    total: a control may stand before what it controls. Where each cell is goes to the store's log;
-    `at` is told each place before anything is trained there.
+    What an earlier run measured is read from the store. Of two finders that share a training, the
+    first trains it and the second reads it from the memo, so the order of the finders does not
+    change the total: a control may come before its subject. The start and end of every cell are
+    logged in the store. The listener is called for each cell, ticket and result.
     """
-    told: set[str] = set()
-    for name, task in study.named.items():
-        for seed in study.seeds:
-            for label, finder in study.finders.items():
-                place = Cell(name, label, seed, task, finder)
-                yield from _run_cell(study, place, open_lab, store, at, told)
+    listener = listener or StudyListener()
+    warned: set[str] = set()
+    for cell in study.cells():
+        listener.cell_started(cell)
+        for result in _run_cell(study, cell, open_lab, store, warned):
+            if isinstance(result, Ticket):
+                listener.ticket_found(cell, result)
+            else:
+                notify(listener, result)
+                yield result
 
 
 def _run_cell(
-    study: Study,
-    place: Cell,
-    open_lab: OpenLab,
-    store: Store,
-    at: Callable[[Cell], None],
-    told: set[str],
-) -> Iterator[TrialResult | StabilityResult | CellFailure]:
-    """All tickets of one finder with one seed on one task; what stops them is the cell's alone."""
-    troubles: list[str] = []
+    study: Study, cell: Cell, open_lab: OpenLab, store: Store, warned: set[str]
+) -> Iterator[Ticket | CellResult]:
+    """Run one cell and yield each ticket, before its trial, and each result.
 
-    def tell(what: str, **more: Any) -> None:
-        store.log_event(CellProgress(study.id, place.cell, what, **more))
+    An error ends this cell only.
+    """
+    errors: list[str] = []
 
-    tell("begun")
-    at(place)
+    def log(state: str, **more: Any) -> None:
+        store.log_event(CellProgress(study.id, cell.key, state, **more))
+
+    log("begun")
     try:
-        for ticket in _found(place.finder, open_lab(place.task, place.seed, True)):
-            lab = open_lab(place.task, place.seed, False)
-            _keep(ticket, lab, store, place, told)
-            at(dataclasses.replace(place, ticket=ticket))
-            trial = measure.trial(lab, ticket, store)
-            tell("measured", level=trial.level, trial=trial.id)
-            where = place.name, place.label, place.finder.control, place.seed
+        for ticket in _search(cell.finder, open_lab(cell.task, cell.seed, True)):
+            lab = open_lab(cell.task, cell.seed, False)
+            _put_ticket(ticket, lab, store, cell, warned)
+            yield ticket
+            trial = _trial(lab, ticket, store)
+            log("measured", level=trial.level, trial=trial.id)
+            where = cell.task_label, cell.finder_label, cell.finder.control, cell.seed
             yield TrialResult(*where, trial)
-            at(place)
-            for start, found in measure.copies(lab, ticket, study.stability, store):
-                if isinstance(found, str):
-                    troubles.append(found)
-                    yield CellFailure(*place.cell, found, ended=False)
+            for point, result in _stability(lab, ticket, study.stability, store):
+                if isinstance(result, str):
+                    errors.append(result)
+                    yield CellFailure(*cell.key, result, False, ticket.level, point)
                 else:
-                    tell("compared", level=found.level, at=start, stability=found.id)
-                    yield StabilityResult(*where, found)
-        if troubles:
-            tell("failed", error="; ".join(troubles))
+                    log("compared", level=result.level, at=point, stability=result.id)
+                    yield StabilityResult(*where, result)
+        if errors:
+            log("failed", error="; ".join(errors))
         else:
-            tell("done")
+            log("done")
     except (StoreFullError, BudgetError):
         raise
-    except Exception as error:  # a plugin's own mistake is its cell's alone
+    except Exception as error:  # an error in a plugin ends its cell only
         text = str(error)
         if not isinstance(error, LtxError):
-            _log.debug("%s failed", place.label, exc_info=True)
+            _log.debug("%s failed", cell.finder_label, exc_info=True)
             text = f"{type(error).__name__}: {error}"
-        tell("failed", error="; ".join([*troubles, text]))
-        yield CellFailure(*place.cell, text)
+        log("failed", error="; ".join([*errors, text]))
+        yield CellFailure(*cell.key, text)
 
 
-def _found(finder: Finder, lab: Lab) -> Iterator[Ticket]:
+def _search(finder: Finder, lab: Lab) -> Iterator[Ticket]:
     """The finder's tickets; all of its work between them counts among the lab's seconds."""
     tickets = iter(finder.find(lab))
     while True:
@@ -155,16 +128,69 @@ def _found(finder: Finder, lab: Lab) -> Iterator[Ticket]:
         yield ticket
 
 
-def _keep(ticket: Ticket, lab: Lab, store: Store, place: Cell, told: set[str]) -> None:
-    """Store the ticket and warn, before it is trained, of what its network cannot do.
+def _put_ticket(ticket: Ticket, lab: Lab, store: Store, cell: Cell, warned: set[str]) -> None:
+    """Store the ticket; warn, before it is trained, of weights that can have no effect.
 
-    Why that cannot be told is told once for each task, those `told` of before.
+    Where that cannot be measured, the reason is logged once for each task; `warned` has the labels
+    of the tasks for which it was.
     """
-    found = measure.connectivity(lab, ticket, store)
-    known = found if isinstance(found, EffectiveSparsity) else None
-    store.put_ticket(ticket, place.task, place.finder, place.label, known)
-    if isinstance(found, str) and place.name not in told:
-        told.add(place.name)
-        _log.warning("%s", found)
-    if text := measure.connectivity_warning(ticket, known):
-        _log.warning("%s, level %d: %s", place.label, ticket.level, text)
+    result = _connectivity(lab, ticket, store)
+    sparsity = result if isinstance(result, EffectiveSparsity) else None
+    store.put_ticket(ticket, cell.task, cell.finder, cell.finder_label, sparsity)
+    if isinstance(result, str) and cell.task_label not in warned:
+        warned.add(cell.task_label)
+        _log.warning("%s", result)
+    if text := _connectivity_warning(ticket, sparsity):
+        _log.warning("%s, level %d: %s", cell.finder_label, ticket.level, text)
+
+
+def _connectivity(lab: Lab, ticket: Ticket, store: Store) -> EffectiveSparsity | str | None:
+    """The ticket's effective sparsity, or why it cannot be measured; None for a dense mask."""
+    manifest = store.find_manifest(ticket.id)
+    if manifest is None:
+        return effective_sparsity.measure(lab, ticket.mask)
+    return EffectiveSparsity.from_document(manifest)
+
+
+def _connectivity_warning(ticket: Ticket, sparsity: EffectiveSparsity | None) -> str:
+    """What is wrong with a ticket's network before it is trained; "" if nothing is."""
+    if sparsity and (text := sparsity.warning()):
+        return text
+    empty = ", ".join(ticket.mask.empty())
+    return empty and f"{empty} lost every weight; no signal passes there"
+
+
+def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
+    """The ticket's trial: from the store, or trained now and its seconds logged."""
+    key = Trial.key(lab, ticket)
+    trial = store.trial(key)
+    if trial is None:
+        before = lab.seconds
+        trial = Trial.run(lab, ticket)
+        # The seconds go first: a trial that is in the store is not timed again.
+        store.log_event(TrialTimed(key, Timing(ticket.seconds, lab.seconds - before)))
+        store.put_trial(trial)
+    return trial
+
+
+def _stability(
+    lab: Lab, ticket: Ticket, settings: Stability | None, store: Store
+) -> Iterator[tuple[str, Instability | str]]:
+    """Each rewind point with the instability of the ticket from there, or why it has none.
+
+    A copy that diverges stops neither the other points nor the other tickets of its cell.
+    """
+    if settings is None:
+        return
+    for point in rewind_points(lab, ticket, settings):
+        result = store.instability(Instability.key(lab, ticket, settings, point))
+        if result is None:
+            try:
+                result = Instability.measure(lab, ticket, settings, point)
+            except (StoreFullError, BudgetError):
+                raise
+            except LtxError as error:
+                yield point, f"stability of level {ticket.level} at {point}: {error}"
+                continue
+            store.put_instability(result)
+        yield point, result

@@ -1,4 +1,4 @@
-"""Plan: what a study will ask for, known beforehand by running it on labs that pretend to train."""
+"""The plan of a study: the work that it would do, counted by a dry run of its finders."""
 
 import dataclasses
 import math
@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from ltx.core import identity
 from ltx.core.cost import Cost
-from ltx.core.finder import Finder
 from ltx.core.lab import Lab
 from ltx.core.state import State
-from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.evaluation.instability import (
     Instability,
@@ -22,9 +20,10 @@ from ltx.evaluation.trial import Trial
 from ltx.store.folder import Kind
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
-from ltx.study.definition import Study
+from ltx.study.definition import Cell, Study
+from ltx.study.dry_run_lab import SIMULATED, CellPlan, DryRunLab, PlanState, Replay, cell_key
 from ltx.study.loop import OpenLab
-from ltx.study.plan_lab import MADE_UP, CellPlan, DryRunLab, PlanState, cell_key
+from ltx.study.throughput import Throughput
 
 _TRIAL_BYTES = 4096
 
@@ -32,103 +31,100 @@ _TRIAL_BYTES = 4096
 def estimate(
     study: Study, open_lab: OpenLab, store: Store
 ) -> tuple[list[CellPlan], list[CellPlan]]:
-    """About the most and the least that each cell asks for, cell by cell in the study's order.
+    """About the most and the least work of each cell, in the order in which they run.
 
-    They differ for finders that stop by what they see: these find no end where what they see never
-    comes to rest, and stop at once where it does not move. `open_lab` gives MemoLabs over the
-    store. That the memo forgets what exceeds its limit is not foreseen.
+    They differ for finders that decide when to stop by what they measure: simulated results that
+    never converge give the most, those that do at once the least. `open_lab` gives MemoLabs over
+    the store. Memo entries that would be deleted for the memo's limit are not foreseen.
     """
     inits: dict[tuple, State] = {}
     most = cells(study, open_lab, store, inits=inits)
     if not any(cell.cost.steps for cell in most):
-        return most, most  # nothing was made up
-    return most, cells(study, open_lab, store, restless=False, inits=inits)
+        return most, most  # nothing was simulated
+    return most, cells(study, open_lab, store, convergent=True, inits=inits)
 
 
 def cells(
     study: Study,
     open_lab: OpenLab,
     store: Store,
-    restless: bool = True,
+    convergent: bool = False,
     inits: dict[tuple, State] | None = None,
 ) -> list[CellPlan]:
-    """What every cell asks for, on labs whose made-up states are restless or not.
+    """The work of every cell; simulated trainings converge at once or never.
 
     `inits` keeps the initial states for the next plan.
     """
-    book = PlanState(store, restless, {} if inits is None else inits)
-    made = []
-    for name, task in study.named.items():
-        for seed in study.seeds:
-            for label, finder in study.finders.items():
-                made.append(CellPlan(name, label, seed))
-                _fill(made[-1], book, open_lab, task, finder, study.stability)
-    return made
+    plan = PlanState(store, convergent, {} if inits is None else inits)
+    plans = []
+    for cell in study.cells():
+        plans.append(CellPlan(*cell.key))
+        _fill(plans[-1], plan, open_lab, cell, study.stability)
+    return plans
 
 
 def _fill(
-    cell: CellPlan,
-    book: PlanState,
-    open_lab: OpenLab,
-    task: Task,
-    finder: Finder,
-    stability: Stability | None,
+    counts: CellPlan, plan: PlanState, open_lab: OpenLab, cell: Cell, stability: Stability | None
 ) -> None:
-    known = cell_key(identity.describe(task), cell.seed, identity.describe(finder))
+    key = cell_key(identity.describe(cell.task), cell.seed, identity.describe(cell.finder))
 
-    def lab(sealed: bool, real: bool) -> DryRunLab:
-        inner = open_lab(task, cell.seed, sealed)
+    def lab(sealed: bool, replays: bool) -> DryRunLab:
+        inner = open_lab(cell.task, cell.seed, sealed)
         assert isinstance(inner, MemoLab)
-        return DryRunLab(inner, book, cell, [real])
+        return DryRunLab(inner, plan, counts, Replay(replays))
 
     try:
-        for ticket in finder.find(lab(True, known in book.begun)):
-            cell.tickets += 1
-            bench = lab(False, False)
-            _count_ticket(cell, book, ticket)
-            trial = book.store.trial(Trial.key(bench, ticket))
-            if trial is None:
-                cell.bytes += _TRIAL_BYTES
-                Trial.run(bench, ticket)
-            else:
-                steps = bench.on(recipe=ticket.recipe).steps() if ticket.recipe else bench.steps()
-                cell.asked += steps - ticket.state.step
-                cell.stored += steps - ticket.state.step
+        for ticket in cell.finder.find(lab(True, key in plan.started)):
+            counts.tickets += 1
+            _count_ticket(counts, plan, ticket)
+            _count_trial(lab(False, False), ticket)
             if stability:
-                _count_copies(lab(False, False), ticket, stability)
-    except Exception as error:  # as in a run, what a finder raises is its cell's alone
-        cell.error = str(error) or type(error).__name__
+                _count_stability(lab(False, False), ticket, stability)
+    except Exception as error:  # as in a run, an error in a finder ends its cell only
+        counts.error = str(error) or type(error).__name__
 
 
-def _count_copies(bench: DryRunLab, ticket: Ticket, asked: Stability) -> None:
-    """Book what comparing the ticket's copies takes, or that the store holds it already."""
-    cell = bench.cell
-    for at in rewind_points(bench, ticket, asked):
-        key = Instability.key(bench, ticket, asked, at)
-        if ("stability", key) in bench.book.files or bench.book.store.instability(key):
-            continue
-        bench.book.files.add(("stability", key))
+def _count_trial(lab: DryRunLab, ticket: Ticket) -> None:
+    """Count the training of the ticket's trial, or that the store has it."""
+    cell = lab.cell
+    if lab.plan.store.trial(Trial.key(lab, ticket)) is None:
         cell.bytes += _TRIAL_BYTES
-        on, start = start_state(bench, ticket, at)
-        one, _, _ = train_copies(on, start, ticket.mask, asked)
+        Trial.run(lab, ticket)
+    else:
+        steps = lab.on(recipe=ticket.recipe).steps() if ticket.recipe else lab.steps()
+        cell.requested += steps - ticket.state.step
+        cell.stored += steps - ticket.state.step
+
+
+def _count_stability(lab: DryRunLab, ticket: Ticket, settings: Stability) -> None:
+    """Count the work of measuring the ticket's stability, unless the store has the result."""
+    cell = lab.cell
+    for point in rewind_points(lab, ticket, settings):
+        key = Instability.key(lab, ticket, settings, point)
+        if ("stability", key) in lab.plan.files or lab.plan.store.instability(key):
+            continue
+        lab.plan.files.add(("stability", key))
+        cell.bytes += _TRIAL_BYTES
+        on, start = start_state(lab, ticket, point)
+        one, _, _ = train_copies(on, start, ticket.mask, settings)
         assert isinstance(on, DryRunLab)
-        # A forward pass is a third of a step; what has no statistics takes none of them anew.
-        again = asked.points * asked.batches // 3 if one.statistics else 0
-        on.book_work(again, asked.points)
+        # A forward pass is a third of a step; without BatchNorm no statistics are taken again.
+        recalibration = settings.points * settings.batches // 3 if one.statistics else 0
+        on.count_work(recalibration, settings.points)
 
 
-def _count_ticket(cell: CellPlan, book: PlanState, ticket: Ticket) -> None:
-    """Add to the cell what the ticket will take on the disk, where it is not there already."""
+def _count_ticket(cell: CellPlan, plan: PlanState, ticket: Ticket) -> None:
+    """Add the bytes of the ticket's files, unless they are in the store or counted already."""
     state_bytes = sum(array.nbytes for array in ticket.state.arrays().values())
     sizes: dict[tuple[Kind, str], int] = {
         ("tickets", ticket.id): math.ceil(ticket.mask.size / 8),
         ("states", ticket.state.id): state_bytes,
     }
     for (kind, id), size in sizes.items():
-        if (kind, id) in book.files or book.store.exists(kind, id):
+        if (kind, id) in plan.files or plan.store.exists(kind, id):
             continue
-        book.files.add((kind, id))
-        if MADE_UP in ticket.state.slots and kind == "states":
+        plan.files.add((kind, id))
+        if SIMULATED in ticket.state.slots and kind == "states":
             cell.states += 1
         else:
             cell.bytes += size
@@ -136,16 +132,17 @@ def _count_ticket(cell: CellPlan, book: PlanState, ticket: Ticket) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class PlanLine:
-    """The cells of one finder on one task together; `least` is what it trains if all ends early.
+    """The work of one finder on one task over all seeds; steps unless named otherwise.
 
-    `seconds` and `bytes` are estimates, of the most; None where no speed could be measured.
+    `cost`, `seconds` and `bytes` are estimates of the most work, `least` is the least number of
+    steps to train. `seconds` is None if no speed could be measured.
     """
 
     task: str
     finder: str
     seeds: int
     tickets: int
-    asked: int
+    requested: int
     stored: int
     shared: int
     cost: Cost
@@ -154,53 +151,44 @@ class PlanLine:
     bytes: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Throughput:
-    """Seconds for a step and for an evaluation, and the bytes of a trained state."""
-
-    step: float
-    evaluation: float
-    state: int
-
-
 def labs_to_time(planned: Iterable[CellPlan]) -> dict[str, Lab]:
-    """One lab for each speed of training that the plan asks for."""
+    """One lab for each group of trainings of the same speed, by the key of `CellPlan.work`."""
     return {key: work.lab for cell in planned for key, work in cell.work.items()}
 
 
 def lines(
-    most: list[CellPlan], least: list[CellPlan], paces: Mapping[str, Throughput | None]
+    most: list[CellPlan], least: list[CellPlan], throughputs: Mapping[str, Throughput | None]
 ) -> list[PlanLine]:
     """One line for each task and finder, from both plans of the same study."""
     groups: dict[tuple[str, str], list[tuple[CellPlan, CellPlan]]] = {}
     for pair in zip(most, least, strict=True):
         groups.setdefault((pair[0].task, pair[0].finder), []).append(pair)
-    return [_line(*names, pairs, paces) for names, pairs in groups.items()]
+    return [_line(*names, pairs, throughputs) for names, pairs in groups.items()]
 
 
 def _line(
     task: str,
     finder: str,
     pairs: list[tuple[CellPlan, CellPlan]],
-    paces: Mapping[str, Throughput | None],
+    throughputs: Mapping[str, Throughput | None],
 ) -> PlanLine:
-    found = [cell for cell, _ in pairs]
-    # Where only the quieter pretence made a finder stumble, it says nothing of the least.
+    most = [cell for cell, _ in pairs]
+    # A finder that failed only in the convergent plan has no least there.
     least = [low if not low.error or cell.error else cell for cell, low in pairs]
-    total = sum((cell.cost for cell in found), Cost())
-    work = [(paces.get(key), work) for cell in found for key, work in cell.work.items()]
-    seconds = [p.step * w.steps + p.evaluation * w.evaluations for p, w in work if p]
-    size = max((p.state for p in paces.values() if p), default=0)
+    total = sum((cell.cost for cell in most), Cost())
+    work = [(throughputs.get(key), work) for cell in most for key, work in cell.work.items()]
+    seconds = [t.step * w.steps + t.evaluation * w.evaluations for t, w in work if t]
+    state_bytes = max((t.state for t in throughputs.values() if t), default=0)
     return PlanLine(
         task=task,
         finder=finder,
-        seeds=len(found),
-        tickets=sum(cell.tickets for cell in found),
-        asked=sum(cell.asked for cell in found),
-        stored=sum(cell.stored for cell in found),
-        shared=sum(cell.shared for cell in found),
+        seeds=len(most),
+        tickets=sum(cell.tickets for cell in most),
+        requested=sum(cell.requested for cell in most),
+        stored=sum(cell.stored for cell in most),
+        shared=sum(cell.shared for cell in most),
         cost=total,
         least=min(total.steps, sum(cell.cost.steps for cell in least)),
         seconds=sum(seconds) if len(seconds) == len(work) else None,
-        bytes=sum(cell.bytes + size * cell.states for cell in found),
+        bytes=sum(cell.bytes + state_bytes * cell.states for cell in most),
     )

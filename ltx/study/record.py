@@ -1,6 +1,7 @@
-"""Record: what a store keeps of a study, from its command to its trials, and what is missing."""
+"""StudyRecord: a study's provenance and results, as its store keeps them."""
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ltx.core.environment import versions
@@ -17,16 +18,20 @@ from ltx.study.results import (
     TrialResult,
 )
 
-_APART = ("rows", "compared", "failures", "lost", "stability", "took")
+_DAMAGED = "its file is missing or damaged; run the study again"
+# Fields that `document` converts.
+_CONVERTED = ("rows", "compared", "failures", "damaged", "stability", "timings")
+# How records of ltx 0.1.0 name the level and the rewind point of a failure.
+_STABILITY_FAILURE = re.compile(r"stability of level (\d+) at (.+?): ")
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyRecord:
     """A study's provenance and its results so far.
 
-    `finders` says of each label whether it is a control; `study` and `engine` are settings as
-    plain JSON data, `config` all of them as one gin file. `took` has the seconds of those trials
-    of which the store's log tells them, by their ids.
+    `finders` maps each label to whether it is a control. `study` and `engine` are settings as plain
+    JSON data, `config` all of them as one gin file. `timings` has the seconds of the trials that
+    the store's log has, by trial id.
     """
 
     id: str
@@ -45,8 +50,8 @@ class StudyRecord:
     rows: tuple[TrialResult, ...] = ()
     compared: tuple[StabilityResult, ...] = ()
     failures: tuple[CellFailure, ...] = ()
-    lost: tuple[DamagedResult, ...] = ()
-    took: Mapping[str, Timing] = dataclasses.field(default_factory=dict, compare=False)
+    damaged: tuple[DamagedResult, ...] = ()
+    timings: Mapping[str, Timing] = dataclasses.field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -58,7 +63,7 @@ class StudyRecord:
         config: str,
         plugins: Sequence[Mapping[str, str]],
     ) -> "StudyRecord":
-        """The record of a study that is about to begin."""
+        """The record of a study before its first result."""
         return cls(
             id=study.id,
             command=command,
@@ -75,13 +80,12 @@ class StudyRecord:
         )
 
     def document(self) -> dict[str, object]:
-        """Plain JSON data; trials are named by their ids."""
-        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        asked = self.stability
+        """The record as plain JSON data; trials are named by their ids."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {
             "kind": "study",
-            **{key: plain[key] for key in plain if key not in _APART},
-            "stability": None if asked is None else dataclasses.asdict(asked),
+            **{key: fields[key] for key in fields if key not in _CONVERTED},
+            "stability": self.stability and dataclasses.asdict(self.stability),
             "trials": [
                 {
                     "task": row.task,
@@ -105,32 +109,30 @@ class StudyRecord:
                 }
                 for one in self.compared
             ],
-            "failures": [dataclasses.asdict(failure) for failure in self.failures],
+            "failures": [_plain(failure) for failure in self.failures],
         }
 
     @classmethod
     def read(cls, store: Store, id: str = "") -> "StudyRecord":
-        """The record of the study whose id is, or alone begins with, `id`; the latest for ""."""
+        """Read the record of the study with this id or unique id prefix; the latest for ""."""
         document = store.study(id)
         entries = document.get("trials", [])
-        known = store.trials({entry["trial"] for entry in entries})
-        trials = {trial.id: trial for trial in known}
-        rows, lost = [], []
+        trials = {trial.id: trial for trial in store.trials({e["trial"] for e in entries})}
+        rows, damaged = [], []
         for entry in entries:
-            place = (entry["task"], entry["finder"])
-            if entry["trial"] in trials:
-                row = TrialResult(*place, entry["control"], entry["seed"], trials[entry["trial"]])
-                rows.append(row)
+            where = (entry["task"], entry["finder"])
+            if trial := trials.get(entry["trial"]):
+                rows.append(TrialResult(*where, entry["control"], entry["seed"], trial))
             else:
-                lost.append(DamagedResult(*place, entry["seed"], entry.get("level")))
+                damaged.append(DamagedResult(*where, entry["seed"], entry.get("level")))
         compared = []
         for entry in document.get("compared", []):
-            place = (entry["task"], entry["finder"])
-            if found := store.instability(entry["stability"]):
-                compared.append(StabilityResult(*place, entry["control"], entry["seed"], found))
+            where = (entry["task"], entry["finder"])
+            if result := store.instability(entry["stability"]):
+                compared.append(StabilityResult(*where, entry["control"], entry["seed"], result))
             else:
-                lost.append(DamagedResult(*place, entry["seed"], entry["level"], entry["at"]))
-        asked = document.get("stability")
+                damaged.append(DamagedResult(*where, entry["seed"], entry["level"], entry["at"]))
+        stability = document.get("stability")
         cells = [*entries, *document.get("failures", [])]
         return cls(
             id=document["id"],
@@ -140,71 +142,86 @@ class StudyRecord:
             engine=document["engine"],
             versions=document["versions"],
             plugins=document["plugins"],
-            # Records of ltx 0.1.0's first days name their cells only through their results.
+            # The first records of ltx 0.1.0 name their cells only through their results.
             tasks=tuple(document.get("tasks") or dict.fromkeys(c["task"] for c in cells)),
             finders=document.get("finders")
             or {c["finder"]: bool(c.get("control")) for c in reversed(cells)},
             seeds=tuple(document.get("seeds") or sorted({c["seed"] for c in cells})),
             margin=document.get("margin", Study.margin),
-            stability=None if asked is None else Stability(**asked),
+            stability=None if stability is None else Stability(**stability),
             finished=document.get("finished", "trials" in document),
             rows=tuple(rows),
             compared=tuple(compared),
-            failures=tuple(CellFailure(**failure) for failure in document.get("failures", [])),
-            lost=tuple(lost),
-            took=timings(store.events(), trials.keys()),
+            failures=tuple(_failure(entry) for entry in document.get("failures", [])),
+            damaged=tuple(damaged),
+            timings=timings(store.events(), trials.keys()),
         )
 
     def gaps(self) -> Iterator[MissingResult]:
-        """The trials that are missing: a finder's levels are those it reached with any seed."""
-        there: dict[tuple[str, str, int], set[int]] = {}
+        """The missing trials; a finder should have each level that it reached with any seed."""
+        present: dict[tuple[str, str, int], set[int]] = {}
         levels: dict[tuple[str, str], set[int | None]] = {}
         for row in self.rows:
-            there.setdefault((row.task, row.finder, row.seed), set()).add(row.trial.level)
+            present.setdefault((row.task, row.finder, row.seed), set()).add(row.trial.level)
             levels.setdefault((row.task, row.finder), set()).add(row.trial.level)
-        for one in self.lost:
+        for one in self.damaged:
             if one.at is None:
                 levels.setdefault((one.task, one.finder), set()).add(one.level)
         for task in self.tasks:
             for finder, control in self.finders.items():
-                known = levels.get((task, finder), {None})
+                expected = levels.get((task, finder), {None})
                 for seed in self.seeds:
-                    absent = known - there.get((task, finder, seed), set())
-                    for level in sorted(absent, key=lambda found: -1 if found is None else found):
-                        reason = self._reason(task, finder, seed, level)
+                    missing = expected - present.get((task, finder, seed), set())
+                    for level in sorted(missing, key=lambda level: -1 if level is None else level):
+                        reason = self._missing_trial(task, finder, seed, level)
                         yield MissingResult(task, finder, control, seed, level, reason)
 
     def uncompared(self) -> Iterator[MissingResult]:
-        """The trials whose copies were to be compared and are not, with the place."""
-        there = {
+        """The missing stability results of the trials that are there, by rewind point."""
+        present = {
             (one.task, one.finder, one.seed, one.instability.level, one.instability.at)
             for one in self.compared
         }
-        asked = self.stability
+        settings = self.stability
         for row in self.rows:
             where, level = (row.task, row.finder, row.seed), row.trial.level
-            for at in asked.at if asked and asked.measures(level) else ():
-                idle = at == TICKET and not row.trial.trained_for.steps
-                if not idle and (*where, level, at) not in there:
-                    reason = self._unstable(*where, level, at)
+            for at in settings.at if settings and settings.measures(level) else ():
+                untrained = at == TICKET and not row.trial.trained_for.steps
+                if not untrained and (*where, level, at) not in present:
+                    reason = self._missing_stability(*where, level, at)
                     yield MissingResult(
                         row.task, row.finder, row.control, row.seed, level, reason, at
                     )
 
-    def _unstable(self, task: str, finder: str, seed: int, level: int, at: str) -> str:
-        if DamagedResult(task, finder, seed, level, at) in self.lost:
-            return "its file is missing or damaged; run the study again"
+    def _missing_stability(self, task: str, finder: str, seed: int, level: int, at: str) -> str:
+        """Why the stability of a ticket from a rewind point is missing."""
+        if DamagedResult(task, finder, seed, level, at) in self.damaged:
+            return _DAMAGED
         for failure in self.failures:
-            mine = failure.error.startswith(f"stability of level {level} at {at}: ")
-            if mine and (failure.task, failure.finder, failure.seed) == (task, finder, seed):
+            cell = (failure.task, failure.finder, failure.seed)
+            if cell == (task, finder, seed) and (failure.level, failure.at) == (level, at):
                 return failure.error
         return "not measured" if self.finished else "not run yet"
 
-    def _reason(self, task: str, finder: str, seed: int, level: int | None) -> str:
-        if DamagedResult(task, finder, seed, level) in self.lost:
-            return "its file is missing or damaged; run the study again"
+    def _missing_trial(self, task: str, finder: str, seed: int, level: int | None) -> str:
+        """Why the trial of a level is missing."""
+        if DamagedResult(task, finder, seed, level) in self.damaged:
+            return _DAMAGED
         for failure in self.failures:
-            mine = (failure.task, failure.finder, failure.seed) == (task, finder, seed)
-            if failure.ended and mine:
+            cell = (failure.task, failure.finder, failure.seed)
+            if failure.ended and cell == (task, finder, seed):
                 return f"stopped early: {failure.error}"
         return "not found with this seed" if self.finished else "not run yet"
+
+
+def _plain(failure: CellFailure) -> dict[str, object]:
+    """A failure as plain data; fields that do not apply to it are omitted."""
+    return {key: value for key, value in vars(failure).items() if value is not None}
+
+
+def _failure(entry: Mapping) -> CellFailure:
+    """A failure of a stored record."""
+    match = _STABILITY_FAILURE.match(entry["error"])
+    if match and not entry.get("ended", True) and "level" not in entry:
+        return CellFailure(**entry, level=int(match[1]), at=match[2])
+    return CellFailure(**entry)

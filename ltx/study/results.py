@@ -1,4 +1,4 @@
-"""Results: what a study made of each cell, and what is missing of it."""
+"""The results of a study's cells, and what is missing of them."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from ltx.evaluation.trial import Trial
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """One trial and where it belongs in the study."""
+    """One trial, and its cell's names and seed; `control`: whether the finder is one."""
 
     task: str
     finder: str
@@ -19,7 +19,7 @@ class TrialResult:
 
 @dataclasses.dataclass(frozen=True)
 class StabilityResult:
-    """The two copies of one ticket, and where they belong in the study."""
+    """The instability of one ticket from one rewind point, and its cell's names and seed."""
 
     task: str
     finder: str
@@ -30,9 +30,10 @@ class StabilityResult:
 
 @dataclasses.dataclass(frozen=True)
 class CellFailure:
-    """A cell that stopped early; the tickets that it had found by then are kept.
+    """Why a cell stopped early; the tickets that it found before are kept.
 
-    Where it did not stop there, `ended` is False: copies of a ticket could not be compared.
+    With `ended` False the cell went on, and only the stability of the ticket of one `level` from
+    the rewind point `at` could not be measured.
     """
 
     task: str
@@ -40,13 +41,18 @@ class CellFailure:
     seed: int
     error: str
     ended: bool = True
+    level: int | None = None
+    at: str | None = None
+
+
+CellResult = TrialResult | StabilityResult | CellFailure
 
 
 @dataclasses.dataclass(frozen=True)
 class DamagedResult:
-    """A trial that the study made and that the store cannot give back.
+    """A trial of the study whose file in the store is missing or corrupt.
 
-    Of copies that were compared, where `at` says from where.
+    With `at` it is a stability result, and `at` its rewind point.
     """
 
     task: str
@@ -58,9 +64,9 @@ class DamagedResult:
 
 @dataclasses.dataclass(frozen=True)
 class MissingResult:
-    """A trial that ought to be there and is not; `level` is None where none is known.
+    """A trial that the study should have and has not; `level` is None if none is known.
 
-    Of copies that were to be compared, where `at` says from where.
+    With `at` it is a stability result, and `at` its rewind point.
     """
 
     task: str

@@ -1,248 +1,121 @@
-"""Runner: a configured study on Keras labs over a store, with progress and provenance."""
+"""Run a study over a store: its labs memoised, its record kept up to date, its listeners called."""
 
 import contextlib
 import dataclasses
-import logging
-import signal
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-import rich.progress
-
-from ltx.config import plugins as registry
-from ltx.config.gin_files import Config
-from ltx.core import environment
-from ltx.core.budget import Budget, Limit
-from ltx.core.errors import BudgetError, LtxError
+from ltx.core.budget import Budget
+from ltx.core.engine import Engine
+from ltx.core.errors import LtxError
 from ltx.core.lab import Lab
 from ltx.core.task import Task
-from ltx.reporting import console as table
-from ltx.reporting import plan_table
 from ltx.store import liveness
 from ltx.store.event_log import StudyStarted
 from ltx.store.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.store.store import Store
-from ltx.study import loop, pace, plan
-from ltx.study.plan import Throughput
+from ltx.study import loop
+from ltx.study.definition import Study
+from ltx.study.listener import Listeners, StudyListener
+from ltx.study.loop import OpenLab
 from ltx.study.record import StudyRecord
 from ltx.study.results import CellFailure, StabilityResult, TrialResult
 
-if TYPE_CHECKING:
-    from ltx.backends.tf_keras.lab import KerasLab
-    from ltx.reporting.tensorboard import TensorBoardListener
-
-_log = logging.getLogger("ltx")
-Watch = Callable[[int, int], None]
-
 
 def run(
-    asked: Config,
+    study: Study,
+    open_lab: OpenLab,
     store: Store,
+    listeners: Sequence[StudyListener] = (),
     *,
-    command: str,
-    data_dir: str | None = None,
+    engine: Engine | None = None,
+    command: str = "",
+    config: str = "",
+    plugins: Sequence[Mapping[str, str]] = (),
     memo_bytes: int = MEMO_BYTES,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    limit: Limit | None = None,
-    board: "TensorBoardListener | None" = None,
-) -> int:
-    """Run the study to its end and print what it found; 1 if a cell of it failed.
+    budget: Budget | None = None,
+) -> StudyRecord:
+    """Run the study to its end and return its record, which the store has as well.
 
-    The `board` shows in TensorBoard how far it is. Raises BudgetError where the limit ends first,
-    after printing what was found by then.
+    Each lab that `open_lab` gives is memoised in the store. `command`, `config` and `plugins` go
+    into the record, as where the study comes from. Whatever ends the study early is raised after
+    its record was saved: BudgetError if the budget is spent, StoreFullError, KeyboardInterrupt.
+    Raises UsageError for mistakes in the settings, before anything trains.
     """
-    KerasLab, budget, ended = _keras_lab(), Budget(limit), None
-    at, heard, show = (board.at, board.tell, board.show) if board else (_unheard,) * 3
-    with liveness.announce(store), _progress() as (watch, tell):
+    trained = Listeners(listeners).trained
 
-        def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
-            lab = KerasLab(
-                task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed, watch=watch
-            )
-            _tell_of_gaps(lab)
-            return MemoLab(lab, store, memo_bytes, checkpoint_seconds, budget, heard)
+    def open_memo_lab(task: Task, seed: int, sealed: bool) -> Lab:
+        lab = open_lab(task, seed, sealed)
+        return MemoLab(lab, store, memo_bytes, checkpoint_seconds, budget, trained)
 
-        loop.check(asked.study, open_lab)
-        plugins = [vars(plugin) for plugin in registry.plugins()]
+    with liveness.announce(store):
+        loop.check(study, open_memo_lab)
         record = StudyRecord.of(
-            asked.study, asked.engine, command=command, config=asked.text, plugins=plugins
+            study, engine or Engine(), command=command, config=config, plugins=plugins
         )
-        store.log_event(StudyStarted(asked.study.id))
-        rows: list[TrialResult] = []
-        compared: list[StabilityResult] = []
-        failures: list[CellFailure] = []
-        kinds: dict[type, list] = {
-            TrialResult: rows,
-            StabilityResult: compared,
-            CellFailure: failures,
-        }
+        store.log_event(StudyStarted(study.id))
+        keeper = RecordKeeper(record, store, checkpoint_seconds)
+        listener = Listeners([keeper, *listeners])
+        listener.started(study)
         try:
-            with _recorded(record, store, rows, compared, failures, checkpoint_seconds) as save:
-                for result in loop.run(asked.study, open_lab, store, at):
-                    kinds[type(result)].append(result)
-                    tell(result)
-                    show(result)
-                    save()
-        except BudgetError as error:
-            ended = error
-    # They need SciPy's statistics, for which no training shall wait.
-    from ltx.analysis import transfer
-    from ltx.reporting import study_table
-
-    planned = asked.study
-    study_table.show(
-        table.console(),
-        rows,
-        failures,
-        margin=planned.margin,
-        seeds=planned.seeds,
-        controls=[label for label, finder in planned.finders.items() if finder.control],
-    )
-    study_table.show_stability(table.console(), compared, list(planned.finders))
-    carried = transfer.transfer_results(dataclasses.replace(record, rows=tuple(rows)), store)
-    study_table.show_transfers(table.console(), carried)
-    if ended:
-        raise ended
-    return 1 if failures else 0
+            for _ in loop.run(study, open_memo_lab, store, listener):
+                pass
+        except BaseException:
+            listener.ended(complete=False)
+            raise
+        listener.ended(complete=True)
+    return keeper.record
 
 
-def _unheard(*told: object) -> None:
-    """What is told where nobody listens."""
+class RecordKeeper(StudyListener):
+    """Saves a study's record at its start, every `seconds` seconds, and at its end."""
 
+    def __init__(self, record: StudyRecord, store: Store, seconds: float) -> None:
+        self._blank, self._store, self._seconds = record, store, seconds
+        self._rows: list[TrialResult] = []
+        self._compared: list[StabilityResult] = []
+        self._failures: list[CellFailure] = []
+        self._finished, self._saved = False, time.monotonic()
 
-def explain(
-    asked: Config,
-    path: str,
-    *,
-    data_dir: str | None = None,
-    memo_bytes: int = MEMO_BYTES,
-    limit: Limit | None = None,
-) -> int:
-    """Print what `run` would train and take; nothing is written to the store at `path`."""
-    KerasLab = _keras_lab()
-    with tempfile.TemporaryDirectory() as nowhere:
-        # A store that is not there yet holds nothing, and is not made.
-        store = Store(path, create=False) if Store.occupied(path) else Store(nowhere)
-
-        def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
-            lab = KerasLab(task, seed, engine=asked.engine, data_dir=data_dir, sealed=sealed)
-            return MemoLab(lab, store, memo_bytes)
-
-        loop.check(asked.study, open_lab)
-        most, least = plan.estimate(asked.study, open_lab, store)
-        paces = {key: _pace(lab) for key, lab in plan.labs_to_time(most).items()}
-    found = plan.lines(most, least, paces)
-    plan_table.show(table.console(), found, most, memo_bytes, limit)
-    return 0
-
-
-def _pace(lab: Lab) -> Throughput | None:
-    try:
-        return pace.measure(lab)
-    except LtxError as error:  # a training that diverges does so in its own run as well
-        _log.warning("no speed was measured: %s", error)
-        return None
-
-
-def _keras_lab() -> "type[KerasLab]":
-    """TensorFlow starts here, after all that needs none."""
-    with environment.hush_stderr():
-        from ltx.backends.tf_keras.devices import devices
-        from ltx.backends.tf_keras.lab import KerasLab
-
-        devices()
-    return KerasLab
-
-
-def _tell_of_gaps(lab: "KerasLab", told: set[str] = set()) -> None:  # noqa: B006 (once a process)
-    if lab.unprunable and lab.task.model not in told:
-        told.add(lab.task.model)
-        _log.warning("%s: %s", lab.task.label, lab.coverage)
-
-
-@contextlib.contextmanager
-def _recorded(
-    record: StudyRecord,
-    store: Store,
-    rows: list[TrialResult],
-    compared: list[StabilityResult],
-    failures: list[CellFailure],
-    seconds: float,
-) -> Iterator[Callable[[], None]]:
-    """Keep the study's record in the store: before it begins, now and then, and at its end."""
-    saved = time.monotonic()
-
-    def save(finished: bool = False) -> None:
-        nonlocal saved
-        now = dataclasses.replace(
-            record,
-            rows=tuple(rows),
-            compared=tuple(compared),
-            failures=tuple(failures),
-            finished=finished,
+    @property
+    def record(self) -> StudyRecord:
+        """The record with the results so far."""
+        return dataclasses.replace(
+            self._blank,
+            rows=tuple(self._rows),
+            compared=tuple(self._compared),
+            failures=tuple(self._failures),
+            finished=self._finished,
         )
-        store.put_study(record.id, now.document())
-        saved = time.monotonic()
 
-    def save_if_due() -> None:
-        if time.monotonic() - saved >= seconds:
-            save()
+    def started(self, study: Study) -> None:
+        self._save()
 
-    save()
-    try:
-        yield save_if_due
-    except BaseException:
-        with contextlib.suppress(LtxError):  # what stopped the study is the error to be told
-            save()
-        raise
-    save(finished=True)
+    def measured(self, result: TrialResult) -> None:
+        self._rows.append(result)
+        self._save_if_due()
 
+    def compared(self, result: StabilityResult) -> None:
+        self._compared.append(result)
+        self._save_if_due()
 
-@contextlib.contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed: Python drops the exception where a destructor is running."""
-    pressed: list[int] = []
+    def failed(self, failure: CellFailure) -> None:
+        self._failures.append(failure)
+        self._save_if_due()
 
-    def press(number: int, frame: object) -> None:
-        pressed.append(number)
-        raise KeyboardInterrupt
+    def ended(self, complete: bool) -> None:
+        self._finished = complete
+        if complete:
+            self._save()
+        else:
+            with contextlib.suppress(LtxError):  # the error that stopped the study is the one shown
+                self._save()
 
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def _save_if_due(self) -> None:
+        if time.monotonic() - self._saved >= self._seconds:
+            self._save()
 
-
-@contextlib.contextmanager
-def _progress() -> Iterator[
-    tuple[Watch, Callable[[TrialResult | StabilityResult | CellFailure], None]]
-]:
-    """A bar for the training under way, named by what was found last; only on a terminal."""
-    columns = (
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeElapsedColumn(),
-    )
-    console = rich.console.Console(stderr=True)
-    shown = rich.progress.Progress(
-        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
-    )
-    with _interrupts() as interrupted, shown as bars:
-        bar = bars.add_task("starting", total=None)
-
-        def watch(step: int, stop: int) -> None:
-            if interrupted():
-                raise KeyboardInterrupt
-            bars.update(bar, completed=step, total=stop)
-
-        def tell(result: TrialResult | StabilityResult | CellFailure) -> None:
-            found = getattr(result, "trial", None) or getattr(result, "instability", None)
-            level = f", level {found.level}" if found else ""
-            bars.update(bar, description=f"{result.finder}, seed {result.seed}{level}")
-
-        yield watch, tell
+    def _save(self) -> None:
+        self._store.put_study(self._blank.id, self.record.document())
+        self._saved = time.monotonic()

@@ -1,31 +1,29 @@
-"""Status: where the studies of a store stand, read off its records and its log."""
+"""The status of the studies of a store, read from its records and its event log."""
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-import rich.console
-
-from ltx.reporting import console as table
-from ltx.reporting import plan_table
 from ltx.store import liveness
 from ltx.store.event_log import CellProgress, Event, StudyStarted, Trained
 from ltx.store.store import Store
+from ltx.study.definition import cell_keys
 
-Process = tuple[str, int]
+Process = tuple[str, int]  # host and process id
+CellKey = tuple[str, str, int]
 
-LATELY = 120.0  # seconds of training over which a speed is taken
-UNDER_WAY = ("begun", "measured", "compared")  # events behind which a cell goes on
+RECENT = 120.0  # seconds over which the speed of training is averaged
+UNDER_WAY = ("begun", "measured", "compared")  # events after which a cell continues
 STATES = ("done", "under way", "interrupted", "failed", "to do", "missing")
 
 
 @dataclasses.dataclass
 class CellStatus:
-    """One cell: how far it came, who works on it, and the steps that were trained for it.
+    """The state of one cell, the process that runs it, and the steps that were trained for it.
 
-    `state` is one of STATES: "interrupted" was begun by a process that is gone, "missing" was done
-    and a trial of it is not in the store any more.
+    `state` is one of STATES. "interrupted": its process ended before it did. "missing": it was
+    done, and one of its results is no longer in the store. `level` is the one measured last,
+    `trials` and `compared` are ids of trials and of stability results.
     """
 
     task: str
@@ -34,7 +32,7 @@ class CellStatus:
     state: str = "to do"
     level: int | None = None
     trained: int = 0
-    run: Process | None = None
+    process: Process | None = None
     error: str = ""
     trials: list[str] = dataclasses.field(default_factory=list)
     compared: list[str] = dataclasses.field(default_factory=list)
@@ -42,13 +40,13 @@ class CellStatus:
 
 @dataclasses.dataclass(frozen=True)
 class CurrentTraining:
-    """What a process trains: `step` of the `end` of one training, at `rate` steps a second.
+    """What a process trains: `step` of the `end` of one training, at `rate` steps per second.
 
-    Without a step it is between two trainings, or has not told of the first stretch of one.
+    `step` and `end` are None between two trainings, and before the first progress is logged.
     """
 
-    run: Process
-    place: CellStatus
+    process: Process
+    cell: CellStatus
     step: int | None
     end: int | None
     rate: float | None
@@ -56,196 +54,143 @@ class CurrentTraining:
 
 @dataclasses.dataclass(frozen=True)
 class StudyStatus:
-    """A study: its cells, what is trained now, and the steps that are left, where both are known.
+    """The status of a study: its cells, live processes, current trainings and steps left.
 
-    `runs` are the live processes, (host, pid). `left` is reckoned by the most that a finished cell
-    of the same finder and task took, and None until there is one of each.
+    `left` is estimated from the most steps that a finished cell of the same finder and task took;
+    it is None until there is one for each.
     """
 
     id: str
     command: str
-    places: list[CellStatus]
-    runs: list[Process]
-    now: list[CurrentTraining]
+    cells: list[CellStatus]
+    processes: list[Process]
+    current: list[CurrentTraining]
     left: int | None
     started: float | None
 
     @property
     def rate(self) -> float | None:
-        """The steps a second of all processes together."""
-        rates = [now.rate for now in self.now if now.rate]
+        """Steps per second of all processes together."""
+        rates = [training.rate for training in self.current if training.rate]
         return sum(rates) if rates else None
 
 
 def statuses(store: Store) -> Iterator[StudyStatus]:
-    """Every study that the store has a record of, the one begun last first."""
+    """The status of every study of which the store has a record, latest start first."""
     log = list(store.events())
-    begun = {e.study: e.time for e in log if isinstance(e, StudyStarted | CellProgress)}
-    records = sorted(store.studies(), key=lambda r: begun.get(r["id"], 0.0), reverse=True)
+    started = {e.study: e.time for e in log if isinstance(e, StudyStarted | CellProgress)}
+    records = sorted(store.studies(), key=lambda r: started.get(r["id"], 0.0), reverse=True)
     for record in records:
-        yield _standing(store, record, log, begun.get(record["id"]))
+        yield _status(store, record, log, started.get(record["id"]))
 
 
-def _standing(store: Store, record: dict, log: list[Event], last: float | None) -> StudyStatus:
-    places = _places(record)
-    stretches = _read(record["id"], places, log)
-    alive = {run for run in stretches if liveness.is_alive(store, *run)}
-    for place in places.values():
-        _settle(place, store, alive)
-    now = [
-        _now(place.run, place, stretches[place.run])
-        for place in places.values()
-        if place.state == "under way" and place.run
+def choose(found: Sequence[StudyStatus], id: str | None) -> Sequence[StudyStatus]:
+    """Those with an id that starts with `id`; all of them for "all", the latest for None."""
+    if id is None:
+        return found[:1]
+    return found if id == "all" else [status for status in found if status.id.startswith(id)]
+
+
+def _status(store: Store, record: dict, log: list[Event], started: float | None) -> StudyStatus:
+    by_key = _cells(record)
+    stretches = _apply_log(record["id"], by_key, log)
+    cells = list(by_key.values())
+    alive = {process for process in stretches if liveness.is_alive(store, *process)}
+    for cell in cells:
+        _check(cell, store, alive)
+    current = [
+        _current(cell.process, cell, stretches[cell.process])
+        for cell in cells
+        if cell.state == "under way" and cell.process
     ]
-    cells = list(places.values())
-    return StudyStatus(
-        record["id"], record.get("command", ""), cells, sorted(alive), now, _left(cells), last
-    )
+    command = record.get("command", "")
+    return StudyStatus(record["id"], command, cells, sorted(alive), current, _left(cells), started)
 
 
-def _places(record: Mapping) -> dict[tuple, CellStatus]:
-    return {
-        (task, finder, seed): CellStatus(task, finder, seed)
-        for task in record.get("tasks", ())
-        for finder in record.get("finders", ())
-        for seed in record.get("seeds", ())
-    }
+def _cells(record: Mapping) -> dict[CellKey, CellStatus]:
+    """The cells that the record plans, by their keys; those of one finder together."""
+    tasks, finders = list(record.get("tasks", ())), list(record.get("finders", ()))
+    keys = cell_keys(tasks, finders, record.get("seeds", ()))
+    in_groups = sorted(keys, key=lambda key: (tasks.index(key[0]), finders.index(key[1])))
+    return {key: CellStatus(*key) for key in in_groups}
 
 
-def _read(
-    study: str, places: dict[tuple, CellStatus], log: list[Event]
+def _apply_log(
+    study: str, cells: dict[CellKey, CellStatus], log: list[Event]
 ) -> dict[Process, list[tuple[CellStatus, Trained]]]:
-    """Put into the places what the log says; return what each process of the study trained."""
+    """Bring the cells up to date with the log; return what each process of the study trained."""
     current: dict[Process, CellStatus | None] = {}
     stretches: dict[Process, list[tuple[CellStatus, Trained]]] = {}
     for event in log:
-        run = event.process
+        process = event.process
         if isinstance(event, StudyStarted | CellProgress) and event.study == study:
-            stretches.setdefault(run, [])
+            stretches.setdefault(process, [])
         if isinstance(event, CellProgress):
-            # Whatever study it belongs to, the process is no longer where it was.
-            current[run] = None
-            place = places.get(event.cell) if event.study == study else None
-            if place:
-                current[run] = place if event.state in UNDER_WAY else None
-                _take(place, event, run)
-        elif isinstance(event, Trained) and (place := current.get(run)):
-            place.trained += event.steps
-            stretches[run].append((place, event))
+            # A cell of any study ends what the process did before.
+            current[process] = None
+            cell = cells.get(event.cell) if event.study == study else None
+            if cell:
+                current[process] = cell if event.state in UNDER_WAY else None
+                _apply(event, cell, process)
+        elif isinstance(event, Trained) and (cell := current.get(process)):
+            cell.trained += event.steps
+            stretches[process].append((cell, event))
     return stretches
 
 
-def _take(place: CellStatus, event: CellProgress, run: Process) -> None:
+def _apply(event: CellProgress, cell: CellStatus, process: Process) -> None:
+    """Bring the cell up to date with one event of it."""
     if event.state == "begun":
-        # A cell that was done is gone through again without training; it stays done meanwhile.
-        place.run, place.level = run, None
-        if place.state != "done":
-            place.state, place.error, place.trials, place.compared = "under way", "", [], []
+        # A finished cell is repeated without training when its study is run again; it stays done.
+        cell.process, cell.level = process, None
+        if cell.state != "done":
+            cell.state, cell.error, cell.trials, cell.compared = "under way", "", [], []
     elif event.state == "measured":
-        place.level = event.level
-        if event.trial and event.trial not in place.trials:
-            place.trials.append(event.trial)
+        cell.level = event.level
+        if event.trial and event.trial not in cell.trials:
+            cell.trials.append(event.trial)
     elif event.state == "compared":
-        if event.stability and event.stability not in place.compared:
-            place.compared.append(event.stability)
+        if event.stability and event.stability not in cell.compared:
+            cell.compared.append(event.stability)
     else:
-        place.state, place.error = event.state, event.error or ""
+        cell.state, cell.error = event.state, event.error or ""
 
 
-def _settle(place: CellStatus, store: Store, alive: set[Process]) -> None:
-    if place.state == "under way" and place.run not in alive:
-        place.state = "interrupted"
-    there = [store.exists("trials", id) for id in place.trials]
-    there += [store.exists("stability", id) for id in place.compared]
-    if place.state == "done" and not all(there):
-        place.state = "under way" if place.run in alive else "missing"
+def _check(cell: CellStatus, store: Store, alive: set[Process]) -> None:
+    """Correct a cell whose process has ended, or whose results are no longer in the store."""
+    if cell.state == "under way" and cell.process not in alive:
+        cell.state = "interrupted"
+    present = [store.exists("trials", id) for id in cell.trials]
+    present += [store.exists("stability", id) for id in cell.compared]
+    if cell.state == "done" and not all(present):
+        cell.state = "under way" if cell.process in alive else "missing"
 
 
-def _now(
-    run: Process, place: CellStatus, stretches: list[tuple[CellStatus, Trained]]
+def _current(
+    process: Process, cell: CellStatus, stretches: list[tuple[CellStatus, Trained]]
 ) -> CurrentTraining:
-    """What the last stretch says, where it is the place's own and its training goes on."""
+    """What the last stretch of training says, if it is the cell's and its training goes on."""
     events = [event for _, event in stretches]
-    lately = [e for e in events if e.time > time.time() - LATELY] or events[-3:]
-    seconds = sum(e.seconds for e in lately)
-    rate = sum(e.steps for e in lately) / seconds if seconds else None
+    recent = [e for e in events if e.time > time.time() - RECENT] or events[-3:]
+    seconds = sum(e.seconds for e in recent)
+    rate = sum(e.steps for e in recent) / seconds if seconds else None
     step = end = None
-    if stretches and stretches[-1][0] is place and events[-1].stop < events[-1].end:
+    if stretches and stretches[-1][0] is cell and events[-1].stop < events[-1].end:
         step, end = events[-1].stop, events[-1].end
-    return CurrentTraining(run, place, step, end, rate)
+    return CurrentTraining(process, cell, step, end, rate)
 
 
 def _left(cells: list[CellStatus]) -> int | None:
-    took: dict[tuple[str, str], int] = {}
-    for place in cells:
-        if place.state == "done":
-            key = (place.task, place.finder)
-            took[key] = max(took.get(key, 0), place.trained)
+    """The steps that are left to train, if a cell of each finder and task is done."""
+    most: dict[tuple[str, str], int] = {}
+    for cell in cells:
+        if cell.state == "done":
+            key = (cell.task, cell.finder)
+            most[key] = max(most.get(key, 0), cell.trained)
     left = 0
-    for place in cells:
-        if place.state not in ("done", "failed"):
-            if (place.task, place.finder) not in took:
+    for cell in cells:
+        if cell.state not in ("done", "failed"):
+            if (cell.task, cell.finder) not in most:
                 return None
-            left += max(0, took[place.task, place.finder] - place.trained)
+            left += max(0, most[cell.task, cell.finder] - cell.trained)
     return left
-
-
-def show(console: rich.console.Console, standing: StudyStatus) -> None:
-    """Print where one study stands: its cells by finder, what is trained now, and what is left."""
-    console.print(f"study {standing.id}: {_head(standing)}", style="bold", soft_wrap=True)
-    console.print(standing.command, soft_wrap=True)
-    if not standing.places:
-        console.print("its cells are not recorded; give its command again to have them")
-        return
-    groups: dict[tuple[str, str], Counter[str]] = {}
-    for place in standing.places:
-        groups.setdefault((place.task, place.finder), Counter())[place.state] += 1
-    rows = [
-        [*names, *(str(count[s]) if count[s] else "-" for s in STATES)]
-        for names, count in groups.items()
-    ]
-    console.print()
-    console.print(
-        table.make_table(["task", "finder", *STATES], rows, right=range(2, 2 + len(STATES)))
-    )
-    for text in _lines(standing):
-        console.print(f"\n{text}", soft_wrap=True)
-
-
-def _head(standing: StudyStatus) -> str:
-    done = sum(place.state == "done" for place in standing.places)
-    cells = f"{done} of {len(standing.places)} cells done"
-    if standing.runs:
-        where = ", ".join(f"process {pid} on {host}" for host, pid in standing.runs)
-        return f"running, {cells} ({where})"
-    if done == len(standing.places) and standing.places:
-        return f"finished, {cells}"
-    return f"not running, {cells}; the same command goes on where it stopped"
-
-
-def _lines(standing: StudyStatus) -> Iterator[str]:
-    for now in standing.now:
-        place, level = now.place, now.place.level
-        what = f"now: {place.finder} on {place.task}, seed {place.seed}"
-        what += "" if level is None else f", level {level} measured"
-        if now.step is not None:
-            what += f"; training, step {now.step:,} of {now.end:,}"
-        yield what + (f"; {now.rate:,.3g} steps a second" if now.rate else "")
-    if standing.left and standing.rate:
-        took = plan_table.duration(standing.left / standing.rate)
-        yield f"left: about {standing.left:,} steps, {took}, by what the finished cells took"
-    elif standing.runs and standing.left is None:
-        yield "left: not known before every finder has finished a seed"
-    for place in standing.places:
-        if place.state == "failed":
-            where = f"{place.finder} on {place.task}, seed {place.seed}"
-            yield f"{where} stopped early: {place.error}"
-    if any(place.state == "missing" for place in standing.places):
-        yield "missing: no longer in the store; the same command makes it anew"
-
-
-def pick(found: Sequence[StudyStatus], id: str | None) -> Sequence[StudyStatus]:
-    """All of them for "all", the one whose id begins so, or the newest."""
-    if id is None:
-        return found[:1]
-    return found if id == "all" else [s for s in found if s.id.startswith(id)]

@@ -302,7 +302,7 @@ def test_the_steps_foreseen_are_the_steps_trained_and_a_second_run_takes_none(
     assert [cell.error for cell in cells] == [""] * 3
     first = run(MADE, store)
     assert sum(cell.cost.steps for cell in cells) == trained(store)
-    assert all(cell.asked == cell.shared + cell.cost.steps for cell in cells)
+    assert all(cell.requested == cell.shared + cell.cost.steps for cell in cells)
     work = [work for cell in cells for work in cell.work.values()]
     copies = [r for r in first if isinstance(r, StabilityResult)]
     assert sum(w.evaluations for w in work) > 5 * len({c.instability.id for c in copies})
@@ -377,7 +377,7 @@ def test_a_copy_that_diverges_loses_nothing_else(store: Store) -> None:
     text = "stability of level {} at ticket: the loss is not finite"
     name = made.labels[0]
     assert [r for r in results if isinstance(r, CellFailure)] == [
-        CellFailure(name, "imp", 0, text.format(level), ended=False) for level in (1, 2)
+        CellFailure(name, "imp", 0, text.format(level), False, level, "ticket") for level in (1, 2)
     ]
     assert len([r for r in results if isinstance(r, TrialResult)]) == 3
     compared = [(c.instability.level, c.instability.at) for c in _compared(results)]
@@ -389,7 +389,7 @@ def test_a_copy_that_diverges_loses_nothing_else(store: Store) -> None:
         for level in (1, 2)
     ]
     (standing,) = statuses(store)
-    (place,) = standing.places
+    (place,) = standing.cells
     assert (place.state, place.level) == ("failed", 2)
     assert text.format(1) in place.error
     assert text.format(2) in place.error
@@ -439,14 +439,14 @@ def test_status_knows_a_cell_whose_copies_are_under_way_and_one_that_lost_them(
     results: Iterator = loop.run(made, opener(store), store)
     recorded(made, [next(results), next(results)], store, finished=False)
     (standing,) = statuses(store)
-    assert standing.places[0].state == "interrupted"
-    assert standing.places[0].level == 0
+    assert standing.cells[0].state == "interrupted"
+    assert standing.cells[0].level == 0
     rest = list(results)
     (standing,) = statuses(store)
-    assert standing.places[0].state == "done"
+    assert standing.cells[0].state == "done"
     (store.path / "stability" / f"{rest[-1].instability.id}.json").unlink()
     (standing,) = statuses(store)
-    assert standing.places[0].state == "missing"
+    assert standing.cells[0].state == "missing"
 
 
 # What cannot be meant

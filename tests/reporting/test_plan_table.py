@@ -9,8 +9,8 @@ import rich.console
 from ltx.core.budget import Limit
 from ltx.core.cost import Cost
 from ltx.reporting import plan_table
+from ltx.study.dry_run_lab import CellPlan
 from ltx.study.plan import PlanLine
-from ltx.study.plan_lab import CellPlan
 
 IMP = PlanLine("a/b", "imp", 2, 6, 900, 300, 200, Cost(400, 1, 2_000_000, 1), 400, 120.0, 2048)
 BIRD = PlanLine("a/b", "bird", 2, 8, 700, 0, 100, Cost(600, 1, 1_000_000, 1), 250, 180.0, 1024)

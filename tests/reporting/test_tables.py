@@ -41,10 +41,10 @@ def test_seconds_are_there_where_they_are_known(record: StudyRecord) -> None:
     lines = tables.trials(record)
     assert all(0 <= line["found_seconds"] < line["seconds"] for line in lines)  # type: ignore
     first = record.rows[0].trial.id
-    unknown = {**record.took, first: Timing(float("nan"), 1.0)}
-    line = tables.trials(dataclasses.replace(record, took=unknown))[0]
+    unknown = {**record.timings, first: Timing(float("nan"), 1.0)}
+    line = tables.trials(dataclasses.replace(record, timings=unknown))[0]
     assert line["seconds"] is line["found_seconds"] is None
-    lines = tables.trials(dataclasses.replace(record, took={}))
+    lines = tables.trials(dataclasses.replace(record, timings={}))
     assert all(line["seconds"] is None for line in lines)
 
 

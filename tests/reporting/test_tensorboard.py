@@ -1,4 +1,4 @@
-"""Board: TensorBoard shows every trial of a study once, live, however often it was stopped."""
+"""TensorBoardListener: every trial of a study is shown once, live, however often it stopped."""
 
 import dataclasses
 import json
@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,19 +53,17 @@ def watched(
     logs: Path,
     heard: Callable[[Training, Run], None] = lambda training, run: None,
 ) -> Iterator[TrialResult | CellFailure]:
-    """The study as the runner runs it; `heard` is told after the board."""
-    shown = TensorBoardListener(logs, made)
+    """The study as the runner runs it; `heard` is called after the listener."""
+    listener = TensorBoardListener(logs, made)
 
     def tell(training: Training, run: Run) -> None:
-        shown.tell(training, run)
+        listener.trained(training, run)
         heard(training, run)
 
     def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
         return MemoLab(FakeLab(task, seed, sealed=sealed), store, on_progress=tell)
 
-    for result in loop.run(made, open_lab, store, shown.at):
-        shown.show(result)
-        yield result
+    yield from loop.run(made, open_lab, store, listener)
 
 
 def undisturbed(made: Study, folder: Path) -> tuple[list[TrialResult], dict[str, dict[str, Curve]]]:
@@ -297,21 +296,19 @@ def test_a_full_disk_is_told_once_and_stops_no_study(
 ) -> None:
     rows, runs = undisturbed(IMPS, tmp_path / "calm")
     store, logs = Store(tmp_path / "store"), tmp_path / "logs"
-    found = []
     with caplog.at_level(logging.WARNING):
-        shown = TensorBoardListener(logs, IMPS)
 
-        def tell(training: Training, run: Run) -> None:
-            with full_disk(1000):
-                shown.tell(training, run)
+        class OnFullDisk(TensorBoardListener):
+            def _put(self, *args: Any, **settings: Any) -> None:
+                with full_disk(1000):
+                    super()._put(*args, **settings)
+
+        listener = OnFullDisk(logs, IMPS)
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
-            return MemoLab(FakeLab(task, seed, sealed=sealed), store, on_progress=tell)
+            return MemoLab(FakeLab(task, seed, sealed=sealed), store, tell=listener.trained)
 
-        for result in loop.run(IMPS, open_lab, store, shown.at):
-            with full_disk(1000):
-                shown.show(result)
-            found.append(result)
+        found = list(loop.run(IMPS, open_lab, store, listener))
     assert found == rows
     assert [record.message.count("cannot write") for record in caplog.records] == [1]
     list(watched(IMPS, store, logs))

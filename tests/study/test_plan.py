@@ -25,9 +25,9 @@ from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.study import loop, plan
 from ltx.study.definition import Study
-from ltx.study.plan import Throughput
-from ltx.study.plan_lab import CellPlan, DryRunLab, PlanState
+from ltx.study.dry_run_lab import CellPlan, DryRunLab, PlanState, Replay
 from ltx.study.results import TrialResult
+from ltx.study.throughput import Throughput
 from ltx.testing import RECIPE, FakeLab
 
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
@@ -71,11 +71,11 @@ def opener(store: Store, lab: type[FakeLab] = FakeLab) -> loop.OpenLab:
     return lambda task, seed, sealed: MemoLab(lab(task, seed, sealed=sealed), store)
 
 
-def foreseen(made: Study, store: Store, restless: bool = True) -> list[plan.Cell]:
-    return plan.cells(made, opener(store, Blind), store, restless)
+def foreseen(made: Study, store: Store, convergent: bool = False) -> list[CellPlan]:
+    return plan.cells(made, opener(store, Blind), store, convergent)
 
 
-def steps(cells: list[plan.Cell]) -> int:
+def steps(cells: list[CellPlan]) -> int:
     return sum(cell.cost.steps for cell in cells)
 
 
@@ -102,23 +102,23 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_plans_lab_shows_what_the_lab_it_wraps_is() -> None:
     facts = {name for name, value in vars(Lab).items() if isinstance(value, property)}
-    own = {name for name in facts if getattr(plan.PlanLab, name) is not getattr(Lab, name)}
+    own = {name for name in facts if getattr(DryRunLab, name) is not getattr(Lab, name)}
     assert facts - {"spent", "seconds"} <= own
 
 
 @pytest.mark.parametrize("label", FIXED)
 def test_the_steps_foreseen_are_the_steps_trained(store: Store, label: str) -> None:
     made = Study({label: FIXED[label]}, tasks=(TASK,), seeds=2)
-    most, least = foreseen(made, store), foreseen(made, store, restless=False)
+    most, least = foreseen(made, store), foreseen(made, store, convergent=True)
     rows = run(made, store)
     assert [cell.error for cell in most] == ["", ""]
     assert steps(most) == steps(least) == trained(store)
     assert sum(cell.tickets for cell in most) == len(rows)
-    assert all(cell.asked == cell.shared + cell.cost.steps for cell in most)
+    assert all(cell.requested == cell.shared + cell.cost.steps for cell in most)
     after = foreseen(made, store)
     assert steps(after) == 0
     assert [cell.error for cell in after] == ["", ""]
-    assert all(cell.asked == cell.stored + cell.shared for cell in after)
+    assert all(cell.requested == cell.stored + cell.shared for cell in after)
     assert sum(cell.bytes + cell.states for cell in after) == 0
 
 
@@ -139,13 +139,13 @@ def test_a_finder_that_stops_by_what_it_sees_trains_about_within_the_bounds(
     store: Store, label: str
 ) -> None:
     made = Study({label: OPEN[label]}, tasks=(TASK,), seeds=2)
-    most, least = foreseen(made, store), foreseen(made, store, restless=False)
+    most, least = foreseen(made, store), foreseen(made, store, convergent=True)
     run(made, store)
     assert steps(least) < steps(most)
     # Rewinding to step 0 shares its first trial with the search, to a later step it does not.
     assert 0.95 * steps(least) <= trained(store) <= 1.05 * steps(most)
-    for restless in (True, False):
-        after = foreseen(made, store, restless)
+    for convergent in (False, True):
+        after = foreseen(made, store, convergent)
         assert steps(after) == 0
         assert [cell.error for cell in after] == ["", ""]
 
@@ -171,7 +171,7 @@ def test_the_half_of_a_training_that_a_checkpoint_holds_is_not_counted(store: St
     lab.train(lab.init(), lab.dense(), "25it")
     made = Study({"imp": IMP(levels=1)}, tasks=(TASK,), seeds=1)
     (cell,) = foreseen(made, store)
-    assert (cell.asked, cell.stored, cell.shared, cell.cost.steps) == (180, 50, 35, 95)
+    assert (cell.requested, cell.stored, cell.shared, cell.cost.steps) == (180, 50, 35, 95)
 
 
 def test_no_bound_makes_two_finders_alike_that_are_not(store: Store) -> None:
@@ -185,7 +185,7 @@ def test_the_bounds_are_two_plans_or_one_that_made_nothing_up(store: Store) -> N
     most, least = plan.estimate(made, opener(store), store)
     assert (steps(most), steps(least)) == (
         steps(foreseen(made, store)),
-        steps(foreseen(made, store, restless=False)),
+        steps(foreseen(made, store, convergent=True)),
     )
     run(made, store)
     most, least = plan.estimate(made, opener(store), store)
@@ -201,7 +201,7 @@ def test_nothing_is_written_and_no_test_split_is_read(store: Store) -> None:
     results.close()  # type: ignore[attr-defined]
     before = files(store)
     foreseen(made, store)
-    foreseen(made, store, restless=False)
+    foreseen(made, store, convergent=True)
     assert files(store) == before
 
 
@@ -211,7 +211,7 @@ def test_a_trial_that_is_gone_is_planned_again_and_its_training_is_not(store: St
     for path in (store.path / "trials").iterdir():
         path.unlink()
     (cell,) = foreseen(made, store)
-    assert (cell.cost.steps, cell.asked) == (0, cell.stored)
+    assert (cell.cost.steps, cell.requested) == (0, cell.stored)
     for path in (store.path / "memo").rglob("*.safetensors"):
         path.unlink()
     (cell,) = foreseen(made, store)
@@ -236,7 +236,7 @@ def test_a_finder_that_fails_in_the_plan_is_told_and_the_others_are_planned(stor
 def test_a_line_adds_its_seeds_up_by_speed_and_size(store: Store) -> None:
     other = dataclasses.replace(TASK, recipe=dataclasses.replace(RECIPE, batch_size=10))
     made = Study({"imp": IMP(levels=1), "bird": OPEN["early_bird"]}, tasks=(TASK, other), seeds=2)
-    most, least = foreseen(made, store), foreseen(made, store, restless=False)
+    most, least = foreseen(made, store), foreseen(made, store, convergent=True)
     benches = plan.labs_to_time(most)
     assert [lab.task for lab in benches.values()] == [TASK, other]
     paces = dict(zip(benches, [Throughput(0.5, 2.0, 1000), None], strict=True))
@@ -301,7 +301,10 @@ def test_nobody_knows_the_seconds_of_what_is_made_up(tmp_path: Path) -> None:
     inner = MemoLab(FakeLab(TASK), store)
     known = inner.train(inner.init(), inner.dense(), "20it")
     lab = DryRunLab(
-        MemoLab(FakeLab(TASK), store), PlanState(store, False, {}), CellPlan("t", "f", 0), [True]
+        MemoLab(FakeLab(TASK), store),
+        PlanState(store, True, {}),
+        CellPlan("t", "f", 0),
+        Replay(True),
     )
     assert lab.train(lab.init(), lab.dense(), "20it").seconds == known.seconds
     assert lab.seconds > 0

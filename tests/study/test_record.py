@@ -8,6 +8,7 @@ import studied
 from ltx_plugins.imp import IMP
 
 from ltx import Store, UsageError
+from ltx.evaluation.mode_connectivity import Stability
 from ltx.study import loop
 from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
@@ -95,3 +96,32 @@ def test_records_of_the_first_days_are_read_too(store: Store) -> None:
     store.put_study(record.id, document)
     back = StudyRecord.read(store)
     assert dataclasses.replace(back, margin=0.01) == record
+
+
+def test_the_failure_of_a_stability_has_its_level_and_point_in_old_records_too(
+    store: Store,
+) -> None:
+    settings = Stability(at=("ticket", "20it"))
+    made = dataclasses.replace(MADE, stability=settings)
+    error = "stability of level 1 at 20it: the loss is not finite"
+    failure = CellFailure("fake/fake", "imp", 4, error, False, 1, "20it")
+    ended = CellFailure("fake/fake", "imp", 0, "it broke")
+    record = dataclasses.replace(
+        StudyRecord.of(made, None, command="", config="", plugins=[]),
+        rows=studied.run(MADE, store).rows,
+        failures=(ended, failure),
+        finished=True,
+    )
+    document = record.document()
+    fields = ["task", "finder", "seed", "error", "ended"]
+    assert [list(entry) for entry in document["failures"]] == [fields, [*fields, "level", "at"]]
+    for old in (False, True):
+        for entry in document["failures"]:
+            if old:
+                entry.pop("level", None), entry.pop("at", None)
+        store.put_study(record.id, document)
+        back = StudyRecord.read(store, record.id)
+        assert back == record
+        reasons = {(gap.seed, gap.level, gap.at): gap.reason for gap in back.uncompared()}
+        assert reasons.pop((4, 1, "20it")) == error
+        assert set(reasons.values()) == {"not measured"}

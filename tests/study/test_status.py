@@ -16,6 +16,7 @@ from ltx_plugins.imp import IMP
 from ltx import Finder, Lab, Store, Task, Ticket
 from ltx.cli.main import main
 from ltx.core.engine import Engine
+from ltx.reporting import status_table
 from ltx.store import liveness
 from ltx.store.memo import MemoLab
 from ltx.study import loop, status
@@ -59,14 +60,14 @@ def begin(store: Store, made: Study = STUDY) -> Iterator[TrialResult | CellFailu
 
 
 def states(store: Store) -> dict[tuple[str, int], str]:
-    (standing,) = status.statuses(store)
-    return {(place.finder, place.seed): place.state for place in standing.places}
+    (only,) = status.statuses(store)
+    return {(cell.finder, cell.seed): cell.state for cell in only.cells}
 
 
 def text(store: Store) -> str:
     console = rich.console.Console(file=io.StringIO(), width=160, highlight=False, markup=False)
-    for standing in status.statuses(store):
-        status.show(console, standing)
+    for one in status.statuses(store):
+        status_table.show(console, one)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -120,9 +121,9 @@ def test_the_steps_left_are_those_of_the_finished_cells(store: Store) -> None:
     next(results)
     assert next(status.statuses(store)).left is None
     next(results), next(results)
-    standing = next(status.statuses(store))
-    assert [place.trained for place in standing.places] == [120, 60, 0]
-    assert standing.left == 60 + 120
+    now = next(status.statuses(store))
+    assert [cell.trained for cell in now.cells] == [120, 60, 0]
+    assert now.left == 60 + 120
     list(results)
     assert next(status.statuses(store)).left == 0
 
@@ -132,11 +133,11 @@ def test_trainings_of_another_study_are_not_counted(store: Store) -> None:
     next(results)
     other = Study({"imp": IMP(levels=2)}, tasks=(TASK,), seeds=(7,))
     list(begin(store, other))
-    by_id = {standing.id: standing for standing in status.statuses(store)}
+    by_id = {one.id: one for one in status.statuses(store)}
     assert len(by_id) == 2
     assert next(iter(by_id)) == other.id
-    assert by_id[other.id].places[0].trained == 180
-    assert sum(p.trained for s in by_id.values() for p in s.places) == 240
+    assert by_id[other.id].cells[0].trained == 180
+    assert sum(cell.trained for one in by_id.values() for cell in one.cells) == 240
 
 
 def test_a_log_that_was_lost_or_cut_stops_nothing(store: Store) -> None:
@@ -158,7 +159,8 @@ CODE = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 import test_status
-from ltx import Store, memo, presence
+from ltx import Store
+from ltx.store import liveness, memo
 from ltx.testing import FakeLab
 memo.CHECKPOINT_SECONDS = 0.01
 class Slow(FakeLab):
@@ -167,7 +169,7 @@ class Slow(FakeLab):
         return super().run_training(state, mask, stop, stream)
 test_status.FakeLab = Slow
 store = Store(sys.argv[1])
-with presence.running(store):
+with liveness.announce(store):
     list(test_status.begin(store))
 """
 

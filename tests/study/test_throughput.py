@@ -1,11 +1,11 @@
-"""Pace: the measured speed is the speed, whatever a step costs."""
+"""Throughput: the measured speed is the true one, whatever a step costs."""
 
 import time
 
 import pytest
 
 from ltx import Mask, Metrics, Run, State
-from ltx.study import pace
+from ltx.study import throughput
 from ltx.testing import FakeLab
 
 
@@ -28,8 +28,8 @@ class Slow(FakeLab):
         return super().run_evaluation(state, mask, split)
 
 
-def test_a_pace_tells_steps_from_evaluations_and_from_compiling() -> None:
-    found = pace.measure(Slow(), 0.4)
+def test_throughput_tells_steps_from_evaluations_and_from_compiling() -> None:
+    found = throughput.measure(Slow(), 0.4)
     assert found.step == pytest.approx(0.004, rel=0.5)
     assert found.evaluation == pytest.approx(0.02, rel=0.5)
     lab = FakeLab()

@@ -1,0 +1,98 @@
+"""Trackers: listeners that distributions offer by the entry-point group `ltx.trackers`."""
+
+import logging
+from collections.abc import Sequence
+from importlib import metadata
+
+from ltx.core.errors import LtxError, UsageError, unknown
+from ltx.study.definition import Study
+from ltx.study.listener import ForwardingListener, StudyListener
+
+GROUP = "ltx.trackers"
+
+_log = logging.getLogger("ltx")
+
+
+def open_trackers(study: Study, trackers: Sequence[str]) -> list[StudyListener]:
+    """Construct the trackers given as NAME:LOCATION; raises UsageError before anything trains."""
+    opened = []
+    for text in trackers:
+        name, _, location = text.partition(":")
+        if not name or not location:
+            raise UsageError(
+                f"--tracker: expected NAME:LOCATION, as in --tracker=csv:trials.csv, got {text!r}"
+            )
+        opened.append(open_tracker(study, name, location, "--tracker"))
+    return opened
+
+
+def open_tracker(study: Study, name: str, location: str, flag: str) -> StudyListener:
+    """Construct one tracker; `flag` is the one that errors name."""
+    entry = _entry(name)
+    origin = entry.dist.name if entry.dist else "an unknown distribution"
+    try:
+        cls = entry.load()
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{flag}: {error.name} is not installed; `pip install '{_requirement(entry)}'` brings"
+            " it"
+        ) from error
+    except Exception as error:  # a broken plugin is reported like a mistyped name
+        raise _broken(flag, name, origin, error) from error
+    if not isinstance(cls, type) or not issubclass(cls, StudyListener):
+        raise UsageError(
+            f"{flag}: {name!r} of {origin} is not a class that derives from ltx.StudyListener"
+        )
+    try:
+        return Guarded(cls(location, study), name)  # type: ignore[call-arg]
+    except LtxError:
+        raise
+    except Exception as error:
+        raise _broken(flag, name, origin, error) from error
+
+
+def _broken(flag: str, name: str, origin: str, error: Exception) -> UsageError:
+    text = " ".join(str(error).split())
+    return UsageError(f"{flag}: {name!r} of {origin} is broken: {type(error).__name__}: {text}")
+
+
+def _entry(name: str) -> metadata.EntryPoint:
+    entries = metadata.entry_points(group=GROUP)
+    found = {entry.value: entry for entry in entries if entry.name == name}
+    if not found:
+        raise unknown("tracker", name, {entry.name for entry in entries})
+    if len(found) > 1:
+        origins = " and ".join(entry.dist.name for entry in found.values() if entry.dist)
+        raise UsageError(f"tracker {name!r} is claimed by {origins}; uninstall one of them")
+    return next(iter(found.values()))
+
+
+def _requirement(entry: metadata.EntryPoint) -> str:
+    """What to install for a tracker: its distribution, with the extra of the tracker's name."""
+    if entry.dist is None:
+        return entry.value.partition(".")[0]
+    extras = entry.dist.metadata.get_all("Provides-Extra") or []
+    return f"{entry.dist.name}[{entry.name}]" if entry.name in extras else entry.dist.name
+
+
+class Guarded(ForwardingListener):
+    """A tracker whose first error is logged; the study then goes on without it."""
+
+    def __init__(self, tracker: StudyListener, name: str) -> None:
+        self.tracker: StudyListener | None = tracker
+        self.name = name
+
+    def forward(self, method: str, *args: object) -> None:
+        if self.tracker is None:
+            return
+        try:
+            getattr(self.tracker, method)(*args)
+        except Exception as error:  # a tracker must not stop a study
+            _log.warning(
+                "tracker %s failed: %s: %s; the study goes on without it",
+                self.name,
+                type(error).__name__,
+                " ".join(str(error).split()),
+            )
+            _log.debug("tracker %s failed", self.name, exc_info=True)
+            self.tracker = None
