@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from importlib import metadata
+from importlib.metadata import EntryPoint, entry_points
 
 from ltx.core.errors import LtxError, UsageError, unknown
 from ltx.study.definition import Study
@@ -34,8 +34,8 @@ def open_tracker(study: Study, name: str, location: str, flag: str) -> StudyList
         cls = entry.load()
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"{flag}: {error.name} is not installed; `pip install '{_requirement(entry)}'` brings"
-            " it"
+            f"{flag}: {_library(error)} is not installed;"
+            f" `pip install '{_requirement(entry)}'` brings it"
         ) from error
     except Exception as error:  # a broken plugin is reported like a mistyped name
         raise _broken(flag, name, origin, error) from error
@@ -56,8 +56,8 @@ def _broken(flag: str, name: str, origin: str, error: Exception) -> UsageError:
     return UsageError(f"{flag}: {name!r} of {origin} is broken: {type(error).__name__}: {text}")
 
 
-def _entry(name: str) -> metadata.EntryPoint:
-    entries = metadata.entry_points(group=GROUP)
+def _entry(name: str) -> EntryPoint:
+    entries = entry_points(group=GROUP)
     found = {entry.value: entry for entry in entries if entry.name == name}
     if not found:
         raise unknown("tracker", name, {entry.name for entry in entries})
@@ -67,10 +67,14 @@ def _entry(name: str) -> metadata.EntryPoint:
     return next(iter(found.values()))
 
 
-def _requirement(entry: metadata.EntryPoint) -> str:
+def _library(error: ModuleNotFoundError) -> str:
+    return (error.name or str(error)).partition(".")[0]
+
+
+def _requirement(entry: EntryPoint) -> str:
     """What to install for a tracker: its distribution, with the extra of the tracker's name."""
     if entry.dist is None:
-        return entry.value.partition(".")[0]
+        return entry.module.partition(".")[0]
     extras = entry.dist.metadata.get_all("Provides-Extra") or []
     return f"{entry.dist.name}[{entry.name}]" if entry.name in extras else entry.dist.name
 
