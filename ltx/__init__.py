@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltx.core.cost import Cost
 from ltx.core.duration import Duration
+from ltx.core.engine import Engine
 from ltx.core.environment import DISTRIBUTION
 from ltx.core.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.core.finder import Finder, require_finder
@@ -34,7 +35,7 @@ from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.core.validation import check_choice, check_count, check_number, check_score, check_type
 from ltx.evaluation.control_checks import check_control, check_corrupted
-from ltx.evaluation.mode_connectivity import Barrier, barrier, copies
+from ltx.evaluation.mode_connectivity import Barrier, Stability, barrier, copies
 from ltx.evaluation.trial import Trial
 from ltx.pruning.learned_masks import Bernoulli, EdgePopup, learned_mask
 from ltx.pruning.patterns import Blocks, NofM
@@ -52,12 +53,17 @@ from ltx.pruning.scores import (
 )
 from ltx.pruning.structures import ByChannel, Structure, Unstructured
 from ltx.store.store import Store
+from ltx.study.definition import Study
+from ltx.study.grid import Grid
+from ltx.study.listener import StudyListener
 
 if TYPE_CHECKING:
     from ltx.backends.tf_keras.graph.compaction import compact
     from ltx.backends.tf_keras.lab import KerasLab
     from ltx.backends.tf_keras.models.builder import build as build_model
+    from ltx.cli.python import run
     from ltx.data.tfds import load as load_data
+    from ltx.reporting.results import Results
 
 __version__ = metadata.version(DISTRIBUTION)
 
@@ -73,8 +79,10 @@ __all__ = [
     "DivergedError",
     "Duration",
     "EdgePopup",
+    "Engine",
     "Finder",
     "Grasp",
+    "Grid",
     "History",
     "KerasLab",
     "Lab",
@@ -87,12 +95,16 @@ __all__ = [
     "Pruning",
     "Random",
     "Recipe",
+    "Results",
     "Run",
     "Score",
     "Snip",
+    "Stability",
     "State",
     "Store",
     "Structure",
+    "Study",
+    "StudyListener",
     "Synflow",
     "Task",
     "Ticket",
@@ -114,10 +126,13 @@ __all__ = [
     "learned_mask",
     "load_data",
     "require_finder",
+    "run",
 ]
 
-# What starts TensorFlow is imported at its first use, so that `import ltx` stays light.
+# Imported at first use, so that `import ltx` stays light.
 _LAZY = {
+    "Results": ("ltx.reporting.results", "Results"),
+    "run": ("ltx.cli.python", "run"),
     "KerasLab": ("ltx.backends.tf_keras.lab", "KerasLab"),
     "build_model": ("ltx.backends.tf_keras.models.builder", "build"),
     "compact": ("ltx.backends.tf_keras.graph.compaction", "compact"),

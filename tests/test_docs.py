@@ -206,3 +206,17 @@ def test_the_code_that_compacts_a_ticket_compacts_it(tmp_path, monkeypatch, caps
     images, labels = names["loaded"].validation.take(range(64))
     scaled = (images - names["loaded"].mean) / names["loaded"].std
     assert (smaller(scaled).numpy().argmax(1) == labels).mean() > 0.2
+
+
+@pytest.mark.slow
+def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "page"}
+    for block in blocks(ROOT / "docs" / "python.md", "python"):
+        exec(block, names)
+    assert names["results"].finished
+    assert list(names["sparse"]["finder"].unique()) == ["imp"]
+    assert names["means"].between(0, 1).all()
+    assert "imp on digits/lenet_300_100: " in capsys.readouterr().out
+    assert len(Path("log.txt").read_text().splitlines()) == 12
+    assert len(Path("trials.csv").read_text().splitlines()) == 1 + 12

@@ -46,7 +46,8 @@ ALLOWED: dict[str, set[str]] = {
     "keras": set(),
     "matplotlib": {"reporting.figures"},
     "jinja2": {"reporting.page"},
-    "pyarrow": {"reporting.tables"},
+    "pandas": {"reporting.results"},
+    "pyarrow": {"reporting.tables", "reporting.results"},
     "tensorboard": {"reporting.event_file"},
 }
 
@@ -253,7 +254,7 @@ def test_the_plugins_folder_is_no_package_of_that_name() -> None:
 
 HEAVY = (
     *("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_model_optimization"),
-    "tensorboard",
+    *("tensorboard", "pandas"),
 )
 
 
