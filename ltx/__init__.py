@@ -35,7 +35,8 @@ from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.core.validation import check_choice, check_count, check_number, check_score, check_type
 from ltx.evaluation.control_checks import check_control, check_corrupted
-from ltx.evaluation.mode_connectivity import Barrier, Stability, barrier, copies
+from ltx.evaluation.instability import Stability
+from ltx.evaluation.mode_connectivity import Barrier, barrier, copies
 from ltx.evaluation.trial import Trial
 from ltx.pruning.learned_masks import Bernoulli, EdgePopup, learned_mask
 from ltx.pruning.patterns import Blocks, NofM

@@ -1,4 +1,4 @@
-"""Event file: what TensorBoard reads of one run; every point stands in it once."""
+"""TensorBoard event files that hold every point once, however often it is written."""
 
 import contextlib
 import functools
@@ -21,9 +21,9 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-_FRAME = 16  # bytes of a record beside its content: its length and two checksums
+_FRAME = 16  # bytes of a record besides its content: its length and two checksums
 _TIMES = ("start_time_secs", "end_time_secs")
-# A second file's start tells a TensorBoard that has read the first to forget it.
+# On the START of a second file TensorBoard discards what it has read from the first.
 _HEAD: tuple[dict[str, Any], ...] = (
     {"file_version": "brain.Event:2"},
     {"session_log": SessionLog(status=SessionLog.START)},
@@ -32,87 +32,90 @@ Point = tuple[int, Summary]
 
 
 def scalar(step: int, tag: str, value: float) -> Point:
-    made = Summary()
-    made.CopyFrom(_scalar(tag))
-    made.value[0].tensor.float_val[0] = np.float32(value)
-    return step, made
+    """A point of a curve."""
+    summary = Summary()
+    summary.CopyFrom(_scalar(tag))
+    summary.value[0].tensor.float_val[0] = np.float32(value)
+    return step, summary
 
 
 @functools.cache
 def _scalar(tag: str) -> Summary:
-    """By TensorBoard's own function, once: it takes longer than all the rest of the writing."""
+    """The summary by TensorBoard's own function, which takes longer than all other work here."""
     return scalar_pb(tag, 0.0)
 
 
 def session(name: str, settings: Mapping[str, bool | float | str]) -> Point:
-    """That the run has these hyperparameters and is under way."""
+    """The start of a run with these hyperparameters."""
     return 0, hparams_pb(dict(settings), trial_id=name)
 
 
 def ended(success: bool) -> Point:
-    """That the run is over."""
+    """The end of a run."""
     status = api_pb2.STATUS_SUCCESS if success else api_pb2.STATUS_FAILURE
     info = SessionEndInfo(status=status, end_time_secs=time.time())
     # Not by TensorBoard's own function, whose module imports TensorFlow.
     data = metadata.create_summary_metadata(HParamsPluginData(session_end_info=info))
-    made = Summary()
-    made.value.add(tag=metadata.SESSION_END_INFO_TAG, metadata=data, tensor=metadata.NULL_TENSOR)
-    return 0, made
+    summary = Summary()
+    summary.value.add(tag=metadata.SESSION_END_INFO_TAG, metadata=data, tensor=metadata.NULL_TENSOR)
+    return 0, summary
 
 
 class EventFile:
-    """The one file of a run's folder, which only grows while what it says stays true.
+    """The one event file of a run's folder, which only grows while its points stay valid.
 
-    It may be told the same again, by another process, too: what is there is not written twice, and
-    what a killed process left half-written is cut off. Whoever writes holds a lock.
+    The same points may be put again, by another process as well: those that are in the file are not
+    repeated, and a record that a killed process left incomplete is removed. The caller must hold a
+    lock.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path: Path | None = None
-        self.there: dict[tuple[str, int], bytes] = {}
+        self.contents: dict[tuple[str, int], bytes] = {}
         self.size = 0
 
     def put(self, points: Iterable[Point], whole: bool = False) -> None:
-        """Add what is missing; begin anew where the file says otherwise, or more than the `whole`.
+        """Add the points that are missing.
 
-        Raises OSError where the file system refuses.
+        A file that contradicts them is replaced; with `whole`, which says that these are all points
+        of the run, so is one that has others. Raises OSError if the file cannot be written.
         """
-        self._look()
+        self._read()
         points = list(points)
-        told = {_key(point): _said(point) for point in points}
-        wrong = any(self.there.get(key, said) != said for key, said in told.items())
-        if wrong or (whole and self.there.keys() - told.keys()):
+        new = {_key(point): _value(point) for point in points}
+        wrong = any(self.contents.get(key, value) != value for key, value in new.items())
+        if wrong or (whole and self.contents.keys() - new.keys()):
             self._empty()
-        missing = [point for point in points if _key(point) not in self.there]
+        missing = [point for point in points if _key(point) not in self.contents]
         if missing:
             self._append(missing)
-            self.there.update(told)
+            self.contents.update(new)
 
-    def _look(self) -> None:
-        """Read what is there, unless it is what was left there."""
+    def _read(self) -> None:
+        """Read the file, unless it is as this object left it."""
         found = sorted(self.folder.glob("events.out.tfevents.*.ltx"))
         if not found:
-            self._forget()
+            self._reset()
         elif found[-1] != self.path or found[-1].stat().st_size != self.size:
-            self._forget()
+            self._reset()
             self.path = found[-1]
             for event, size in _events(self.path):
                 self.size += size
                 for value in event.summary.value:
                     point = event.step, Summary(value=[value])
-                    self.there[_key(point)] = _said(point)
+                    self.contents[_key(point)] = _value(point)
             if self.path.stat().st_size > self.size:
                 os.truncate(self.path, self.size)
 
-    def _forget(self) -> None:
-        self.path, self.there, self.size = None, {}, 0
+    def _reset(self) -> None:
+        self.path, self.contents, self.size = None, {}, 0
 
     def _empty(self) -> None:
-        """The next file has another name, and this one stays: a reader may be in its middle."""
+        """Empty the file and start another; this one stays, since a reader may have it open."""
         assert self.path is not None
         os.truncate(self.path, 0)
-        self._forget()
+        self._reset()
 
     def _append(self, points: Iterable[Point]) -> None:
         now, buffer = time.time(), io.BytesIO()
@@ -140,7 +143,7 @@ class EventFile:
 
 
 def _events(path: Path) -> Iterator[tuple[Event, int]]:
-    """The events up to the first that is damaged or cut short, each with its bytes in the file."""
+    """The events up to the first corrupt or incomplete one, each with its bytes in the file."""
     reader = PyRecordReader_New(str(path))
     with contextlib.closing(reader.file_handle), contextlib.suppress(errors.OpError):
         while True:
@@ -153,8 +156,8 @@ def _key(point: Point) -> tuple[str, int]:
     return summary.value[0].tag, step
 
 
-def _said(point: Point) -> bytes:
-    """What a point says, whenever it was said."""
+def _value(point: Point) -> bytes:
+    """The content of a point, without the time at which it was written."""
     value = point[1].value[0]
     plugin = value.metadata.plugin_data
     if plugin.plugin_name != metadata.PLUGIN_NAME:

@@ -87,7 +87,7 @@ class Results:
     @functools.cached_property
     def tickets(self) -> dict[str, dict]:
         """The manifests of the study's tickets by id; `store.ticket(id)` reads the ticket."""
-        return self.store.manifests_of(row.trial.ticket for row in self.record.rows)
+        return self.store.manifests_by_id(row.trial.ticket for row in self.record.rows)
 
     @property
     def failures(self) -> list[str]:

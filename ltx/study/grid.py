@@ -10,18 +10,18 @@ from ltx.core.finder import Finder
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Stands for many plain finders in Study.finders.
+    """An entry of Study.finders that stands for several finders.
 
-    `finder` is the class, in gin `@imp` without parentheses. `settings` holds for each setting its
-    values: plain ones in a list, or any by a word for each. All other settings are those that the
-    class has anyway, from gin or by default. Each finder is labelled by the grid's label and a word
-    for each setting, in their order, as in "from digits mask".
+    `finder` is the class, in gin `@imp` without parentheses. `settings` maps each setting that
+    varies to its values: a list of names and numbers, or a mapping from a word to any value. The
+    other settings of the class are those bound in gin, or its defaults. Each finder is labelled by
+    the grid's label and the words of its values in order, as in "from digits mask".
     """
 
     finder: type[Finder] | None = None
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    # By their words; made here and now, where the bindings of the grid's own scope hold.
-    cells: Mapping[str, Finder] = dataclasses.field(init=False, compare=False, repr=False)
+    # The finders by their words; built eagerly, while the grid's gin scope is active.
+    variants: Mapping[str, Finder] = dataclasses.field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         cls = self.finder
@@ -39,26 +39,26 @@ class Grid:
         for name in self.settings:
             if name not in known:
                 raise unknown(f"setting of {cls.__name__} in Grid.settings", name, known)
-        sides = [_worded(name, values) for name, values in self.settings.items()]
-        cells: dict[str, Finder] = {}
-        for chosen in itertools.product(*sides):
-            words = " ".join(word for word, _ in chosen if word)
-            if words in cells:
+        axes = [_named_values(name, values) for name, values in self.settings.items()]
+        variants: dict[str, Finder] = {}
+        for combination in itertools.product(*axes):
+            words = " ".join(word for word, _ in combination if word)
+            if words in variants:
                 raise UsageError(
                     f"Grid.settings: two finders would be labelled {words!r}; give each value a"
                     " word of its own"
                 )
-            values = (value for _, value in chosen)
-            cells[words] = cls(**dict(zip(self.settings, values, strict=True)))
-        object.__setattr__(self, "cells", cells)
+            values = (value for _, value in combination)
+            variants[words] = cls(**dict(zip(self.settings, values, strict=True)))
+        object.__setattr__(self, "variants", variants)
 
     def finders(self, label: str) -> dict[str, Finder]:
-        """The finders by their labels, which begin with the grid's own."""
-        return {f"{label} {words}".strip(): finder for words, finder in self.cells.items()}
+        """The finders by their labels, each of which starts with the grid's label."""
+        return {f"{label} {words}".strip(): finder for words, finder in self.variants.items()}
 
 
-def _worded(name: str, values: object) -> list[tuple[str, object]]:
-    """The values of one setting, each with its word."""
+def _named_values(name: str, values: object) -> list[tuple[str, object]]:
+    """The values of one setting, each after its word."""
     if isinstance(values, Mapping):
         pairs = [(str(word), value) for word, value in values.items()]
     elif isinstance(values, Sequence) and not isinstance(values, str):
