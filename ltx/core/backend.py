@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from ltx.core.errors import UsageError
+from ltx.core.errors import UnsupportedError
 from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.prunable import Channels, Weight
 from ltx.core.run import Metrics, Run
@@ -21,7 +21,7 @@ class Backend(abc.ABC):
 
     Every result is a function of task, seed and arguments: nothing that one call does may change
     what another returns. Masks fit `prunable` and have a survivor. The abstract members are enough
-    to train and evaluate; the others raise UsageError until a backend has them.
+    to train and evaluate; the others raise UnsupportedError until a backend has them.
     """
 
     task: Task
@@ -129,4 +129,4 @@ class Backend(abc.ABC):
         return schedule.mask(self, {name: state.weights[name] for name in mask}, state.step)
 
     def _cannot(self, do: str) -> NoReturn:
-        raise UsageError(f"{type(self).__name__}: this backend cannot {do}; use another one")
+        raise UnsupportedError(f"{type(self).__name__}: this backend cannot {do}; use another one")

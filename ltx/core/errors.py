@@ -16,6 +16,10 @@ class UsageError(LtxError):
     exit_code = 2
 
 
+class UnsupportedError(UsageError):
+    """A method of a lab that its backend does not implement."""
+
+
 class DivergedError(LtxError):
     """Training produced a loss or a weight that is not finite."""
 
