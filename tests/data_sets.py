@@ -10,31 +10,30 @@ import numpy as np
 import pytest
 from needs import FASHION_MNIST, fashion_mnist_files
 
-from ltx.data import image_cache
-from ltx.data import tfds as data
+from ltx.data import image_cache, tfds
 
 TINY = ("colour", "sizes", "untested", "validated", "unlabelled", "text", "wide")
 
 
 def _tiny_class() -> Any:
     """A builder with one configuration for every kind of set that load must tell apart."""
-    tfds: Any = data._tfds()
+    library: Any = tfds._tfds()
 
-    class LtxTiny(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
-        BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in TINY]  # noqa: RUF012
+    class LtxTiny(library.core.GeneratorBasedBuilder):
+        VERSION = library.core.Version("1.0.0")
+        BUILDER_CONFIGS = [library.core.BuilderConfig(name=name) for name in TINY]  # noqa: RUF012
 
         def _info(self) -> Any:
             kind = self.builder_config.name
             shape = (None, None, 3) if kind == "sizes" else (6, 4, 3)
-            image = tfds.features.Image(shape=shape)
+            image = library.features.Image(shape=shape)
             if kind == "text":
-                image = tfds.features.Text()
+                image = library.features.Text()
             if kind == "wide":
-                image = tfds.features.Image(shape=(6, 4, 1), dtype=np.uint16)
-            label = tfds.features.ClassLabel(num_classes=3)
-            features = tfds.features.FeaturesDict({"image": image, "label": label})
-            return tfds.core.DatasetInfo(builder=self, features=features)
+                image = library.features.Image(shape=(6, 4, 1), dtype=np.uint16)
+            label = library.features.ClassLabel(num_classes=3)
+            features = library.features.FeaturesDict({"image": image, "label": label})
+            return library.core.DatasetInfo(builder=self, features=features)
 
         def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
             kind = self.builder_config.name
@@ -88,7 +87,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data directory with digits and every configuration of ltx_tiny; not to be damaged."""
     root = str(tmp_path_factory.mktemp("data"))
-    data.load("digits", data_dir=root)
+    tfds.load("digits", data_dir=root)
     tiny = _tiny_class()
     for config in TINY:
         tiny(config=config, data_dir=root).download_and_prepare()
@@ -100,7 +99,7 @@ def own(shared: str, tmp_path: Path) -> str:
     """A data directory with digits, cached in their own shape, that a test may damage."""
     root = str(tmp_path / "data")
     shutil.copytree(Path(shared) / "digits", Path(root) / "digits")
-    data.load("digits", data_dir=root)
+    tfds.load("digits", data_dir=root)
     return root
 
 
@@ -116,5 +115,5 @@ def debian() -> Path:
 def fashion_mnist(debian: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data directory with the real Fashion-MNIST, imported from Debian's files."""
     root = str(tmp_path_factory.mktemp("fashion"))
-    data.import_fashion_mnist(str(debian), root)
+    tfds.import_fashion_mnist(str(debian), root)
     return root

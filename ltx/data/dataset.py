@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ltx.core.errors import UsageError
+from ltx.core.errors import UsageError, unknown
+from ltx.core.task import Task
 from ltx.data import sampling
 
 BATCH_BYTES = 8 * 2**20
 VALIDATION_STREAM = zlib.crc32(b"validation")
+
+FITS = ("resize", "pad")
 
 Image = tuple[int, int, int]
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
@@ -117,75 +120,103 @@ class RawDataset:
     digests: tuple[str, ...]
 
 
-def make_splits(
-    name: str,
-    whole: RawDataset,
-    validation: int | float,
-    split_seed: int,
-    *,
-    subset: int | float = 1.0,
-    corrupt: str = "none",
-    classes: tuple[int, ...] = (),
-) -> Dataset:
-    """The data set with `validation` of its training examples, drawn by the seed, held out.
+@dataclass(frozen=True)
+class DataSpec:
+    """Which data set, in which image shape, and how its examples are split.
 
-    First only the `classes` are left, then the validation part is held out, then `subset` of the
-    rest is trained on, and last both of these are corrupted. The test part stays true.
+    The fields are those of the same names in a Task. Raises UsageError for an image shape, a fit
+    or a seed that is none.
     """
-    if classes:
-        whole = _of_classes(name, whole, classes)
-    train = whole.train
-    count = _held_out(name, validation, len(train))
-    order = np.random.default_rng([split_seed, VALIDATION_STREAM]).permutation(len(train))
+
+    data: str
+    image: Image | None
+    fit: str
+    validation: int | float
+    split_seed: int
+    subset: int | float
+    corrupt: str
+    classes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.image is not None:
+            object.__setattr__(self, "image", checked_image(self.image))
+        if self.fit not in FITS:
+            raise unknown("fit", self.fit, FITS)
+        seed = self.split_seed
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
+            raise UsageError(f"split_seed: expected an integer, got {seed!r}")
+        if int(seed) < 0:
+            raise UsageError(f"split_seed: expected 0 or more, got {seed}")
+        object.__setattr__(self, "split_seed", int(seed))
+
+    @classmethod
+    def of(cls, task: Task) -> "DataSpec":
+        """The data of a task."""
+        return cls(**{field.name: getattr(task, field.name) for field in dataclasses.fields(cls)})
+
+
+def make_splits(spec: DataSpec, raw: RawDataset) -> Dataset:
+    """Split the training examples into training and validation.
+
+    In this order: only `spec.classes` are kept, `spec.validation` of the examples are held out by
+    `spec.split_seed`, `spec.subset` of the rest is trained on, and both parts are corrupted. The
+    test split is never corrupted.
+    """
+    if spec.classes:
+        raw = _of_classes(spec, raw)
+    train = raw.train
+    count = _held_out(spec, len(train))
+    order = np.random.default_rng([spec.split_seed, VALIDATION_STREAM]).permutation(len(train))
     held, kept = (frozen(np.sort(train.rows[part])) for part in (order[:count], order[count:]))
     out = Split(train.source, train.source_labels, held)
     blocks = out.blocks(batch_size(train.source.shape[1:]))
-    mean, std = _moments(whole.histogram - sum(histogram(images) for images, _ in blocks))
-    seen = frozen(kept[sampling.subset(train.source_labels[kept], subset, split_seed)])
+    mean, std = _moments(raw.histogram - sum(histogram(images) for images, _ in blocks))
+    seen = frozen(kept[sampling.subset(train.source_labels[kept], spec.subset, spec.split_seed)])
     labels, shuffle = train.source_labels, None
-    if corrupt == "random_labels":
+    if spec.corrupt == "random_labels":
         labels = labels.copy()
         for part, rows in (("train", seen), ("validation", held)):
-            labels[rows] = sampling.permuted(labels[rows], split_seed, part)
+            labels[rows] = sampling.permuted(labels[rows], spec.split_seed, part)
         frozen(labels)
-    elif corrupt == "shuffled_pixels":
-        shuffle = split_seed
-    identity = [whole.image, whole.classes, whole.digests, digest(held)]
+    elif spec.corrupt == "shuffled_pixels":
+        shuffle = spec.split_seed
+    identity = [raw.image, raw.classes, raw.digests, digest(held)]
     # Only what was asked for is added: sets without it keep the fingerprint that they had.
-    identity += [["classes", *classes]] if classes else []
+    identity += [["classes", *spec.classes]] if spec.classes else []
     identity += [["part", digest(seen)]] if len(seen) < len(kept) else []
-    identity += [["corrupt", corrupt, split_seed]] if corrupt != "none" else []
+    identity += [["corrupt", spec.corrupt, spec.split_seed]] if spec.corrupt != "none" else []
     return Dataset(
-        name=name,
-        classes=whole.classes,
-        image=whole.image,
+        name=spec.data,
+        classes=raw.classes,
+        image=raw.image,
         train=Split(train.source, labels, seen, shuffle),
         validation=Split(train.source, labels, held, shuffle),
-        test=whole.test,
+        test=raw.test,
         mean=mean,
         std=std,
         fingerprint=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
     )
 
 
-def _of_classes(name: str, whole: RawDataset, classes: tuple[int, ...]) -> RawDataset:
-    """The examples of these classes, numbered in this order; no image is copied."""
-    sampling.check_classes(f"Task.classes of {name!r}", classes, whole.classes)
+def _of_classes(spec: DataSpec, raw: RawDataset) -> RawDataset:
+    """The examples of `spec.classes`, numbered in that order; no image is copied."""
+    classes = spec.classes
+    sampling.check_classes(f"Task.classes of {spec.data!r}", classes, raw.classes)
     parts = []
-    for split in (whole.train, whole.test):
+    for split in (raw.train, raw.test):
         labels = sampling.renumbered(split.source_labels, classes)
         rows = split.rows[labels[split.rows] >= 0]
         parts.append(Split(split.source, frozen(labels), frozen(rows)))
     train, test = parts
-    counts = np.zeros_like(whole.histogram)
+    counts = np.zeros_like(raw.histogram)
     for images, _ in train.blocks(batch_size(train.source.shape[1:])):
         counts += histogram(images)
-    return dataclasses.replace(
-        whole, classes=len(classes), train=train, test=test, histogram=counts
-    )
+    return dataclasses.replace(raw, classes=len(classes), train=train, test=test, histogram=counts)
 
 
-def _held_out(name: str, validation: int | float, examples: int) -> int:
+def _held_out(spec: DataSpec, examples: int) -> int:
+    """How many of the training examples are held out for validation."""
+    validation = spec.validation
     if isinstance(validation, bool) or not isinstance(validation, numbers.Real):
         raise UsageError(f"validation: expected a number or a fraction, got {validation!r}")
     whole = isinstance(validation, numbers.Integral)
@@ -195,7 +226,7 @@ def _held_out(name: str, validation: int | float, examples: int) -> int:
     if not 1 <= count < examples:
         raise UsageError(
             f"validation={validation!r} holds out {count} of the {examples} training examples of "
-            f"{name!r}: expected 1 to {examples - 1}"
+            f"{spec.data!r}: expected 1 to {examples - 1}"
         )
     return count
 

@@ -32,7 +32,6 @@ from ltx.data.dataset import (
 CACHE = "ltx-cache"
 CACHE_FORMAT = 1
 RESIDENT_BYTES = 256 * 2**20  # larger sets are mapped, so that they do not eat the memory
-FITS = ("resize", "pad")
 
 Parts = dict[str, tuple[int, Batches]]
 

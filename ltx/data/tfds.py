@@ -6,7 +6,6 @@ import functools
 import hashlib
 import io
 import logging
-import numbers
 import os
 import re
 import tempfile
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ltx.core import environment
-from ltx.core.errors import CorruptError, LtxError, UsageError, unknown
+from ltx.core.errors import CorruptError, LtxError, UsageError
 from ltx.data import digits, fashion_mnist, image_cache, prepared
 from ltx.data.dataset import (
     Batches,
     Dataset,
+    DataSpec,
     Image,
     RawDataset,
     Split,
@@ -27,9 +27,9 @@ from ltx.data.dataset import (
     checked_image,
     make_splits,
 )
-from ltx.data.image_cache import CACHE, FITS, Parts, locked
+from ltx.data.image_cache import CACHE, Parts, locked
 
-__all__ = ["Dataset", "Split", "available", "import_fashion_mnist", "load", "prepare"]
+__all__ = ["Dataset", "Split", "available", "import_fashion_mnist", "load", "load_spec", "prepare"]
 
 
 def load(
@@ -52,30 +52,20 @@ def load(
     examples to hold out, drawn uniformly by `split_seed`. A set without labelled test images is
     tested on its own "validation" split. `subset`, `corrupt` and `classes` are those of a Task.
     """
-    root = prepared.root(data_dir)
-    image = None if image is None else checked_image(image)
-    if fit not in FITS:
-        raise unknown("fit", fit, FITS)
-    if isinstance(split_seed, bool) or not isinstance(split_seed, numbers.Integral):
-        raise UsageError(f"split_seed: expected an integer, got {split_seed!r}")
-    if int(split_seed) < 0:
-        raise UsageError(f"split_seed: expected 0 or more, got {split_seed}")
+    spec = DataSpec(name, image, fit, validation, split_seed, subset, corrupt, classes)
+    return load_spec(spec, data_dir)
+
+
+def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
+    """`load` with all settings in one value."""
+    name, root = spec.data, prepared.root(data_dir)
     folder = prepared.folder(name, root)
     if folder is None and prepared.parse(name)[0] == digits.NAME:
         prepare(name, data_dir)
         folder = prepared.folder(name, root)
     if folder is None:
         raise _absent(name, root)
-    whole = _cached(name, root, folder, image, fit)
-    return make_splits(
-        name,
-        whole,
-        validation,
-        int(split_seed),
-        subset=subset,
-        corrupt=corrupt,
-        classes=classes,
-    )
+    return make_splits(spec, _cached(name, root, folder, spec.image, spec.fit))
 
 
 def prepare(name: str, data_dir: str | None = None) -> str:

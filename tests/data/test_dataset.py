@@ -1,5 +1,6 @@
 """Dataset: a cut is a partition, its moments are the training part's, and its identity follows."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltx.core.errors import UsageError
+from ltx.core.task import Task
 from ltx.data import tfds
+from ltx.data.dataset import DataSpec
 
 
 @settings(deadline=None, max_examples=25)
@@ -69,6 +72,19 @@ def test_a_cut_that_leaves_one_side_empty_is_refused(shared: str, validation: An
 def test_a_seed_that_is_none_is_refused(shared: str, seed: Any) -> None:
     with pytest.raises(UsageError, match="split_seed"):
         tfds.load("digits", split_seed=seed, data_dir=shared)
+
+
+def test_a_spec_is_the_data_of_a_task(shared: str) -> None:
+    fields = {field.name for field in dataclasses.fields(DataSpec)}
+    assert {field.name for field in dataclasses.fields(Task)} - fields == {
+        *("model", "model_args", "recipe")
+    }
+    options: dict[str, Any] = {"validation": 77, "split_seed": 3, "subset": 0.5, "classes": (4, 2)}
+    task = Task(image=(6, 6, 1), fit="pad", corrupt="random_labels", **options)
+    loaded = tfds.load(
+        "digits", image=(6, 6, 1), fit="pad", corrupt="random_labels", data_dir=shared, **options
+    )
+    assert loaded.fingerprint == tfds.load_spec(DataSpec.of(task), shared).fingerprint
 
 
 @pytest.mark.parametrize("name", ["digits", "ltx_tiny"])

@@ -11,19 +11,18 @@ import pytest
 from data_sets import TINY, tiny_image
 
 from ltx.core.errors import LtxError, UsageError
-from ltx.data import image_cache
-from ltx.data import tfds as data
+from ltx.data import dataset, tfds
 
 
 def test_environment_names_the_folder(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", shared)
-    assert data.load("digits").train.source.shape == (1437, 8, 8, 1)
-    assert data.available() == data.available(shared)
+    assert tfds.load("digits").train.source.shape == (1437, 8, 8, 1)
+    assert tfds.available() == tfds.available(shared)
 
 
 def test_warm_load_needs_neither_tensorflow_nor_tfds(shared: str) -> None:
     code = (
-        "import sys; from ltx.data import tfds as data; data.load('digits'); data.available();"
+        "import sys; from ltx.data import tfds; tfds.load('digits'); tfds.available();"
         "print([m for m in sys.modules if m in ('tensorflow', 'tensorflow_datasets', 'sklearn')])"
     )
     environment = {**os.environ, "TFDS_DATA_DIR": shared}
@@ -34,9 +33,7 @@ def test_warm_load_needs_neither_tensorflow_nor_tfds(shared: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_may_prepare_at_once(tmp_path: Path) -> None:
-    code = (
-        "from ltx.data import tfds as data; print(data.load('digits', image=(9, 9, 1)).fingerprint)"
-    )
+    code = "from ltx.data import tfds; print(tfds.load('digits', image=(9, 9, 1)).fingerprint)"
     environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "new")}
     command, pipe = [sys.executable, "-c", code], subprocess.PIPE
     workers = [
@@ -50,7 +47,7 @@ def test_two_processes_may_prepare_at_once(tmp_path: Path) -> None:
 
 
 def test_pictures_arrive_as_they_were_made(shared: str) -> None:
-    tiny = data.load("ltx_tiny/colour", data_dir=shared)
+    tiny = tfds.load("ltx_tiny/colour", data_dir=shared)
     made = {tiny_image(i, (6, 4)).tobytes(): i % 3 for i in range(12)}
     for split in (tiny.train, tiny.validation, tiny.test):
         for image, label in zip(split.images, split.labels, strict=True):
@@ -59,32 +56,32 @@ def test_pictures_arrive_as_they_were_made(shared: str) -> None:
 
 def test_a_set_of_many_sizes_needs_a_shape(shared: str) -> None:
     with pytest.raises(UsageError, match=r"many sizes.*image="):
-        data.load("ltx_tiny/sizes", data_dir=shared)
-    for fit in image_cache.FITS:
-        tiny = data.load("ltx_tiny/sizes", image=(5, 4, 1), fit=fit, data_dir=shared)
+        tfds.load("ltx_tiny/sizes", data_dir=shared)
+    for fit in dataset.FITS:
+        tiny = tfds.load("ltx_tiny/sizes", image=(5, 4, 1), fit=fit, data_dir=shared)
         assert tiny.test.images.shape == (6, 5, 4, 1)
         assert len(np.unique(tiny.train.images)) > 20
 
 
 def test_without_a_test_split_the_validation_split_serves(shared: str) -> None:
-    assert len(data.load("ltx_tiny/validated", data_dir=shared).test) == 6
-    assert len(data.load("ltx_tiny/unlabelled", data_dir=shared).test) == 4
+    assert len(tfds.load("ltx_tiny/validated", data_dir=shared).test) == 6
+    assert len(tfds.load("ltx_tiny/unlabelled", data_dir=shared).test) == 4
     with pytest.raises(UsageError, match="labelled test or validation, got train"):
-        data.load("ltx_tiny/untested", data_dir=shared)
+        tfds.load("ltx_tiny/untested", data_dir=shared)
 
 
 def test_a_set_that_is_not_images_says_what_it_is(shared: str) -> None:
     with pytest.raises(
         UsageError, match=r"not image classification.*got image \(Text\), label \(ClassLabel"
     ):
-        data.load("ltx_tiny/text", data_dir=shared)
+        tfds.load("ltx_tiny/text", data_dir=shared)
     with pytest.raises(UsageError, match="uint8"):
-        data.load("ltx_tiny/wide", data_dir=shared)
+        tfds.load("ltx_tiny/wide", data_dir=shared)
 
 
 def test_available_lists_this_disk(shared: str) -> None:
-    data.load("ltx_tiny", data_dir=shared)
-    listed = data.available(shared)
+    tfds.load("ltx_tiny", data_dir=shared)
+    listed = tfds.available(shared)
     assert listed[0] == ("digits", "embedded 1.0.0, 8x8x1, 10 classes")
     status = dict(listed)
     assert set(status) == {"digits", *(f"ltx_tiny/{config}" for config in TINY)}
@@ -94,7 +91,7 @@ def test_available_lists_this_disk(shared: str) -> None:
 
 
 def test_available_where_there_is_nothing(tmp_path: Path) -> None:
-    assert [name for name, _ in data.available(str(tmp_path / "none"))] == ["digits"]
+    assert [name for name, _ in tfds.available(str(tmp_path / "none"))] == ["digits"]
 
 
 @pytest.mark.usefixtures("no_network")
@@ -113,7 +110,7 @@ def test_available_where_there_is_nothing(tmp_path: Path) -> None:
 )
 def test_what_is_not_on_the_disk_is_told_at_once(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as error:
-        data.load(name, data_dir=str(tmp_path))
+        tfds.load(name, data_dir=str(tmp_path))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
 
@@ -121,35 +118,35 @@ def test_what_is_not_on_the_disk_is_told_at_once(tmp_path: Path, name: str, says
 @pytest.mark.usefixtures("no_network")
 def test_prepare_refuses_before_it_downloads(shared: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not image classification.*text \(Text\)"):
-        data.prepare("imdb_reviews", data_dir=str(tmp_path))
+        tfds.prepare("imdb_reviews", data_dir=str(tmp_path))
     with pytest.raises(UsageError, match="not image classification"):
-        data.prepare("ltx_tiny/wide", data_dir=str(tmp_path))
+        tfds.prepare("ltx_tiny/wide", data_dir=str(tmp_path))
     with pytest.raises(UsageError, match="did you mean mnist"):
-        data.prepare("mnits", data_dir=str(tmp_path))
+        tfds.prepare("mnits", data_dir=str(tmp_path))
     with pytest.raises(UsageError, match=r"mnist:0\.0\.1"):
-        data.prepare("mnist:0.0.1", data_dir=str(tmp_path))
+        tfds.prepare("mnist:0.0.1", data_dir=str(tmp_path))
 
 
 def test_prepare_says_what_it_did(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert data.prepare("digits", data_dir=str(tmp_path)).startswith("digits 1.0.0 is prepared in")
-    assert "already" in data.prepare("digits", data_dir=str(tmp_path))
+    assert tfds.prepare("digits", data_dir=str(tmp_path)).startswith("digits 1.0.0 is prepared in")
+    assert "already" in tfds.prepare("digits", data_dir=str(tmp_path))
     assert capfd.readouterr().out == ""
 
 
 @pytest.mark.slow
 def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
-    tfds = data._tfds()
+    library = tfds._tfds()
 
-    class LtxFar(tfds.core.GeneratorBasedBuilder):  # type: ignore[name-defined]
-        VERSION = tfds.core.Version("1.0.0")
+    class LtxFar(library.core.GeneratorBasedBuilder):  # type: ignore[name-defined]
+        VERSION = library.core.Version("1.0.0")
 
         def _info(self) -> Any:
             image, label = (
-                tfds.features.Image(shape=(1, 1, 1)),
-                tfds.features.ClassLabel(num_classes=2),
+                library.features.Image(shape=(1, 1, 1)),
+                library.features.ClassLabel(num_classes=2),
             )
-            features = tfds.features.FeaturesDict({"image": image, "label": label})
-            return tfds.core.DatasetInfo(builder=self, features=features)
+            features = library.features.FeaturesDict({"image": image, "label": label})
+            return library.core.DatasetInfo(builder=self, features=features)
 
         def _split_generators(self, dl_manager: Any) -> Any:
             return {"train": dl_manager.download("http://127.0.0.1:9/nothing")}
@@ -158,5 +155,5 @@ def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
             raise NotImplementedError
 
     with pytest.raises(LtxError, match="'ltx_far' could not be prepared: ConnectionError") as error:
-        data.prepare(LtxFar.name, data_dir=str(tmp_path))
+        tfds.prepare(LtxFar.name, data_dir=str(tmp_path))
     assert "\n" not in str(error.value)

@@ -21,7 +21,8 @@ from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data import order, tfds
-from ltx.data.dataset import Dataset
+from ltx.data.dataset import DataSpec
+from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 
 Watch = Callable[[int, int], None]
@@ -54,21 +55,11 @@ _mask_programs: RecentlyUsed[tuple[Program, MaskLearner], MaskProgram] = Recentl
 def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
     """The program of a task, shared by all seeds, finders and levels of this process."""
     key = identity.identity([task, engine, engine.resident_mb, data_dir])
-    return _programs.get(key, lambda: Program(task, engine, _load(task, data_dir)))
 
+    def make() -> Program:
+        return Program(task, engine, tfds.load_spec(DataSpec.of(task), data_dir))
 
-def _load(task: Task, data_dir: str | None) -> Dataset:
-    return tfds.load(
-        task.data,
-        image=task.image,
-        fit=task.fit,
-        validation=task.validation,
-        split_seed=task.split_seed,
-        subset=task.subset,
-        corrupt=task.corrupt,
-        classes=task.classes,
-        data_dir=data_dir,
-    )
+    return _programs.get(key, make)
 
 
 def mask_program(inner: Program, method: MaskLearner) -> MaskProgram:

@@ -42,8 +42,8 @@ def test_same_seed_same_bytes_whatever_happened_before(name):
 @pytest.mark.slow
 def test_same_seed_same_bytes_in_another_process():
     code = (
-        "from ltx.backends.tf_keras.models import builder as models; import hashlib; "
-        "w = models.build('conv_2', (8, 8, 1), 3, seed=7).get_weights(); "
+        "from ltx.backends.tf_keras.models import builder; import hashlib; "
+        "w = builder.build('conv_2', (8, 8, 1), 3, seed=7).get_weights(); "
         "print(hashlib.sha256(b''.join(x.tobytes() for x in w)).hexdigest())"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
