@@ -16,7 +16,7 @@ import numpy as np
 from ltx import Mask, Recipe, State, Task, Ticket
 from ltx.core.engine import Engine
 from ltx.core.identity import generator
-from ltx.data import order, tfds
+from ltx.data import sampling, tfds
 
 if TYPE_CHECKING:
     import tf_keras
@@ -141,8 +141,8 @@ def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Cal
     mask = Mask({w.name: generator(0, w.name).random(w.shape) < density for w in weights})
     program.load(program.fresh(0), mask if masked else Mask.ones(weights))
     examples, batch = len(program.data.train), task.recipe.batch_size
-    table = order.batch_table(0, "order", examples, batch, 0, steps)
-    rates = task.recipe.learning_rates(0, steps, order.steps_per_epoch(examples, batch))
+    table = sampling.batch_table(0, "order", examples, batch, 0, steps)
+    rates = task.recipe.learning_rates(0, steps, sampling.steps_per_epoch(examples, batch))
     seed = np.zeros(2, np.int32)
 
     def run() -> None:

@@ -15,7 +15,7 @@ from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.data import order, sampling
+from ltx.data import sampling
 from ltx.testing import fake_network
 
 HIDDEN = 12
@@ -93,7 +93,7 @@ class FakeLab(Lab):
 
     @property
     def epoch(self) -> int:
-        return order.steps_per_epoch(len(self._data["train"][1]), self.task.recipe.batch_size)
+        return sampling.steps_per_epoch(len(self._data["train"][1]), self.task.recipe.batch_size)
 
     @property
     def fingerprint(self) -> str:
@@ -124,7 +124,7 @@ class FakeLab(Lab):
             name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()
         }
         images, labels = self._data["train"]
-        table = order.batch_table(
+        table = sampling.batch_table(
             self.seed, stream, len(labels), recipe.batch_size, state.step, stop
         )
         rates = recipe.learning_rates(state.step, stop, self.epoch)
@@ -152,7 +152,7 @@ class FakeLab(Lab):
         speeds = {name: state.slots[f"score_momentum:{name}"] for name in mask}
         fixed = mask.apply(state.weights)
         images, labels = self._data["train"]
-        table = order.batch_table(
+        table = sampling.batch_table(
             self.seed, stream, len(labels), recipe.batch_size, state.step, stop
         )
         rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
@@ -192,7 +192,7 @@ class FakeLab(Lab):
     def _batches(self, count: int, stream: str) -> list[tuple[np.ndarray, np.ndarray]]:
         images, labels = self._data["train"]
         size = self.task.recipe.batch_size
-        table = order.batch_table(self.seed, stream, len(labels), size, 0, count)
+        table = sampling.batch_table(self.seed, stream, len(labels), size, 0, count)
         return [(images[rows], labels[rows]) for rows in table]
 
     def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:

@@ -121,7 +121,7 @@ def test_masks_and_weights_are_those_of_tfmots_own_training(
 
     from ltx.backends.tf_keras.lab import KerasLab
     from ltx.core.engine import Engine
-    from ltx.data import order
+    from ltx.data import sampling
 
     recipe = Recipe(optimizer, 0.05, batch_size=30, length="30it", eval_every="10it")
     lab = KerasLab(Task(model="tiny.dense", recipe=recipe), 0, engine=Engine(compile="graph"))
@@ -142,7 +142,7 @@ def test_masks_and_weights_are_those_of_tfmots_own_training(
         layer.pruning_step.assign(0)  # as UpdatePruningStep does
     held = {f"{w.layer.name}/kernel": w.pruning_vars[0] for w in wrapped.layers if w.pruning_vars}
     descent = tf_keras.optimizers.SGD(0.05, 0.9 if optimizer == "momentum" else 0.0)
-    table = order.batch_table(0, "order", len(lab._program.data.train), 30, 0, 30)
+    table = sampling.batch_table(0, "order", len(lab._program.data.train), 30, 0, 30)
     mask, densities = lab.dense(), set()
     for step in range(30):
         mask = lab.scheduled_mask(state, mask, ours)

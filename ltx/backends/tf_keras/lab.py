@@ -20,9 +20,8 @@ from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.data import order, tfds
+from ltx.data import sampling, tfds
 from ltx.data.dataset import DataSpec
-from ltx.pruning.learned_masks import MaskLearner
 from ltx.pruning.schedules import PolynomialDecay
 
 Watch = Callable[[int, int], None]
@@ -112,7 +111,7 @@ class KerasLab(Lab):
 
     @property
     def epoch(self) -> int:
-        return order.steps_per_epoch(len(self._program.data.train), self.task.recipe.batch_size)
+        return sampling.steps_per_epoch(len(self._program.data.train), self.task.recipe.batch_size)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -177,7 +176,9 @@ class KerasLab(Lab):
         examples = len(self._program.data.train)
         while step < stop:
             until = min(stop, step - step % every + every)
-            table = order.batch_table(self.seed, stream, examples, recipe.batch_size, step, until)
+            table = sampling.batch_table(
+                self.seed, stream, examples, recipe.batch_size, step, until
+            )
             rates = recipe.learning_rates(step, until, self.epoch)
             inner.run(table, rates, step, self._noise(stream), every)
             step = until
@@ -222,7 +223,7 @@ class KerasLab(Lab):
 
     def _table(self, batches: int, stream: str) -> np.ndarray:
         size, examples = self.task.recipe.batch_size, len(self._program.data.train)
-        return order.batch_table(self.seed, stream, examples, size, 0, batches)
+        return sampling.batch_table(self.seed, stream, examples, size, 0, batches)
 
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         self._program.show(state, mask)

@@ -17,7 +17,7 @@ from ltx.backends.tf_keras.program import Program, arrays
 from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, GuardError, UsageError
 from ltx.core.recipe import OPTIMIZERS
-from ltx.data import order, tfds
+from ltx.data import sampling, tfds
 
 SHORT = {"batch_size": 30, "length": "24it", "eval_every": "8it"}
 
@@ -211,7 +211,7 @@ def test_the_guard_notices_a_weight_that_grew_back_and_a_mask_that_changed():
     made = lab()
     program, mask = made._program, half(made)
     rates = made.task.recipe.learning_rates(0, 2, made.epoch)
-    table = order.batch_table(0, "order", len(program.data.train), 30, 0, 2)
+    table = sampling.batch_table(0, "order", len(program.data.train), 30, 0, 2)
     program.load(made.init(), mask)
     program.weights["hidden/kernel"].assign_add(tf.ones_like(program.weights["hidden/kernel"]))
     with pytest.raises(GuardError, match=r"hidden/kernel has .* pruned weights that are not zero"):
@@ -258,7 +258,7 @@ def test_gradients_are_those_of_finite_differences():
     start, mask = made.init(), half(made)
     gradients = made.gradients(start, mask, batches=1)["logits/kernel"]
     program = made._program
-    rows = order.batch_table(0, "gradients", len(program.data.train), 30, 0, 1)[0]
+    rows = sampling.batch_table(0, "gradients", len(program.data.train), 30, 0, 1)[0]
     images, labels = program.data.train.take(rows)
 
     def loss(state):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import ltx
 from ltx.backends.tf_keras.lab import KerasLab
-from ltx.data import order
+from ltx.data import sampling
 
 
 def lab(model="tiny.convnet", **recipe):
@@ -29,7 +29,7 @@ def test_the_first_layers_statistics_are_those_computed_by_hand(convnet):
     mask, data = half(made), made._program.data
     taken = made.recalibrated(state, mask, batches=3, stream="some").statistics
     means, variances = [], []
-    for rows in order.batch_table(0, "some", len(data.train), 30, 0, 3):
+    for rows in sampling.batch_table(0, "some", len(data.train), 30, 0, 3):
         images = (data.train.take(rows)[0].astype(np.float32) - data.mean) / data.std
         kernel = state.weights["conv_1/kernel"] * mask["conv_1/kernel"]
         maps = tf.nn.conv2d(images, kernel, 1, "SAME").numpy() + state.weights["conv_1/bias"]
