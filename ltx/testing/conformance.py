@@ -1,4 +1,4 @@
-"""Conformance: the named checks of all that ltx relies on in a finder, and their verdicts."""
+"""Conformance: the named checks of all that ltx relies on in a finder, and their results."""
 
 import dataclasses
 import sys
@@ -10,9 +10,9 @@ from ltx.testing.harness import FinderHarness, require
 Check = Callable[[FinderHarness], str | None]
 
 
-def check_waivers(bench: FinderHarness) -> None:
+def check_waivers(harness: FinderHarness) -> None:
     """Every waiver names a check and gives a reason."""
-    for name, reason in bench.finder.waived.items():
+    for name, reason in harness.finder.waived.items():
         require(name in CHECKS, f"waived: {name!r} is no check; known: {', '.join(CHECKS)}")
         require(name != "waivers", "waived: the check of the waivers cannot be waived")
         require(isinstance(reason, str) and reason.strip(), f"waived: {name} needs a reason")
@@ -28,19 +28,19 @@ CHECKS: dict[str, Check] = {
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-    """What one check says of a finder: "ok", "waived" or "failed", and why."""
+    """The outcome of one check: "ok", "waived" or "failed", and why."""
 
     check: str
     outcome: str
     text: str = ""
 
 
-def run_check(bench: FinderHarness, name: str) -> CheckResult:
+def run_check(harness: FinderHarness, name: str) -> CheckResult:
     """Run one check; a waiver turns its failure into a pass, and its passing into a failure."""
-    reason = bench.finder.waived.get(name) if name != "waivers" else None
+    reason = harness.finder.waived.get(name) if name != "waivers" else None
     try:
-        note = CHECKS[name](bench) or ""
-    except Exception as error:  # a stranger's finder may raise anything
+        note = CHECKS[name](harness) or ""
+    except Exception as error:  # a plugin may raise anything
         if reason and isinstance(error, AssertionError):
             return CheckResult(name, "waived", reason)
         own = isinstance(error, AssertionError) and str(error)

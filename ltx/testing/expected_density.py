@@ -1,8 +1,8 @@
-"""Aim: how many weights a finder's own settings say that its tickets keep.
+"""The number of weights that each ticket should keep according to the finder's settings.
 
-They say so by the names of fields: `density` is that of the last ticket, `densities` those of the
+It is read off the names of fields: `density` is that of the last ticket, `densities` those of the
 last ones, and with `pruning` and `levels` each level comes from the one before. `scope` and `keep`
-mean what they mean to Pruning.
+have the meaning that they have in Pruning.
 """
 
 import dataclasses
@@ -21,19 +21,19 @@ from ltx.pruning.round import Pruning
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedCount:
-    """A ticket, and the count it should keep; `slack` is by how much rounding may miss it."""
+    """A ticket and the number of weights it should keep, to within `slack` for rounding."""
 
     ticket: Ticket
     kept: int
     slack: int = 1
 
     @property
-    def met(self) -> bool:
+    def is_met(self) -> bool:
         return abs(self.ticket.mask.kept - self.kept) <= self.slack
 
 
 def expected_counts(finder: Finder, lab: Lab, tickets: Sequence[Ticket]) -> Iterator[ExpectedCount]:
-    """The aims that the finder's fields declare; none where it counts in units of its own."""
+    """The counts that the finder's fields declare; none where it prunes other units."""
     if isinstance(getattr(finder, "levels", None), int):
         pruning = getattr(finder, "pruning", None)
         if isinstance(pruning, Pruning) and _by_weight(pruning):
@@ -43,27 +43,27 @@ def expected_counts(finder: Finder, lab: Lab, tickets: Sequence[Ticket]) -> Iter
         return
     densities = getattr(finder, "densities", None) or (getattr(finder, "density", None),)
     if all(isinstance(d, int | float) and 0 < d < 1 for d in densities):
-        wanted = sorted(densities, reverse=True)
-        for ticket, density in zip(tickets[-len(wanted) :], wanted, strict=False):
-            yield _to(density, finder, lab, ticket)
+        falling = sorted(densities, reverse=True)
+        for ticket, density in zip(tickets[-len(falling) :], falling, strict=False):
+            yield _expected_at(density, finder, lab, ticket)
 
 
 def _by_weight(settings: object) -> bool:
-    """Whether weights are counted, not channels or blocks."""
+    """Whether single weights are pruned, not channels or blocks."""
     return getattr(settings, "structure", None) in (None, getattr(Pruning(), "structure", None))
 
 
-def _to(density: float, finder: Finder, lab: Lab, ticket: Ticket) -> ExpectedCount:
+def _expected_at(density: float, finder: Finder, lab: Lab, ticket: Ticket) -> ExpectedCount:
     own = {name: getattr(finder, name) for name in ("scope", "keep") if hasattr(finder, name)}
-    # Without a scope the shares may be those of each tensor, which rounds by itself.
+    # Without a scope each tensor may be pruned, and rounded, by itself.
     slack = 1 if "scope" in own else max(1, len(lab.prunable) // 2)
     try:
         pruning = Pruning.to(density, **own)
-    except UsageError:  # a scope that means something else here
+    except UsageError:  # a scope with another meaning than Pruning's
         pruning = Pruning.to(density)
     return ExpectedCount(ticket, _prune(pruning, lab, lab.dense()), slack)
 
 
 def _prune(pruning: Pruning, lab: Lab, mask: Mask) -> int:
-    """How many weights Pruning keeps, whatever the scores."""
+    """How many weights Pruning keeps: a count that does not depend on the scores."""
     return pruning(lab, mask, {name: np.zeros(keep.shape) for name, keep in mask.items()}).kept

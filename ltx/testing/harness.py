@@ -1,4 +1,4 @@
-"""Bench: a finder run on watched labs, once on each, for all checks to look at."""
+"""FinderHarness: runs a finder once on each traced lab, for all checks to inspect."""
 
 import contextlib
 import dataclasses
@@ -26,85 +26,85 @@ TICKETS, CALLS = 200, 5000
 
 
 class EndlessError(Exception):
-    """The finder asked the lab for more than any finder needs on so small a task."""
+    """The finder called the lab more often than any finder needs on so small a task."""
 
 
 class LabTrace:
-    """What a lab and its siblings gave, were given and served."""
+    """Records what a lab and its siblings returned, received, trained and evaluated."""
 
     def __init__(self) -> None:
         self.steps = 0
         self.test_reads = 0
-        self._given: set[tuple[int, str, str, str]] = set()
-        self._held: list[tuple[str, Mapping[str, np.ndarray], str]] = []
+        self._returned: set[tuple[int, str, str, str]] = set()
+        self._remembered: list[tuple[str, Mapping[str, np.ndarray], str]] = []
 
-    def give(self, state: State) -> None:
-        """Remember every array of a state as one that the lab gave at that step."""
-        self.hold("a state that the lab gave", state)
+    def record(self, state: State) -> None:
+        """Record every array of a state that the lab returned, by its step."""
+        self.remember("a state that the lab returned", state)
         for group in GROUPS:
             for name, array in getattr(state, group).items():
-                self._given.add((state.step, group, name, identity.digest({"": array})))
+                self._returned.add((state.step, group, name, identity.digest({"": array})))
 
-    def gave(self, step: int, group: str, name: str, array: np.ndarray) -> bool:
-        """Whether the lab gave these bytes under this name in a state at that step."""
-        return (step, group, name, identity.digest({"": array})) in self._given
+    def returned(self, step: int, group: str, name: str, array: np.ndarray) -> bool:
+        """Whether the lab returned these bytes under this name in a state at that step."""
+        return (step, group, name, identity.digest({"": array})) in self._returned
 
-    def hold(self, what: str, value: State | Mask) -> None:
-        """Remember the bytes of a value, to see later whether they are still the same."""
+    def remember(self, what: str, value: State | Mask) -> None:
+        """Record the digest of a value, for `changed` to compare with later."""
         arrays = value.arrays() if isinstance(value, State) else value
-        self._held.append((what, arrays, identity.digest(arrays)))
+        self._remembered.append((what, arrays, identity.digest(arrays)))
 
     def changed(self) -> list[str]:
-        """What no longer is what it was when it was held."""
-        return [what for what, arrays, was in self._held if identity.digest(arrays) != was]
+        """The names of the values whose bytes changed since they were recorded."""
+        return [what for what, arrays, old in self._remembered if identity.digest(arrays) != old]
 
 
 class TracedLab(Lab):
-    """To be mixed into a lab: it keeps a watch, which its siblings share."""
+    """A mixin for a lab: records what it does in a trace, which its siblings share."""
 
     def __init__(self, *args: object, **settings: object) -> None:
         super().__init__(*args, **settings)
-        self.watch = LabTrace()
+        self.trace = LabTrace()
 
     def init(self, stream: str = "init") -> State:
         state = super().init(stream)  # type: ignore[safe-super]
-        self.watch.give(state)
+        self.trace.record(state)
         return state
 
     def dense(self) -> Mask:
         mask = super().dense()
-        self.watch.hold("a mask that the lab gave", mask)
+        self.trace.remember("a mask that the lab returned", mask)
         return mask
 
     def run_training(
         self, state: State, mask: Mask, stop: int, *more: object, **named: object
     ) -> Run:
-        self.watch.hold("a state that the lab was given", state)
-        self.watch.hold("a mask that the lab was given", mask)
+        self.trace.remember("a state passed to the lab", state)
+        self.trace.remember("a mask passed to the lab", mask)
         run = super().run_training(state, mask, stop, *more, **named)  # type: ignore
-        self.watch.steps += stop - state.step
-        self.watch.give(run.state)
+        self.trace.steps += stop - state.step
+        self.trace.record(run.state)
         return run
 
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
-        self.watch.test_reads += split == "test"
+        self.trace.test_reads += split == "test"
         return super().evaluate(state, mask, split)
 
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
-        self.watch.test_reads += split == "test"
+        self.trace.test_reads += split == "test"
         return super().run_evaluation(state, mask, split)  # type: ignore[safe-super]
 
     def open_sibling(self, task: Task) -> Lab:
-        made = super().open_sibling(task)  # type: ignore[safe-super]
-        assert isinstance(made, TracedLab), (
-            "a watched lab opens watched labs: see FakeLab.open_sibling"
+        sibling = super().open_sibling(task)  # type: ignore[safe-super]
+        assert isinstance(sibling, TracedLab), (
+            "a traced lab opens traced labs: see FakeLab.open_sibling"
         )
-        made.watch = self.watch
-        return made
+        sibling.trace = self.trace
+        return sibling
 
 
 class _Ledger(Ledger):
-    """Ends a finder that never stops calling."""
+    """A ledger that ends a finder after too many calls."""
 
     calls = 0
 
@@ -117,75 +117,79 @@ class _Ledger(Ledger):
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """What a finder did on one lab: its tickets, and what the lab had spent at each."""
+    """What a finder did on one lab: its tickets, and what the lab had spent at each.
+
+    `changed` names values whose bytes the finder changed, `drawn_from` the global random generators
+    that it drew from or seeded.
+    """
 
     lab: TracedLab
     tickets: list[Ticket]
     spent: list[Cost]
     endless: bool
     changed: list[str]
-    drew: list[str]
+    drawn_from: list[str]
 
 
 class FinderHarness:
     """One finder, and the labs to run it on.
 
-    `make_lab` takes the settings of FakeLab by name and gives a Watched lab.
+    `make_lab` takes the settings of FakeLab by name and returns a traced lab.
     """
 
     def __init__(self, finder: Finder, make_lab: Callable[..., TracedLab]) -> None:
         self.finder, self.make_lab = finder, make_lab
-        self._done: dict[tuple[object, ...], SearchResult | Exception] = {}
+        self._results: dict[tuple[object, ...], SearchResult | Exception] = {}
 
     def lab(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> TracedLab:
         return self.make_lab(seed=seed, layers=layers, start=start, ledger=_Ledger())
 
-    def found(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> SearchResult:
-        """What the finder does on that lab; what it raises is raised by every call."""
+    def search(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> SearchResult:
+        """The finder's run on that lab, cached; an exception is cached and raised again as well."""
         key = (seed, layers, start)
-        if key not in self._done:
+        if key not in self._results:
             try:
-                self._done[key] = find(self.finder, self.lab(*key))
-            except Exception as error:  # a stranger's finder may raise anything
-                self._done[key] = error
-        done = self._done[key]
-        if isinstance(done, Exception):
-            raise done
-        return done
+                self._results[key] = find(self.finder, self.lab(*key))
+            except Exception as error:  # a plugin may raise anything
+                self._results[key] = error
+        result = self._results[key]
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
 def find(finder: Finder, lab: TracedLab) -> SearchResult:
-    """Run a finder on a lab to its end, or to where it is plain that it has none."""
+    """Run a finder on a lab to its end, or to the limits on tickets and calls."""
     tickets: list[Ticket] = []
     spent: list[Cost] = []
     endless = False
-    # On from wherever they stand: who seeds them as somebody did before would go unseen.
+    # Advance both, so that seeding them with their current seed does not go unnoticed.
     random.random()
     np.random.random()
-    before, settings = generators(), repr(finder)
+    states, settings = generators(), repr(finder)
     try:
         for ticket in itertools.islice(finder.find(lab), TICKETS + 1):
             tickets.append(ticket)
             spent.append(lab.spent)
-            lab.watch.hold(f"the mask of the ticket at level {ticket.level}", ticket.mask)
-            lab.watch.hold(f"the state of the ticket at level {ticket.level}", ticket.state)
+            lab.trace.remember(f"the mask of the ticket at level {ticket.level}", ticket.mask)
+            lab.trace.remember(f"the state of the ticket at level {ticket.level}", ticket.state)
     except EndlessError:
         endless = True
     after = generators()
-    changed = lab.watch.changed() + ["the finder itself"] * (repr(finder) != settings)
-    drew = [name for name, state in after.items() if before.get(name, state) != state]
+    changed = lab.trace.changed() + ["the finder itself"] * (repr(finder) != settings)
+    drawn_from = [name for name, state in after.items() if states.get(name, state) != state]
     endless = endless or len(tickets) > TICKETS
-    return SearchResult(lab, tickets, spent, endless, changed, drew)
+    return SearchResult(lab, tickets, spent, endless, changed, drawn_from)
 
 
 def require(fact: object, text: str) -> None:
-    """Fail the check that is being run, with this text, unless the fact holds."""
+    """Fail the current check with this text unless the fact holds."""
     if not fact:
         raise AssertionError(text)
 
 
 def generators() -> dict[str, str]:
-    """The states of the generators that a whole process shares; TensorFlow's where it is loaded."""
+    """The states of the global random generators; TensorFlow's only where it is loaded."""
     kind, keys, *rest = np.random.get_state()
     states = {
         "random": repr(random.getstate()),
@@ -193,13 +197,13 @@ def generators() -> dict[str, str]:
     }
     with contextlib.suppress(KeyError, AttributeError):
         context = sys.modules["tensorflow.python.eager.context"].context()
-        rng = getattr(context, "_rng", None)  # TensorFlow shows it to nobody
+        rng = getattr(context, "_rng", None)  # TensorFlow has no public access to it
         states["tf.random"] = repr((context._seed, rng and rng.getstate()))
     return states
 
 
 def example(cls: type[Finder]) -> Finder:
-    """The finder that a class gives for checks, or the error that says how to give one."""
+    """The example of a finder class; UsageError that says how to define one where it fails."""
     try:
         return cls.example(ExampleFinder())
     except (LtxError, TypeError) as error:
@@ -211,7 +215,7 @@ def example(cls: type[Finder]) -> Finder:
 
 @dataclasses.dataclass(frozen=True)
 class ExampleFinder(Finder):
-    """What finders of finders are tried on: two rounds that each prune half, back to the start."""
+    """The finder that others build on in checks: prunes half per round, rewinds to the init."""
 
     rounds: int = 2
 

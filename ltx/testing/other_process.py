@@ -1,4 +1,4 @@
-"""Elsewhere: a finder run in another process, where string hashes are salted otherwise."""
+"""Run a finder in another process, with another salt for string hashes."""
 
 import base64
 import importlib
@@ -19,27 +19,27 @@ SECONDS = 120
 
 
 def fingerprints(tickets: Sequence[Ticket]) -> list[list[object]]:
-    """What two processes must agree on, as JSON has it."""
+    """What two processes must agree on, as JSON values: ids, and the notes."""
     return [
         [t.id, t.mask.id, t.state.id, json.loads(json.dumps(identity.describe(t.note)))]
         for t in tickets
     ]
 
 
-def run_in_subprocess(bench: FinderHarness) -> list[list[object]]:
+def run_in_subprocess(harness: FinderHarness) -> list[list[object]]:
     """The fingerprints of the tickets that another process finds with seed 0.
 
     Classes are found there by module and name, or in the file that they came from.
     """
-    module = inspect.getmodule(type(bench.finder))
-    origin = [type(bench.finder).__module__, getattr(module, "__file__", None), sys.path]
-    load = base64.b64encode(pickle.dumps((bench.finder, bench.make_lab))).decode()
+    module = inspect.getmodule(type(harness.finder))
+    origin = [type(harness.finder).__module__, getattr(module, "__file__", None), sys.path]
+    load = base64.b64encode(pickle.dumps((harness.finder, harness.make_lab))).decode()
     salt = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     done = subprocess.run(
         [
             sys.executable,
             "-c",
-            "from ltx.testing import other_process as elsewhere; elsewhere.main()",
+            "from ltx.testing import other_process; other_process.main()",
         ],
         input=json.dumps([*origin, load]),
         env={**os.environ, "PYTHONHASHSEED": salt},
@@ -49,7 +49,7 @@ def run_in_subprocess(bench: FinderHarness) -> list[list[object]]:
         timeout=SECONDS,
     )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise AssertionError(f"another process cannot run the finder: {last}")
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -60,11 +60,11 @@ def main() -> None:
     sys.path[:] = path
     _import(name, file)
     finder, make_lab = pickle.loads(base64.b64decode(load))
-    print(json.dumps(fingerprints(FinderHarness(finder, make_lab).found().tickets)))
+    print(json.dumps(fingerprints(FinderHarness(finder, make_lab).search().tickets)))
 
 
 def _import(name: str, file: str | None) -> None:
-    """Import a module by its name, or from its file where no path leads to it, as to a script."""
+    """Import a module by its name, or from its file where it is not on the path, as a script is."""
     if name != "__main__":
         try:
             importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""The checks of what a finder is: its class and its settings."""
+"""Checks of a finder's class and its settings."""
 
 import dataclasses
 import sys
@@ -10,9 +10,9 @@ from ltx.core.finder import Finder, is_finder
 from ltx.testing.harness import FinderHarness, example, require
 
 
-def check_defaults(bench: FinderHarness) -> None:
+def check_defaults(harness: FinderHarness) -> None:
     """All fields have defaults, or the class says by `example` how it is made."""
-    cls = type(bench.finder)
+    cls = type(harness.finder)
     if cls.example.__func__ is Finder.example.__func__:  # type: ignore[attr-defined]
         try:
             cls()
@@ -25,9 +25,9 @@ def check_defaults(bench: FinderHarness) -> None:
         example(cls)
 
 
-def check_frozen(bench: FinderHarness) -> None:
+def check_frozen(harness: FinderHarness) -> None:
     """The class is a frozen dataclass of plain, hashable values, and `replace` keeps it."""
-    finder = bench.finder
+    finder = harness.finder
     require(is_finder(type(finder)), "expected @dataclasses.dataclass(frozen=True) on the class")
     for field in dataclasses.fields(finder):  # type: ignore[arg-type]
         value = getattr(finder, field.name)
@@ -35,46 +35,46 @@ def check_frozen(bench: FinderHarness) -> None:
             hash(value)
         except TypeError:
             raise AssertionError(
-                f"{field.name} holds a {type(value).__name__}, which anybody may change; make it a"
+                f"{field.name} holds a {type(value).__name__}, which is mutable; make it a"
                 " tuple or a frozen dataclass in __post_init__"
             ) from None
     identity.identity(finder)
     require(dataclasses.replace(finder) == finder, "dataclasses.replace makes another finder")  # type: ignore[type-var]
 
 
-def check_repr(bench: FinderHarness) -> None:
+def check_repr(harness: FinderHarness) -> None:
     """Its repr, evaluated beside its class, is an equal finder."""
-    finder = bench.finder
+    finder = harness.finder
     require(
         "<locals>" not in type(finder).__qualname__,
-        f"{type(finder).__qualname__} stands within a function; define it at the module's top",
+        f"{type(finder).__qualname__} is defined within a function; define it at the module's top",
     )
     made = eval(repr(finder), _names(finder))
     require(made == finder, f"{finder!r} gives {made!r}; leave no field out of the repr")
 
 
-def check_gin(bench: FinderHarness) -> None:
+def check_gin(harness: FinderHarness) -> None:
     """gin builds an equal finder from the bindings of its fields."""
-    name, lines = bindings.bindings(bench.finder)
+    name, lines = bindings.bindings(harness.finder)
     made = gin_files.build(name, [], lines, allow_imports=True)
-    require(made == bench.finder, f"gin built {made!r}, expected {bench.finder!r}")
+    require(made == harness.finder, f"gin built {made!r}, expected {harness.finder!r}")
 
 
-def check_check(bench: FinderHarness) -> None:
+def check_check(harness: FinderHarness) -> None:
     """`check` accepts these settings on this lab, and trains nothing."""
-    lab = bench.lab()
+    lab = harness.lab()
     try:
-        bench.finder.check(lab)
+        harness.finder.check(lab)
     except UsageError as error:
         raise AssertionError(
             f"{error} (in a training of {lab.steps()} steps with {lab.epoch} to the epoch; try"
-            f" settings that fit, or say by {type(bench.finder).__name__}.example which do)"
+            f" settings that fit, or say by {type(harness.finder).__name__}.example which do)"
         ) from error
-    require(lab.watch.steps == 0, f"check trained {lab.watch.steps} steps; leave that to find")
+    require(lab.trace.steps == 0, f"check trained {lab.trace.steps} steps; leave that to find")
 
 
 def _names(value: object) -> dict[str, object]:
-    """The names beside the class of a value and of what it holds."""
+    """The globals of the modules that define the class of a value and of what it holds."""
     module = sys.modules[type(value).__module__]
     names = {**vars(module), type(value).__name__: type(value)}
     if dataclasses.is_dataclass(value):

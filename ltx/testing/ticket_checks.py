@@ -1,4 +1,4 @@
-"""The checks of what a finder finds: its tickets."""
+"""Checks of the tickets that a finder yields."""
 
 import dataclasses
 import itertools
@@ -18,29 +18,29 @@ from ltx.testing.expected_density import expected_counts
 from ltx.testing.harness import CALLS, TICKETS, FinderHarness, require
 
 
-def check_finite(bench: FinderHarness) -> None:
+def check_finite(harness: FinderHarness) -> None:
     """It yields at least one ticket, and comes to an end."""
-    found = bench.found()
-    require(not found.endless, f"no end after {TICKETS} tickets or {CALLS} calls of the lab")
-    require(found.tickets, "find yielded nothing; yield the dense network first")
+    result = harness.search()
+    require(not result.endless, f"no end after {TICKETS} tickets or {CALLS} calls of the lab")
+    require(result.tickets, "find yielded nothing; yield the dense network first")
 
 
-def check_fits(bench: FinderHarness) -> None:
+def check_fits(harness: FinderHarness) -> None:
     """Masks and states have the names and shapes of the model, task and seed are the lab's."""
-    found = bench.found()
-    fits(found.lab, found.tickets)
+    result = harness.search()
+    fits(result.lab, result.tickets)
 
 
-def check_layers(bench: FinderHarness) -> None:
+def check_layers(harness: FinderHarness) -> None:
     """No layer loses its last weight."""
-    for ticket in bench.found().tickets:
+    for ticket in harness.search().tickets:
         empty = ticket.mask.empty()
         require(not empty, f"level {ticket.level}: nothing is left of {', '.join(empty)}")
 
 
-def check_falling(bench: FinderHarness) -> None:
+def check_falling(harness: FinderHarness) -> None:
     """Levels rise and densities fall from ticket to ticket."""
-    for one, two in itertools.pairwise(bench.found().tickets):
+    for one, two in itertools.pairwise(harness.search().tickets):
         require(two.level > one.level, f"level {two.level} comes after level {one.level}")
         require(
             two.density < one.density,
@@ -48,69 +48,71 @@ def check_falling(bench: FinderHarness) -> None:
         )
 
 
-def check_target(bench: FinderHarness) -> str | None:
+def check_target(harness: FinderHarness) -> str | None:
     """The density that the settings name is met to one weight; ties and all-zero scores too."""
-    drawn = bench.found()
-    levels = getattr(bench.finder, "levels", None)
-    if hasattr(bench.finder, "pruning") and isinstance(levels, int):
+    drawn = harness.search()
+    levels = getattr(harness.finder, "levels", None)
+    if hasattr(harness.finder, "pruning") and isinstance(levels, int):
         last = max((ticket.level for ticket in drawn.tickets), default=0)
         require(last == levels, f"the last level is {last}, expected {levels}")
-    if not list(expected_counts(bench.finder, drawn.lab, drawn.tickets)):
+    if not list(expected_counts(harness.finder, drawn.lab, drawn.tickets)):
         return "no field density, densities, or pruning and levels"
     for start in ("drawn", "equal", "zero"):
-        found = bench.found(start=start)
-        for aim in expected_counts(bench.finder, found.lab, found.tickets):
-            ticket = aim.ticket
+        result = harness.search(start=start)
+        for expected in expected_counts(harness.finder, result.lab, result.tickets):
+            ticket = expected.ticket
             require(
-                aim.met,
+                expected.is_met,
                 f"level {ticket.level} keeps {ticket.mask.kept} of {ticket.mask.size} weights,"
-                f" expected {aim.kept} (initial weights: {start})",
+                f" expected {expected.kept} (initial weights: {start})",
             )
     return None
 
 
-def check_nested(bench: FinderHarness) -> None:
+def check_nested(harness: FinderHarness) -> None:
     """What is pruned at one level stays pruned at the next."""
-    for one, two in itertools.pairwise(bench.found().tickets):
-        back = two.mask.kept - (two.mask & one.mask).kept
-        require(not back, f"level {two.level} has {back} weights that level {one.level} pruned")
+    for one, two in itertools.pairwise(harness.search().tickets):
+        regrown = two.mask.kept - (two.mask & one.mask).kept
+        require(
+            not regrown, f"level {two.level} has {regrown} weights that level {one.level} pruned"
+        )
 
 
-def check_rewind(bench: FinderHarness) -> None:
-    """A ticket's arrays are bitwise what the lab gave for its step, and training is left to do."""
-    found = bench.found()
-    rewind = getattr(bench.finder, "rewind", None)
-    for ticket in found.tickets:
+def check_rewind(harness: FinderHarness) -> None:
+    """A ticket's arrays are bitwise what the lab returned for its step; training is left to do."""
+    result = harness.search()
+    rewind = getattr(harness.finder, "rewind", None)
+    for ticket in result.tickets:
         step, where = ticket.state.step, f"level {ticket.level}"
         for group in ("weights", "statistics", "slots"):
             for name, array in getattr(ticket.state, group).items():
                 require(
-                    found.lab.watch.gave(step, group, name, array),
-                    f"{where}: {name} is not what the lab gave for step {step}; a ticket starts"
+                    result.lab.trace.returned(step, group, name, array),
+                    f"{where}: {name} is not what the lab returned for step {step}; a ticket starts"
                     " from lab.init() or the state of a training, unchanged",
                 )
-        whole = (ticket.recipe or found.lab.task.recipe).steps(found.lab.epoch)
+        whole = (ticket.recipe or result.lab.task.recipe).steps(result.lab.epoch)
         require(step < whole or not whole, f"{where} starts at step {step}, the training's last")
         if isinstance(rewind, str) and _is_duration(rewind):
-            wanted = found.lab.steps(rewind)
+            wanted = result.lab.steps(rewind)
             require(step == wanted, f"{where} starts at step {step}; rewind={rewind!r} is {wanted}")
 
 
-def check_trained(bench: FinderHarness) -> None:
+def check_trained(harness: FinderHarness) -> None:
     """The first and the last ticket train to the end with a finite loss."""
-    tickets = bench.found().tickets
+    tickets = harness.search().tickets
     for ticket in (*tickets[:1], *tickets[-1:]):
-        trial = Trial.run(bench.make_lab(seed=ticket.seed, sealed=False), ticket)
+        trial = Trial.run(harness.make_lab(seed=ticket.seed, sealed=False), ticket)
         require(np.isfinite(trial.test.loss), f"level {ticket.level}: loss {trial.test.loss}")
 
 
-def check_stored(bench: FinderHarness) -> None:
+def check_stored(harness: FinderHarness) -> None:
     """A ticket comes back from a store as it was."""
-    found = bench.found()
+    result = harness.search()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
-        for ticket in found.tickets:
-            store.put_ticket(ticket, found.lab.task, bench.finder, "finder")
+        for ticket in result.tickets:
+            store.put_ticket(ticket, result.lab.task, harness.finder, "finder")
             back = store.ticket(ticket.id)
             notes = [identity.describe(t.note) for t in (ticket, back)]
             same = dataclasses.replace(back, note={}) == dataclasses.replace(ticket, note={})
@@ -122,6 +124,7 @@ def check_stored(bench: FinderHarness) -> None:
 
 
 def fits(lab: Lab, tickets: Sequence[Ticket]) -> None:
+    """Fail unless the tickets' masks and states fit the lab's model, task and seed."""
     init = lab.init()
     for ticket in tickets:
         where = f"level {ticket.level}"
@@ -129,13 +132,15 @@ def fits(lab: Lab, tickets: Sequence[Ticket]) -> None:
             ticket.mask.check(lab.prunable)
         except UsageError as error:
             raise AssertionError(f"{where}: {error}") from error
-        for name, wanted in init.weights.items():
+        for name, expected in init.weights.items():
             got = ticket.state.weights.get(name)
             shape = None if got is None else got.shape
-            require(shape == wanted.shape, f"{where}: {name} is {shape}, expected {wanted.shape}")
             require(
-                got is not None and got.dtype == wanted.dtype,
-                f"{where}: {name} is not {wanted.dtype}",
+                shape == expected.shape, f"{where}: {name} is {shape}, expected {expected.shape}"
+            )
+            require(
+                got is not None and got.dtype == expected.dtype,
+                f"{where}: {name} is not {expected.dtype}",
             )
         extra = sorted(ticket.state.weights.keys() - init.weights.keys())
         require(not extra, f"{where}: the model has no {', '.join(extra)}")

@@ -17,9 +17,9 @@ PLUGINS = [plugin.name for plugin in plugins.plugins() if plugin.kind == "finder
 
 
 def failed(finder: Finder) -> dict[str, str]:
-    bench = FinderHarness(finder, WatchedLab)
-    verdicts = [conformance.run_check(bench, name) for name in conformance.CHECKS]
-    return {v.check: v.text for v in verdicts if v.outcome == "failed"}
+    harness = FinderHarness(finder, WatchedLab)
+    results = [conformance.run_check(harness, name) for name in conformance.CHECKS]
+    return {v.check: v.text for v in results if v.outcome == "failed"}
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_a_sound_finder_passes(finder: Finder) -> None:
 
 
 @pytest.fixture(scope="module", params=PLUGINS)
-def bench(request: pytest.FixtureRequest) -> FinderHarness:
+def harness(request: pytest.FixtureRequest) -> FinderHarness:
     return FinderHarness(example(plugins.load(request.param)), WatchedLab)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("check", conformance.CHECKS)
-def test_an_installed_finder_conforms(bench: FinderHarness, check: str) -> None:
-    verdict = conformance.run_check(bench, check)
-    assert verdict.outcome != "failed", verdict.text
+def test_an_installed_finder_conforms(harness: FinderHarness, check: str) -> None:
+    result = conformance.run_check(harness, check)
+    assert result.outcome != "failed", result.text
 
 
 # Waivers
@@ -73,23 +73,23 @@ class Crashes(Regrows):
         raise ZeroDivisionError("division by zero")
 
 
-def judge(finder: Finder, check: str) -> conformance.CheckResult:
+def checked(finder: Finder, check: str) -> conformance.CheckResult:
     return conformance.run_check(FinderHarness(finder, WatchedLab), check)
 
 
 def test_a_waiver_excuses_its_check_for_the_reason_given() -> None:
-    verdict = judge(Regrows(), "nested")
-    assert (verdict.outcome, verdict.text) == ("waived", "draws every mask anew")
+    result = checked(Regrows(), "nested")
+    assert (result.outcome, result.text) == ("waived", "draws every mask anew")
 
 
 def test_a_waiver_excuses_no_crash() -> None:
-    verdict = judge(Crashes(), "nested")
-    assert verdict.outcome == "failed"
-    assert verdict.text == "it raised ZeroDivisionError: division by zero"
+    result = checked(Crashes(), "nested")
+    assert result.outcome == "failed"
+    assert result.text == "it raised ZeroDivisionError: division by zero"
 
 
 def test_a_waiver_that_is_not_needed_fails() -> None:
-    assert "take the waiver away" in judge(WaivesTooMuch(), "nested").text
+    assert "take the waiver away" in checked(WaivesTooMuch(), "nested").text
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_a_senseless_waiver_fails(
     waived: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Sound, "waived", waived)
-    verdict = judge(Sound(), "waivers")
-    assert verdict.outcome == "failed"
-    assert words in verdict.text
+    result = checked(Sound(), "waivers")
+    assert result.outcome == "failed"
+    assert words in result.text
 
 
 # The test case

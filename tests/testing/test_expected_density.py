@@ -1,4 +1,4 @@
-"""Aim: what the names of a finder's fields promise."""
+"""Expected counts: what the names of a finder's fields promise."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -38,7 +38,9 @@ class ByLevels(Silent):
 
 def counts(finder: Finder) -> list[int]:
     lab = FakeLab()
-    return [aim.kept for aim in expected_counts(finder, lab, list(ExampleFinder().find(lab)))]
+    return [
+        expected.kept for expected in expected_counts(finder, lab, list(ExampleFinder().find(lab)))
+    ]
 
 
 def test_a_density_is_that_of_the_last_ticket() -> None:
@@ -66,4 +68,4 @@ def test_one_weight_may_be_missed(kept: int, met: bool) -> None:
     ticket = Ticket.of(
         lab, Pruning.to(kept / SIZE)(lab, lab.dense(), lab.init().weights), lab.init()
     )
-    assert ExpectedCount(ticket, 24).met == met
+    assert ExpectedCount(ticket, 24).is_met == met

@@ -1,4 +1,4 @@
-"""Bench: what a watched lab sees, and what it changes nothing about."""
+"""FinderHarness: what a traced lab records, and that it changes no result."""
 
 import dataclasses
 import random
@@ -21,44 +21,44 @@ from ltx.testing.harness import (
 
 
 @pytest.mark.parametrize("finder", [ExampleFinder(), DenseOnly()])
-def test_a_watched_lab_gives_what_the_lab_gives(finder: ExampleFinder | DenseOnly) -> None:
+def test_a_traced_lab_returns_what_the_lab_returns(finder: ExampleFinder | DenseOnly) -> None:
     assert list(finder.find(WatchedLab(seed=3))) == list(finder.find(FakeLab(seed=3)))
 
 
-def test_siblings_share_the_watch() -> None:
+def test_siblings_share_the_trace() -> None:
     lab = WatchedLab()
     sibling = lab.on(data="elsewhere")
     sibling.train(sibling.init(), sibling.dense(), "7it")
-    assert lab.watch.steps == 7
+    assert lab.trace.steps == 7
 
 
-def test_it_knows_what_the_lab_gave_for_which_step() -> None:
+def test_it_records_what_the_lab_returned_for_which_step() -> None:
     lab = WatchedLab()
     state = lab.train(lab.init(), lab.dense(), "7it").state
     array = state.weights["hidden/kernel"]
-    assert lab.watch.gave(7, "weights", "hidden/kernel", array)
-    assert not lab.watch.gave(0, "weights", "hidden/kernel", array)
-    assert not lab.watch.gave(7, "weights", "output/kernel", array)
-    assert not lab.watch.gave(7, "weights", "hidden/kernel", array + np.float32(1e-7))
+    assert lab.trace.returned(7, "weights", "hidden/kernel", array)
+    assert not lab.trace.returned(0, "weights", "hidden/kernel", array)
+    assert not lab.trace.returned(7, "weights", "output/kernel", array)
+    assert not lab.trace.returned(7, "weights", "hidden/kernel", array + np.float32(1e-7))
 
 
 def test_a_changed_byte_is_seen() -> None:
     lab = WatchedLab()
     mask: Mask = lab.dense()
-    assert lab.watch.changed() == []
+    assert lab.trace.changed() == []
     array = mask["hidden/kernel"]
     array.setflags(write=True)
     array[0, 0] = False
-    assert lab.watch.changed() == ["a mask that the lab gave"]
+    assert lab.trace.changed() == ["a mask that the lab returned"]
 
 
-def test_a_run_is_made_once() -> None:
-    bench = FinderHarness(ExampleFinder(), WatchedLab)
-    assert bench.found(seed=1) is bench.found(seed=1)
-    assert bench.found(seed=1) is not bench.found(seed=2)
+def test_a_search_is_run_once() -> None:
+    harness = FinderHarness(ExampleFinder(), WatchedLab)
+    assert harness.search(seed=1) is harness.search(seed=1)
+    assert harness.search(seed=1) is not harness.search(seed=2)
 
 
-def test_a_lab_on_the_bench_has_had_enough_at_some_point() -> None:
+def test_a_lab_of_the_harness_ends_a_finder_that_calls_it_too_often() -> None:
     lab: Lab = FinderHarness(DenseOnly(), WatchedLab).lab()
     state, mask = lab.init(), lab.dense()
     for _ in range(CALLS):
@@ -71,7 +71,7 @@ def test_a_lab_on_the_bench_has_had_enough_at_some_point() -> None:
     ("name", "draw"),
     [("random", random.random), ("numpy.random", np.random.random)],
 )
-def test_shared_generators_are_told_apart(name: str, draw: object) -> None:
+def test_global_generators_are_distinguished(name: str, draw: object) -> None:
     before = generators()
     draw()  # type: ignore[operator]
     after = generators()
@@ -94,7 +94,7 @@ def test_the_generator_of_a_loaded_tensorflow_is_seen(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("start", ["drawn", "equal", "zero"])
-def test_every_lab_of_the_bench_keeps_the_contract(layers: int, start: str) -> None:
+def test_every_lab_of_the_harness_keeps_the_contract(layers: int, start: str) -> None:
     lab = FinderHarness(ExampleFinder(), WatchedLab).lab(0, layers, start)
     found = find(ExampleFinder(), lab)
     assert found.tickets[0].density == 1
@@ -116,7 +116,7 @@ class NeedsAnother(ExampleFinder):
         require_finder(self.of, "outer")
 
 
-def test_a_class_that_cannot_be_made_says_how_to_make_it() -> None:
+def test_a_class_without_an_example_says_how_to_make_it() -> None:
     with pytest.raises(
         UsageError, match=r"NeedsAnother\.example: outer\.of: .*return cls\(of=of\)"
     ):

@@ -1,4 +1,4 @@
-"""Elsewhere: classes are found in another process wherever they came from."""
+"""A finder in another process: its class is found there by module or file."""
 
 import subprocess
 import sys
@@ -39,13 +39,13 @@ if __name__ == "__main__":
 
 
 def test_another_process_finds_the_same() -> None:
-    bench = FinderHarness(ExampleFinder(), WatchedLab)
-    assert run_in_subprocess(bench) == fingerprints(bench.found().tickets)
+    harness = FinderHarness(ExampleFinder(), WatchedLab)
+    assert run_in_subprocess(harness) == fingerprints(harness.search().tickets)
 
 
 def test_another_process_salts_its_hashes_otherwise() -> None:
-    bench = FinderHarness(DrawsByHash(), WatchedLab)
-    assert run_in_subprocess(bench) != fingerprints(bench.found().tickets)
+    harness = FinderHarness(DrawsByHash(), WatchedLab)
+    assert run_in_subprocess(harness) != fingerprints(harness.search().tickets)
 
 
 @pytest.mark.parametrize("how", [[], ["-m", "unittest"], ["-m", "pytest", "-q"]])
@@ -62,7 +62,7 @@ def test_a_finder_in_a_test_of_its_own_conforms(how: list[str], tmp_path: Path) 
 
 
 def test_what_another_process_cannot_do_is_said() -> None:
-    bench = FinderHarness(ExampleFinder(), WatchedLab)
-    bench.make_lab = lambda **settings: WatchedLab()  # nothing finds it by name
+    harness = FinderHarness(ExampleFinder(), WatchedLab)
+    harness.make_lab = lambda **settings: WatchedLab()  # nothing finds it by name
     with pytest.raises(Exception, match="lambda"):
-        run_in_subprocess(bench)
+        run_in_subprocess(harness)
