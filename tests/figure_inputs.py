@@ -12,13 +12,13 @@ NAN = float("nan")
 
 
 def curve(
-    finder: str = "imp", place: int = 0, densities: tuple[float, ...] = (1.0, 0.5, 0.1)
+    finder: str = "imp", position: int = 0, densities: tuple[float, ...] = (1.0, 0.5, 0.1)
 ) -> Curve:
     points = tuple(
         Point(n, d, Interval(d, d - 0.1, d + 0.1, 3), Interval(10, 5, 15, 3), 10.0**n, 1e6 * d, 3)
         for n, d in enumerate(densities)
     )
-    return Curve("task", finder, finder == "reinit", place, points)
+    return Curve("task", finder, finder == "reinit", position, points)
 
 
 def lines_of(plot: Any, label: int = 0) -> np.ndarray:

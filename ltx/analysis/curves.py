@@ -36,12 +36,12 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """`place` is the finder's among the study's, by which plots choose its looks."""
+    """One finder on one task; `position` is that of the finder in the study."""
 
     task: str
     finder: str
     control: bool
-    place: int
+    position: int
     points: tuple[Point, ...]
 
 

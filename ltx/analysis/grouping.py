@@ -30,10 +30,10 @@ def by_finder(rows: Iterable[TrialResult]) -> dict[tuple[str, str], Levels[Trial
     }
 
 
-def by_start(
+def by_origin(
     results: Iterable[StabilityResult],
 ) -> dict[tuple[str, str, str], Levels[Instability]]:
-    """{(task, finder, start of the copies): {level: {seed: instability}}}, levels ascending."""
+    """{(task, finder, origin of the copies): {level: {seed: instability}}}, levels ascending."""
     groups = group(results, lambda one: (one.task, one.finder, one.instability.at))
     return {
         arm: _by_level((one.instability.level, one.seed, one.instability) for one in own)

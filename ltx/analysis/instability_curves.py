@@ -1,4 +1,4 @@
-"""Connectivity: how stable a finder's tickets are, level by level, as the numbers a plot shows."""
+"""Stability of a finder's tickets by level and by rewind point: the numbers that plots show."""
 
 import dataclasses
 import math
@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ltx.analysis.grouping import by_start
+from ltx.analysis.grouping import by_origin
 from ltx.analysis.paired_tests import Interval
 from ltx.evaluation.instability import Instability, WeightDistance
 from ltx.study.results import StabilityResult
 
 REWIND_DENSITY_TOLERANCE = 0.25  # relative, between tickets that one plot shows by rewind point
-Found = Sequence[Instability]
 
 
 @dataclasses.dataclass(frozen=True)
 class StabilityPoint:
-    """All seeds of one level, compared from one place.
+    """All seeds of one level whose copies start from one origin.
 
-    `height` is the barrier's, a share of 1, and of the `seeds` so many are `stable`; `errors` are
-    means over seeds at the shares `alphas` of the way. Distances are by how far the copies moved,
-    angles in degrees; those to the dense network, `pruned_...`, are NaN where none was trained.
+    `height` is that of the barrier, as a share of 1; `stable` of the `seeds` are stable. `errors`
+    are means over seeds at the shares `alphas` of the way. Distances are relative to how far the
+    copies moved, angles in degrees; those to the dense network, `pruned_...`, are NaN where none
+    was trained. `start` is the step that the copies start from.
     """
 
     level: int
@@ -40,56 +40,62 @@ class StabilityPoint:
 
 @dataclasses.dataclass(frozen=True)
 class StabilityCurve:
-    """One finder on one task from one place; `place` is the finder's among the study's."""
+    """One finder on one task from one origin, "ticket" or a duration of dense training.
+
+    `position` is that of the finder in the study, by which plots choose its style.
+    """
 
     task: str
     finder: str
     control: bool
-    place: int
-    at: str
+    position: int
+    origin: str
     split: str
     points: tuple[StabilityPoint, ...]
 
 
 def stability_curves(
-    compared: Sequence[StabilityResult], finders: Sequence[str]
+    results: Sequence[StabilityResult], finders: Sequence[str]
 ) -> list[StabilityCurve]:
-    """What was measured of every finder on every task from every place, level by level."""
-    controls = {(one.task, one.finder): one.control for one in compared}
+    """A curve for every finder on every task from every origin, level by level."""
+    controls = {(one.task, one.finder): one.control for one in results}
     order = list(finders)
-    made = []
-    for (task, finder, at), levels in by_start(compared).items():
-        points = tuple(_point(list(copies.values())) for copies in levels.values())
-        split = next(iter(next(iter(levels.values())).values())).split
-        control, place = controls[task, finder], order.index(finder)
-        made.append(StabilityCurve(task, finder, control, place, at, split, points))
-    return made
+    curves = []
+    for (task, finder, origin), levels in by_origin(results).items():
+        copies = [list(seeds.values()) for seeds in levels.values()]
+        points = tuple(map(_point, copies))
+        control, position = controls[task, finder], order.index(finder)
+        split = copies[0][0].split
+        curves.append(StabilityCurve(task, finder, control, position, origin, split, points))
+    return curves
 
 
-def _point(found: Found) -> StabilityPoint:
+def _point(copies: Sequence[Instability]) -> StabilityPoint:
     return StabilityPoint(
-        level=found[0].level,
-        density=float(np.mean([one.density for one in found])),
-        start=float(np.mean([one.start for one in found])),
-        seeds=len(found),
-        stable=sum(one.barrier.stable() for one in found),
-        height=Interval.of([one.barrier.height for one in found]),
-        distance=_interval(found, lambda one: one.to_order.relative),
-        angle=_interval(found, lambda one: one.to_order.angle),
-        pruned_distance=_interval(found, lambda one: _pruned(one, lambda gap: gap.relative)),
-        pruned_angle=_interval(found, lambda one: _pruned(one, lambda gap: gap.angle)),
-        alphas=found[0].alphas,
-        errors=tuple(float(e) for e in np.mean([one.errors for one in found], axis=0)),
+        level=copies[0].level,
+        density=float(np.mean([one.density for one in copies])),
+        start=float(np.mean([one.start for one in copies])),
+        seeds=len(copies),
+        stable=sum(one.barrier.stable() for one in copies),
+        height=Interval.of([one.barrier.height for one in copies]),
+        distance=_interval(copies, lambda one: one.to_order.relative),
+        angle=_interval(copies, lambda one: one.to_order.angle),
+        pruned_distance=_interval(copies, lambda one: _to_dense(one, lambda gap: gap.relative)),
+        pruned_angle=_interval(copies, lambda one: _to_dense(one, lambda gap: gap.angle)),
+        alphas=copies[0].alphas,
+        errors=tuple(float(e) for e in np.mean([one.errors for one in copies], axis=0)),
     )
 
 
-def _interval(found: Found, value: Callable[[Instability], float | None]) -> Interval:
-    values = [value(one) for one in found]
+def _interval(
+    copies: Sequence[Instability], value: Callable[[Instability], float | None]
+) -> Interval:
+    values = [value(one) for one in copies]
     return Interval.of([math.nan if v is None else v for v in values])
 
 
-def _pruned(one: Instability, value: Callable[[WeightDistance], float | None]) -> float | None:
-    """Stability to pruning, of what was pruned."""
+def _to_dense(one: Instability, value: Callable[[WeightDistance], float | None]) -> float | None:
+    """A distance to the dense network; None for the dense network itself."""
     if one.to_pruning is None or one.density == 1:
         return None
     return value(one.to_pruning)
@@ -97,32 +103,34 @@ def _pruned(one: Instability, value: Callable[[WeightDistance], float | None]) -
 
 @dataclasses.dataclass(frozen=True)
 class RewindCurve:
-    """One finder at one density, from place to place; `points` go from the earliest to the last."""
+    """One finder at one density by rewind point, from the earliest to the last."""
 
     finder: str
     control: bool
-    place: int
+    position: int
     points: tuple[StabilityPoint, ...]
 
 
-def rewind_curves(found: Sequence[StabilityCurve]) -> list[RewindCurve]:
-    """The strands of one task by rewind point, near the sparsest density that all finders reach.
+def rewind_curves(curves: Sequence[StabilityCurve]) -> list[RewindCurve]:
+    """The curves of one task by rewind point, near the sparsest density that all finders reach.
 
-    The dense network comes last, as a finder of its own. Empty where there are no two steps.
+    The dense network comes last, as a finder of its own. Finders with fewer than two rewind points
+    are omitted.
     """
-    wanted = max(min(spot.density for spot in one.points) for one in found)
-    groups: dict[tuple[str, bool, int], dict[float, StabilityPoint]] = {}
-    for one in found:
-        near = min(one.points, key=lambda spot: abs(spot.density - wanted))
-        if math.isclose(near.density, wanted, rel_tol=REWIND_DENSITY_TOLERANCE):
-            groups.setdefault((one.finder, one.control, one.place), {})[near.start] = near
-    last = 1 + max(one.place for one in found)
-    for one in found:
-        for spot in one.points:
-            if spot.density == 1 and not one.control and wanted < 1:
-                groups.setdefault(("dense", False, last), {})[spot.start] = spot
+    density = max(min(point.density for point in curve.points) for curve in curves)
+    series: dict[tuple[str, bool, int], dict[float, StabilityPoint]] = {}
+    for curve in curves:
+        nearest = min(curve.points, key=lambda point: abs(point.density - density))
+        if math.isclose(nearest.density, density, rel_tol=REWIND_DENSITY_TOLERANCE):
+            finder = (curve.finder, curve.control, curve.position)
+            series.setdefault(finder, {})[nearest.start] = nearest
+    last = 1 + max(curve.position for curve in curves)
+    for curve in curves:
+        for point in curve.points:
+            if point.density == 1 and not curve.control and density < 1:
+                series.setdefault(("dense", False, last), {})[point.start] = point
     return [
-        RewindCurve(*who, tuple(steps[step] for step in sorted(steps)))
-        for who, steps in groups.items()
+        RewindCurve(*finder, tuple(steps[step] for step in sorted(steps)))
+        for finder, steps in series.items()
         if len(steps) > 1
     ]

@@ -21,8 +21,7 @@ from ltx.analysis.verdict import LevelVerdict
 from ltx.core.errors import UsageError
 from ltx.reporting import format
 from ltx.reporting import tables as export
-from ltx.reporting.figures import accuracy as figures
-from ltx.reporting.figures import instability, masks
+from ltx.reporting.figures import by_density, cost, instability, layers, masks, transfers
 from ltx.reporting.figures import style as plot
 from ltx.reporting.figures.style import Plot
 from ltx.store.store import Store
@@ -148,17 +147,17 @@ class Report:
 
     def _plots(self) -> Iterable[tuple[str, list[Plot]]]:
         by_task = group(self.curves, lambda curve: curve.task)
-        yield "cost", [p for task, own in by_task.items() for p in figures.costs(task, own)]
-        yield "accuracy", [figures.accuracies(task, own) for task, own in by_task.items()]
-        stops = [figures.early_stops(task, own) for task, own in by_task.items()]
+        yield "cost", [p for task, own in by_task.items() for p in cost.costs(task, own)]
+        yield "accuracy", [by_density.accuracies(task, own) for task, own in by_task.items()]
+        stops = [by_density.early_stops(task, own) for task, own in by_task.items()]
         yield "early stop", [p for p in stops if p]
-        yield "layers", self._layer_plots(figures.layers)
+        yield "layers", self._layer_plots(layers.densities)
         shares = [masks.effective(t, own, self.trials) for t, own in by_task.items()]
         yield "effective", [p for p in shares if p]
-        yield "dead units", self._layer_plots(masks.dead_units)
+        yield "dead units", self._layer_plots(layers.dead_units)
         shared = [masks.overlaps(task, self.likenesses) for task in by_task]
         yield "overlaps", [p for p in shared if p]
-        yield "sources and targets", figures.transferred(self.carried)
+        yield "sources and targets", transfers.maps(self.carried)
         yield from self._stability_plots()
 
     def _layer_plots(self, draw: Callable[..., Plot | None]) -> list[Plot]:
@@ -168,24 +167,27 @@ class Report:
 
     def _stability_plots(self) -> Iterable[tuple[str, list[Plot]]]:
         by_task = group(self.strands, lambda curve: curve.task)
-        by_start = group(self.strands, lambda curve: (curve.task, curve.at))
+        by_origin = group(self.strands, lambda curve: (curve.task, curve.origin))
         # The first place stands for all where there are too many plots to look at.
-        first = {task: [one for one in own if one.at == own[0].at] for task, own in by_task.items()}
+        first = {
+            task: [one for one in own if one.origin == own[0].origin]
+            for task, own in by_task.items()
+        }
         yield (
             "barriers",
-            [instability.heights(task, own) for (task, _), own in by_start.items()],
+            [instability.barriers(task, own) for (task, _), own in by_origin.items()],
         )
         trails = {task: instability_curves.rewind_curves(own) for task, own in by_task.items()}
         yield (
             "rewinds",
             [
-                instability.rewinds(task, own, by_task[task][0].split)
+                instability.barriers_by_rewind(task, own, by_task[task][0].split)
                 for task, own in trails.items()
                 if own
             ],
         )
         yield "between copies", [instability.errors(one) for own in first.values() for one in own]
-        yield "apart", [p for task, own in first.items() for p in instability.gaps(task, own)]
+        yield "apart", [p for task, own in first.items() for p in instability.distances(task, own)]
 
 
 def write(

@@ -52,18 +52,18 @@ def show_stability(
     tasks = group(stability_curves(compared, finders), lambda curve: curve.task)
     columns = ["finder", "from", "level", "density", "barrier", "stable", "distance", "angle"]
     columns += ["to dense:\ndistance", "angle"]
-    for task, strands in tasks.items():
-        console.print(f"\nstability on {task}, {strands[0].split} error\n", style="bold")
+    for task, curves in tasks.items():
+        console.print(f"\nstability on {task}, {curves[0].split} error\n", style="bold")
         rows = [
             [
-                *(strand.finder, strand.at, str(spot.level), share(spot.density)),
-                *(_percent(spot.height), f"{spot.stable} of {spot.seeds}"),
-                *(number(spot.distance.mean, ".2f"), number(spot.angle.mean, ".0f")),
-                number(spot.pruned_distance.mean, ".2f"),
-                number(spot.pruned_angle.mean, ".0f"),
+                *(curve.finder, curve.origin, str(point.level), share(point.density)),
+                *(_percent(point.height), f"{point.stable} of {point.seeds}"),
+                *(number(point.distance.mean, ".2f"), number(point.angle.mean, ".0f")),
+                number(point.pruned_distance.mean, ".2f"),
+                number(point.pruned_angle.mean, ".0f"),
             ]
-            for strand in strands
-            for spot in strand.points
+            for curve in curves
+            for point in curve.points
         ]
         console.print(make_table(columns, rows, right=range(2, len(columns))))
 

@@ -27,7 +27,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialResult, ...]:
 
 def test_a_curve_has_a_point_for_each_level_in_their_order(rows: tuple[TrialResult, ...]) -> None:
     imp, snip = curves.curves(rows[::-1], ["imp", "snip"])[::-1]
-    assert (imp.finder, imp.place, snip.finder, snip.place) == ("imp", 0, "snip", 1)
+    assert (imp.finder, imp.position, snip.finder, snip.position) == ("imp", 0, "snip", 1)
     assert [point.level for point in imp.points] == [0, 1, 2]
     for point in imp.points:
         trials = [r.trial for r in rows if r.finder == "imp" and r.trial.level == point.level]

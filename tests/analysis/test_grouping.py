@@ -3,7 +3,7 @@
 from compared_copies import compared
 from verdict_rows import rows
 
-from ltx.analysis.grouping import by_finder, by_start, group
+from ltx.analysis.grouping import by_finder, by_origin, group
 
 
 def test_a_group_keeps_the_order_of_its_items() -> None:
@@ -27,7 +27,7 @@ def test_copies_are_kept_apart_by_where_they_start() -> None:
         for level in (1, 0)
         for seed in (0, 1)
     ]
-    found = by_start(given)
+    found = by_origin(given)
     assert list(found) == [("task", "imp", "9it"), ("task", "imp", "ticket")]
     assert [list(levels) for levels in found.values()] == [[0, 1], [0, 1]]
     assert found["task", "imp", "ticket"][1][0].id == "imp-1-0-ticket"

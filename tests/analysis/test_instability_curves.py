@@ -49,7 +49,7 @@ def test_every_finder_and_place_is_a_strand_of_its_own_in_order_of_levels() -> N
         ),
     ]
     made = instability_curves.stability_curves(found, ["imp", "reinit"])
-    assert [(s.finder, s.at, s.place, s.control) for s in made] == [
+    assert [(s.finder, s.origin, s.position, s.control) for s in made] == [
         ("reinit", "ticket", 1, True),
         ("reinit", "10%", 1, True),
         ("imp", "ticket", 0, False),
@@ -70,7 +70,7 @@ def test_a_trail_goes_from_step_to_step_at_one_density_for_all() -> None:
     trails = instability_curves.rewind_curves(
         instability_curves.stability_curves(found, ["imp", "reinit"])
     )
-    assert [(t.finder, t.control, t.place) for t in trails] == [
+    assert [(t.finder, t.control, t.position) for t in trails] == [
         ("imp", False, 0),
         ("reinit", True, 1),
         ("dense", False, 2),

@@ -1,7 +1,9 @@
-"""Heat map: coloured cells with names for rows and columns, in the looks that all figures share."""
+"""Heat maps: coloured cells under names of rows and columns, and shares of layers by level."""
 
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -10,10 +12,11 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from ltx.reporting.figures import style
+from ltx.reporting.figures.style import Plot
 
 
 def title(axes: Axes, text: str) -> None:
-    """Head a heat map from the figure's left edge on, where there is room."""
+    """Write a title that starts at the figure's left edge."""
     height = axes.get_position().y1 + 0.1 / (axes.bbox.height / axes.get_position().height / 72)
     with matplotlib.rc_context(style.STYLE):
         figure = axes.get_figure(root=True)
@@ -53,7 +56,10 @@ def cells(
     unit: str,
     write: Callable[[float], str],
 ) -> None:
-    """Coloured cells, with their numbers where these fit; a missing one is a dash, zero an x."""
+    """Colour the cells and write numbers into them where these fit.
+
+    NaN is a dash; zero on a logarithmic scale is an x.
+    """
     logs = isinstance(norm, LogNorm)
     shown = np.ma.masked_invalid(values)
     if logs:
@@ -83,3 +89,49 @@ def cells(
             axes.text(
                 column, row, text, ha="center", va="center", color=colour, fontsize=style.FONT - 2
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerMap:
+    """A share of every layer at every level.
+
+    `values`: means over seeds, float [layers, levels]; NaN where missing.
+    """
+
+    names: Sequence[str]
+    levels: Sequence[int]
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, shares: Mapping[tuple[str, int], Sequence[float]]) -> "LayerMap":
+        """The map of {(layer, level): a value per seed}."""
+        names = sorted({name for name, _ in shares}, key=_natural)
+        levels = sorted({level for _, level in shares})
+        values = [[np.mean(shares.get((n, v), [math.nan])) for v in levels] for n in names]
+        return cls(names, levels, np.array(values))
+
+    def plot(
+        self, what: str, task: str, finder: str, unit: str, norm: Normalize, form: str
+    ) -> Plot:
+        """A heat map in percent, named after `what`; `form` writes shares in the description."""
+        names, levels = list(map(_short, self.names)), list(map(str, self.levels))
+        figure, axes = grid(len(names), names, levels)
+        title(axes, style.truncate(f"{finder} on {task}", 40))
+        axes.set_xlabel("level")
+        cells(figure, axes, self.values, norm, "cividis", unit, lambda v: f"{100 * v:.3g}")
+        last = zip(self.names, self.values[:, -1], strict=True)
+        text = f"At level {levels[-1]}: {', '.join(f'{name} {v:{form}}' for name, v in last)}."
+        file_name = style.file_name(what, task, finder)
+        return Plot(file_name, f"{finder} on {task}: {what}", text, figure)
+
+
+def _short(name: str) -> str:
+    """The end of a weight's name, where names of layers differ, without /kernel."""
+    name = name.removesuffix("/kernel")
+    return name if len(name) <= 23 else f"…{name[-22:]}"
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """A sort key that puts layer 10 after layer 9."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts]

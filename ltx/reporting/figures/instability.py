@@ -1,7 +1,6 @@
-"""Valleys: what a study found of stability, one small plot each, for page and paper."""
+"""Stability of tickets: barriers by density and by rewind point, errors and distances of copies."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,131 +10,133 @@ from matplotlib.axes import Axes
 from ltx.analysis.instability_curves import RewindCurve, StabilityCurve, StabilityPoint
 from ltx.analysis.paired_tests import Interval
 from ltx.evaluation.instability import TICKET
-from ltx.evaluation.mode_connectivity import TOLERANCE
-from ltx.reporting.figures import style
+from ltx.evaluation.mode_connectivity import TICKET, TOLERANCE
+from ltx.reporting.figures import lines, style
 from ltx.reporting.figures.style import Plot
 from ltx.reporting.format import si
 
 
-def heights(task: str, found: Sequence[StabilityCurve]) -> Plot:
-    """The barrier's height by density, from one place, with the line below which it is stable."""
-    where = origin(found[0].at)
-    figure, axes = style.axes(
-        f"{style.truncate(task, 24)}, from {found[0].at}",
-        style.DENSITY,
-        f"barrier, {found[0].split} error",
+def barriers(task: str, curves: Sequence[StabilityCurve]) -> Plot:
+    """The height of the barrier by density, from one origin, with the tolerance as a line."""
+    origin, split = curves[0].origin, curves[0].split
+    heading = f"{style.truncate(task, 24)}, from {origin}"
+    figure, axes = style.axes(heading, style.DENSITY, f"barrier, {split} error")
+    lines.density_axis(axes, curves)
+    _mark_tolerance(axes)
+    lines.draw(axes, curves, lambda point: point.density, lambda point: point.height)
+    text = "; ".join(
+        lines.describe_ends(one, lambda p: f"{p.height.mean:.1%}, {stable(p)}") for one in curves
     )
-    style.by_density(axes, found)
-    _line_of_stability(axes)
-    style.lines(axes, found, lambda spot: spot.density, lambda spot: spot.height)
-    text = "; ".join(_ends(one, lambda s: f"{s.height.mean:.1%}, {stable(s)}") for one in found)
-    title = f"{task}: barrier by density, {where}"
-    return Plot(style.file_name("barrier", found[0].at, task), title, text, figure)
+    title = f"{task}: barrier by density, {from_origin(origin)}"
+    return Plot(style.file_name("barrier", origin, task), title, text, figure)
 
 
-def rewinds(task: str, found: Sequence[RewindCurve], split: str) -> Plot:
-    """The barrier's height by the step that the copies part at."""
+def barriers_by_rewind(task: str, curves: Sequence[RewindCurve], split: str) -> Plot:
+    """The height of the barrier by the step at which the copies part."""
     figure, axes = style.axes(task, "step at which the copies part", f"barrier, {split} error")
-    steps = sorted({spot.start for one in found for spot in one.points})
+    steps = sorted({point.start for curve in curves for point in curve.points})
     axes.set_xscale("symlog", linthresh=max(1.0, steps[1] / 3), linscale=0.3)
     axes.set_xticks(steps, [si(step) for step in steps])
     axes.xaxis.set_minor_locator(ticker.NullLocator())
-    _line_of_stability(axes)
-    style.lines(axes, found, lambda spot: spot.start, lambda spot: spot.height)
+    _mark_tolerance(axes)
+    lines.draw(axes, curves, lambda point: point.start, lambda point: point.height)
     text = "; ".join(
-        f"{one.finder} at density {one.points[-1].density:.1%}: "
-        + ", ".join(f"{spot.height.mean:.1%} from step {spot.start:.0f}" for spot in one.points)
-        for one in found
+        f"{curve.finder} at density {curve.points[-1].density:.1%}: "
+        + ", ".join(f"{p.height.mean:.1%} from step {p.start:.0f}" for p in curve.points)
+        for curve in curves
     )
-    return Plot(
-        style.file_name("barrier-rewind", task), f"{task}: barrier by rewind point", text, figure
-    )
+    name = style.file_name("barrier-rewind", task)
+    return Plot(name, f"{task}: barrier by rewind point", text, figure)
 
 
-def errors(strand: StabilityCurve) -> Plot:
+def errors(curve: StabilityCurve) -> Plot:
     """The error on the line between two copies, a mean over seeds: densest, middle and sparsest."""
     figure, axes = style.axes(
-        style.truncate(f"{strand.finder} on {strand.task}", 40),
+        style.truncate(f"{curve.finder} on {curve.task}", 40),
         "share of the way between the copies",
-        f"{strand.split} error",
+        f"{curve.split} error",
     )
     style.percent(axes.yaxis)
-    count = len(strand.points)
-    chosen = [strand.points[n] for n in sorted({0, count // 2, count - 1})]
-    for place, spot in enumerate(chosen):
-        colour, _ = style.style_of(place)
-        axes.plot(spot.alphas, spot.errors, color=colour)
-    axes.set_ylim(0, max(max(spot.errors) for spot in chosen) * 1.1 or 0.01)
-    style.name_ends(
+    count = len(curve.points)
+    chosen = [curve.points[n] for n in sorted({0, count // 2, count - 1})]
+    for number, point in enumerate(chosen):
+        colour, _ = style.style_of(number)
+        axes.plot(point.alphas, point.errors, color=colour)
+    axes.set_ylim(0, max(max(point.errors) for point in chosen) * 1.1 or 0.01)
+    lines.name_ends(
         axes,
         [
-            (np.array(spot.alphas), np.array(spot.errors), f"{100 * spot.density:.3g}%", place)
-            for place, spot in enumerate(chosen)
+            (np.array(p.alphas), np.array(p.errors), f"{100 * p.density:.3g}%", number)
+            for number, p in enumerate(chosen)
         ],
     )
     text = "; ".join(
-        f"at density {s.density:.1%} from {s.errors[0]:.1%} over at most {max(s.errors):.1%}"
-        f" to {s.errors[-1]:.1%}"
-        for s in chosen
+        f"at density {p.density:.1%} from {p.errors[0]:.1%} over at most {max(p.errors):.1%}"
+        f" to {p.errors[-1]:.1%}"
+        for p in chosen
     )
-    title = f"{strand.finder} on {strand.task}: error between two copies, {origin(strand.at)}"
-    name = style.file_name("line", strand.at, strand.task, strand.finder)
+    title = f"{curve.finder} on {curve.task}: error between two copies, {from_origin(curve.origin)}"
+    name = style.file_name("line", curve.origin, curve.task, curve.finder)
     return Plot(name, title, text, figure)
 
 
-def gaps(task: str, found: Sequence[StabilityCurve]) -> list[Plot]:
-    """Distance and angle by density: by data order, and by pruning, to the dense network."""
+def distances(task: str, curves: Sequence[StabilityCurve]) -> list[Plot]:
+    """Distance and angle by density: between the copies, and to the dense network.
+
+    Plots of which nothing was measured are omitted.
+    """
     shown: tuple[tuple[str, str, str, Callable[[StabilityPoint], Interval]], ...] = (
-        ("distance", "data order", "distance / way", lambda spot: spot.distance),
-        ("angle", "data order", "angle, degrees", lambda spot: spot.angle),
-        ("distance", "pruning", "distance / way", lambda spot: spot.pruned_distance),
-        ("angle", "pruning", "angle, degrees", lambda spot: spot.pruned_angle),
+        ("distance", "data order", "distance / way", lambda point: point.distance),
+        ("angle", "data order", "angle, degrees", lambda point: point.angle),
+        ("distance", "pruning", "distance / way", lambda point: point.pruned_distance),
+        ("angle", "pruning", "angle, degrees", lambda point: point.pruned_angle),
     )
-    made = []
-    for what, against, axis, value in shown:
-        spots = [tuple(spot for spot in one.points if value(spot).count) for one in found]
-        known = [
-            dataclasses.replace(one, points=own)
-            for one, own in zip(found, spots, strict=True)
-            if own
-        ]
-        if not known:
-            continue
-        figure, axes = style.axes(f"{style.truncate(task, 24)}, {against}", style.DENSITY, axis)
-        style.by_density(axes, found)
-        _from_zero(axes)
-        style.lines(axes, known, lambda spot: spot.density, value)
-        text = "; ".join(_ends(one, lambda s, v=value: f"{v(s).mean:.3g}") for one in known)  # type: ignore[misc]
-        title = f"{task}: {what} by {against}, {origin(found[0].at)}"
-        name = style.file_name(what, against, found[0].at, task)
-        made.append(Plot(name, title, text, figure))
-    return made
+    plots = [_distance(task, curves, *one) for one in shown]
+    return [plot for plot in plots if plot]
 
 
-def origin(at: str) -> str:
-    return "from the ticket's own weights" if at == TICKET else f"from {at} of dense training"
+def _distance(
+    task: str,
+    curves: Sequence[StabilityCurve],
+    what: str,
+    against: str,
+    axis: str,
+    value: Callable[[StabilityPoint], Interval],
+) -> Plot | None:
+    points = [tuple(point for point in one.points if value(point).count) for one in curves]
+    measured = [
+        dataclasses.replace(one, points=own) for one, own in zip(curves, points, strict=True) if own
+    ]
+    if not measured:
+        return None
+    figure, axes = style.axes(f"{style.truncate(task, 24)}, {against}", style.DENSITY, axis)
+    lines.density_axis(axes, curves)
+    _include_zero(axes)
+    lines.draw(axes, measured, lambda point: point.density, value)
+    text = "; ".join(
+        lines.describe_ends(one, lambda point: f"{value(point).mean:.3g}") for one in measured
+    )
+    origin = curves[0].origin
+    title = f"{task}: {what} by {against}, {from_origin(origin)}"
+    return Plot(style.file_name(what, against, origin, task), title, text, figure)
 
 
-def stable(spot: StabilityPoint) -> str:
-    return f"{spot.stable} of {spot.seeds} stable"
+def from_origin(origin: str) -> str:
+    if origin == TICKET:
+        return "from the ticket's own weights"
+    return f"from {origin} of dense training"
 
 
-def _line_of_stability(axes: Axes) -> None:
+def stable(point: StabilityPoint) -> str:
+    return f"{point.stable} of {point.seeds} stable"
+
+
+def _mark_tolerance(axes: Axes) -> None:
+    """A line at the height up to which a ticket is stable."""
     style.percent(axes.yaxis)
-    _from_zero(axes)
+    _include_zero(axes)
     axes.axhline(TOLERANCE, color=style.INK, linewidth=0.9, linestyle=(0, (1, 1.5)))
 
 
-def _from_zero(axes: Axes) -> None:
-    """Have the axis begin at zero wherever its data do."""
+def _include_zero(axes: Axes) -> None:
     axes.axhline(0, linewidth=0)
-
-
-def _ends(strand: StabilityCurve, say: Callable[[StabilityPoint], str]) -> str:
-    first, last = strand.points[0], strand.points[-1]
-    if math.isclose(first.density, last.density):
-        return f"{strand.finder}: {say(first)} at density {first.density:.1%}"
-    return (
-        f"{strand.finder}: {say(first)} at density {first.density:.1%},"
-        f" {say(last)} at {last.density:.1%}"
-    )

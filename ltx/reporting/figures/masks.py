@@ -1,69 +1,75 @@
-"""Mask figures: what of a study's masks is effective, and how much they overlap."""
+"""What of a study's masks is effective, and how much they overlap."""
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.colors import TwoSlopeNorm
 
 from ltx.analysis.curves import Curve
 from ltx.analysis.mask_similarity import MaskSimilarity, are_near
 from ltx.analysis.paired_tests import Interval
-from ltx.reporting.figures import heat_map, style
-from ltx.reporting.figures.layer_map import LayerMap
+from ltx.reporting.figures import heat_map, lines, style
 from ltx.reporting.figures.style import Plot
 
 
-def effective(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> Plot | None:
-    """The share of the surviving weights that is effective, by density; None where none is known.
+@dataclasses.dataclass(frozen=True)
+class SharePoint:
+    """The effective share of the surviving weights of one level, over seeds."""
 
-    `trials` are the lines of `export.trials`.
+    density: float
+    share: Interval
+
+
+@dataclasses.dataclass(frozen=True)
+class ShareCurve:
+    """One finder's effective shares, level by level, in the looks of its other curves."""
+
+    finder: str
+    control: bool
+    position: int
+    points: tuple[SharePoint, ...]
+
+
+def effective(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> Plot | None:
+    """The effective share of the surviving weights by density; None where none was measured.
+
+    `trials` are the lines of `tables.trials`.
     """
-    shares: dict[tuple[str, int], list[float]] = {}
-    for line in trials:
-        if line["task"] == task and line.get("effective_density") is not None:
-            place = line["finder"], line["level"]
-            shares.setdefault(place, []).append(line["effective_density"] / line["density"])
-    shown = []
-    for curve in curves:
-        points = tuple(
-            # The plot's height, in the place of another one.
-            dataclasses.replace(point, accuracy=Interval.of(shares[curve.finder, point.level]))
-            for point in curve.points
-            if (curve.finder, point.level) in shares
-        )
-        if points:
-            shown.append(dataclasses.replace(curve, points=points))
+    shown = _shares(task, curves, trials)
     if not shown:
         return None
     figure, axes = style.axes(task, style.DENSITY, "effective share of these")
-    style.by_density(axes, shown)
+    lines.density_axis(axes, shown)
     style.percent(axes.yaxis)
-    style.lines(axes, shown, lambda point: point.density, lambda point: point.accuracy)
+    lines.draw(axes, shown, lambda point: point.density, lambda point: point.share)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0), min(max(high, low + 0.02), 1.02))
     text = "; ".join(
-        f"{curve.finder}: {curve.points[-1].accuracy.mean:.1%} of the weights kept at density"
+        f"{curve.finder}: {curve.points[-1].share.mean:.1%} of the weights kept at density"
         f" {curve.points[-1].density:.2%}"
         for curve in shown
     )
     return Plot(style.file_name("effective", task), f"{task}: effective weights", text, figure)
 
 
-def dead_units(task: str, finder: str, lines: Sequence[Mapping]) -> Plot | None:
-    """The share of dead units of every layer at every level; None where none is dead or known.
-
-    `lines` are those of `export.layers`, of one finder on one task.
-    """
-    found: dict[tuple[str, int], list[float]] = {}
-    for line in lines:
-        if line.get("units"):
-            place = line["layer"], line["level"]
-            found.setdefault(place, []).append(line["dead_units"] / line["units"])
-    if not any(any(shares) for shares in found.values()):
-        return None
-    return LayerMap.of(found).plot("dead units", task, finder, "dead", Normalize(0, 1), ".1%")
+def _shares(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> list[ShareCurve]:
+    shares: dict[tuple[str, int], list[float]] = {}
+    for line in trials:
+        if line["task"] == task and line.get("effective_density") is not None:
+            level = line["finder"], line["level"]
+            shares.setdefault(level, []).append(line["effective_density"] / line["density"])
+    made = []
+    for curve in curves:
+        points = tuple(
+            SharePoint(point.density, Interval.of(shares[curve.finder, point.level]))
+            for point in curve.points
+            if (curve.finder, point.level) in shares
+        )
+        if points:
+            made.append(ShareCurve(curve.finder, curve.control, curve.position, points))
+    return made
 
 
 def overlaps(task: str, found: Sequence[MaskSimilarity]) -> Plot | None:

@@ -32,19 +32,19 @@ def points(plot: Plot, label: str) -> np.ndarray:
 
 
 def test_barriers_are_drawn_by_density_beside_the_line_of_stability() -> None:
-    plot = instability.heights("task", strands())
+    plot = instability.barriers("task", strands())
     np.testing.assert_allclose(points(plot, "imp"), [[1, 0.05], [0.5, 0.05], [0.25, 0.05]])
     axes = plot.figure.axes[0]
     assert 0.02 in [line.get_ydata()[0] for line in axes.lines]  # type: ignore[index]
     assert axes.get_ylim()[0] == 0
     assert "imp: 5.0%, 0 of 2 stable at density 100.0%" in plot.text
     assert "from the ticket's own weights" in plot.title
-    assert "from 10% of dense training" in instability.heights("task", strands("10%")).title
+    assert "from 10% of dense training" in instability.barriers("task", strands("10%")).title
 
 
 def test_a_flat_line_shows_the_two_percent_all_the_same() -> None:
     flat = strands(errors=(0.1, 0.1, 0.1))
-    plot = instability.heights("task", flat)
+    plot = instability.barriers("task", flat)
     assert plot.figure.axes[0].get_ylim()[1] > 0.02
     assert "2 of 2 stable" in plot.text
 
@@ -59,7 +59,7 @@ def test_the_error_between_two_copies_is_drawn_at_three_densities() -> None:
 
 
 def test_distances_and_angles_are_of_data_order_and_of_pruning() -> None:
-    plots = instability.gaps("task", strands())
+    plots = instability.distances("task", strands())
     assert [plot.name for plot in plots] == [
         "distance-data-order-ticket-task",
         "angle-data-order-ticket-task",
@@ -74,13 +74,13 @@ def test_distances_and_angles_are_of_data_order_and_of_pruning() -> None:
 
 
 def test_without_a_dense_training_there_is_no_plot_of_pruning() -> None:
-    plots = instability.gaps("task", strands(to_pruning=None))
+    plots = instability.distances("task", strands(to_pruning=None))
     assert [plot.name.split("-")[1] for plot in plots] == ["data", "data"]
 
 
 def test_rewind_points_are_drawn_by_their_steps() -> None:
     every = [*strands(), *strands("10%", 20), *strands("50%", 100)]
-    plot = instability.rewinds("task", instability_curves.rewind_curves(every), "test")
+    plot = instability.barriers_by_rewind("task", instability_curves.rewind_curves(every), "test")
     np.testing.assert_allclose(points(plot, "imp")[:, 0], [0, 20, 100])
     assert points(plot, "dense").shape == (3, 2)
     assert "from step 100" in plot.text
@@ -95,9 +95,9 @@ def test_any_name_makes_a_sound_document(finder: str) -> None:
     ]
     made = instability_curves.stability_curves(found, [finder])
     plots = [
-        instability.heights("task", made[:1]),
+        instability.barriers("task", made[:1]),
         instability.errors(made[0]),
-        *instability.gaps("task", made[:1]),
+        *instability.distances("task", made[:1]),
     ]
     for plot in plots:
         ElementTree.fromstring(plot.svg())

@@ -27,26 +27,6 @@ def test_the_effective_share_is_that_of_the_weights_kept() -> None:
     assert masks.effective("other", [curve()], trials) is None
 
 
-def test_dead_units_are_shares_and_missing_ones_stay_missing() -> None:
-    lines = [
-        {"layer": name, "level": level, "units": units, "dead_units": dead}
-        for level, name, units, dead in [
-            (0, "conv_2/kernel", None, None),
-            (1, "conv_10/kernel", 20, 5),
-            (1, "conv_2/kernel", 10, 0),
-            (2, "conv_2/kernel", 10, 1),
-            (2, "conv_2/kernel", 10, 2),
-        ]
-    ]
-    plot = masks.dead_units("task", "imp", lines)
-    assert plot is not None
-    axes = plot.figure.axes[0]
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["conv_2", "conv_10"]
-    assert [t.get_text() for t in axes.texts] == ["0", "15", "25", "-"]
-    assert masks.dead_units("task", "imp", lines[2:3]) is None  # none is dead
-    assert masks.dead_units("task", "imp", lines[:1]) is None  # none is known
-
-
 def likeness(finder: str, other: str, density: float, shared: float) -> MaskSimilarity:
     whole = Overlap(3, shared, 0.5, 0.01, 0.4, 0.3)
     return MaskSimilarity("task", finder, other, 1, 1, density, density, whole, {})
