@@ -1,5 +1,6 @@
 """Docs: whatever a reader can copy runs as it stands, with less training where that takes long."""
 
+import ast
 import dataclasses
 import re
 import shlex
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import studied
 from ltx_plugins.imp import IMP
+from test_walls import ROOMS
 
 import ltx
 from ltx import Pruning, Random, Recipe, Store, Task
@@ -135,6 +137,15 @@ def test_a_name_that_was_renamed_still_works_and_warns():
 def test_the_readme_shows_the_finder_as_it_is():
     shown = blocks(ROOT / "README.md", "python")[0]
     assert shown in (ROOT / "plugins" / "imp.py").read_text()
+
+
+def test_the_readme_says_of_every_room_what_the_room_says():
+    tree = {path.parent.name: path for path in (ROOT / "ltx").glob("*/__init__.py")}
+    says = {room: ast.get_docstring(ast.parse(path.read_text())) for room, path in tree.items()}
+    sentences = {room: " ".join(text.partition("\n\n")[0].split()) for room, text in says.items()}
+    table = re.findall(r"^\| `ltx/(\w+)/` \| (.*) \|$", (ROOT / "README.md").read_text(), re.M)
+    assert dict(table) == sentences
+    assert [room for room, _ in table] == list(ROOMS)
 
 
 def test_the_readme_has_every_finder_with_its_paper():

@@ -42,7 +42,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     module = tmp_path / "ltx-movers" / "ltx_movers.py"
     module.write_text("mine")
     assert new_finder.main(["movers", "--into", str(tmp_path)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert module.read_text() == "mine"
 
 

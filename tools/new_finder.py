@@ -19,17 +19,17 @@ TEMPLATE = Path(__file__).resolve().parent / "finder_template"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write it and say what to do next; return 2 where the name or the folder will not do."""
+    """Write the distribution; return 2 if the name or the folder cannot be used."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("name", help="what gin shall call the finder, as in early_rewind")
-    parser.add_argument("--into", default=".", metavar="DIR", help="where its folder shall stand")
+    parser.add_argument("name", help="the name of the finder in gin, as in early_rewind")
+    parser.add_argument("--into", default=".", metavar="DIR", help="where to create its folder")
     options = parser.parse_args(argv)
     try:
         folder = write(options.name, Path(options.into))
     except UsageError as error:
         print(f"new_finder: error: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"{folder} is written; its README says how to install, test and run it")
+    print(f"wrote {folder}; its README says how to install, test and run it")
     return 0
 
 
@@ -39,10 +39,10 @@ def write(name: str, into: Path) -> Path:
     folder = into.expanduser().resolve() / f"ltx-{'-'.join(words)}"
     if folder.is_relative_to(ROOT):
         raise UsageError(
-            f"{folder} lies within ltx itself; say where it shall stand, as in --into ~/finders"
+            f"{folder} is within ltx itself; choose another folder, as in --into ~/finders"
         )
     if folder.exists():
-        raise UsageError(f"{folder} is there already; remove it, or choose another --into")
+        raise UsageError(f"{folder} exists already; remove it, or choose another --into")
     names = {
         "name": name,
         "module": f"ltx_{name}",
@@ -60,7 +60,7 @@ def write(name: str, into: Path) -> Path:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name that gin, Python and the package index all take."""
+    """The words of a name that is valid in gin, in Python and for the package index."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r}: expected lower-case words, as in early_rewind, no keyword")
     if taken := plugins.entries().get(name):
