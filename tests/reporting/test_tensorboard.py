@@ -306,7 +306,7 @@ def test_a_full_disk_is_told_once_and_stops_no_study(
         listener = OnFullDisk(logs, IMPS)
 
         def open_lab(task: Task, seed: int, sealed: bool) -> Lab:
-            return MemoLab(FakeLab(task, seed, sealed=sealed), store, tell=listener.trained)
+            return MemoLab(FakeLab(task, seed, sealed=sealed), store, on_progress=listener.trained)
 
         found = list(loop.run(IMPS, open_lab, store, listener))
     assert found == rows

@@ -214,7 +214,16 @@ def test_a_softmax_shows_through(store: Store) -> None:
 
 def test_the_rest_of_the_lab_shows_through(store: Store) -> None:
     inner, lab = pair(store, seed=4)
-    for name in ("task", "seed", "prunable", "head", "image", "epoch", "fingerprint", "sealed"):
+    for name in (
+        "task",
+        "seed",
+        "prunable",
+        "head",
+        "input_shape",
+        "epoch",
+        "fingerprint",
+        "sealed",
+    ):
         assert getattr(lab, name) == getattr(inner, name)
     assert lab.init("x") == inner.init("x")
     assert lab.evaluate(lab.init(), lab.dense()) == inner.evaluate(lab.init(), lab.dense())

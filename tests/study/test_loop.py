@@ -16,7 +16,7 @@ from ltx_plugins.random_reinit import RandomReinit
 
 from ltx import Finder, Lab, Mask, Store, Task, Ticket, UsageError
 from ltx.core.errors import DivergedError, StoreFullError
-from ltx.store import timing
+from ltx.store.event_log import Timing, Trained, timings
 from ltx.store.memo import MemoLab
 from ltx.study import loop
 from ltx.study.definition import Cell, Study
@@ -76,7 +76,7 @@ def run(made: Study, store: Store) -> tuple[list[TrialResult], list[CellFailure]
 
 
 def trained(store: Store) -> int:
-    return sum(event["to"] - event["from"] for event in store.events() if "trained" in event)
+    return sum(event.steps for event in store.events() if isinstance(event, Trained))
 
 
 def test_every_cell_gives_a_row_per_level(store: Store) -> None:
@@ -164,11 +164,11 @@ def test_a_finished_study_runs_again_without_training(store: Store) -> None:
 
 def timed(
     made: Study, store: Store, lab: type[FakeLab] = SlowLab
-) -> tuple[list[TrialResult], dict[str, timing.Timing]]:
+) -> tuple[list[TrialResult], dict[str, Timing]]:
     """The trials of a study on such labs, and what the log tells of their seconds."""
     results = loop.run(made, lambda t, s, sealed: MemoLab(lab(t, s, sealed=sealed), store), store)
     rows = [result for result in results if isinstance(result, TrialResult)]
-    return rows, timing.read(store, {row.trial.id for row in rows})
+    return rows, timings(store.events(), {row.trial.id for row in rows})
 
 
 SLOW = Study(
@@ -211,15 +211,15 @@ def test_a_second_run_tells_the_same_seconds_and_moves_no_byte(store: Store, han
     rows, seconds = timed(SLOW, store)
     assert rows == first[0]
     assert contents() == before
-    assert seconds[rows[2].trial.id] == timing.Timing(7 * 120, 7 * 60)
+    assert seconds[rows[2].trial.id] == Timing(7 * 120, 7 * 60)
 
 
 def test_what_is_found_from_the_memo_took_what_it_took(store: Store, hands: Hands) -> None:
     timed(dataclasses.replace(SLOW, finders={"imp": IMP(levels=2)}), store)
     hands.pace = 1000.0
     rows, seconds = timed(dataclasses.replace(SLOW, finders={"longer": IMP(levels=3)}), store)
-    assert seconds[rows[2].trial.id] == timing.Timing(120, 60)
-    assert seconds[rows[3].trial.id] == timing.Timing(180, 60_000)
+    assert seconds[rows[2].trial.id] == Timing(120, 60)
+    assert seconds[rows[3].trial.id] == Timing(180, 60_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,8 +252,8 @@ def test_a_ticket_that_waits_for_others_took_no_longer(store: Store, hands: Hand
 class Forgets(SlowLab):
     """Does not tell how long it trained."""
 
-    def _train(self, *asked: Any) -> Any:
-        return dataclasses.replace(super()._train(*asked), seconds=math.nan)
+    def run_training(self, *asked: Any) -> Any:
+        return dataclasses.replace(super().run_training(*asked), seconds=math.nan)
 
 
 def test_seconds_that_are_not_known_are_not_told(store: Store, hands: Hands) -> None:
@@ -415,9 +415,9 @@ class Asked(FakeLab):
 
     times = 0
 
-    def _effective(self, mask: Mask) -> Mask:
+    def compute_effective(self, mask: Mask) -> Mask:
         Asked.times += 1
-        return super()._effective(mask)
+        return super().compute_effective(mask)
 
 
 def test_useless_weights_are_told_before_training_and_measured_once(
@@ -449,7 +449,7 @@ def test_useless_weights_are_told_before_training_and_measured_once(
 class Untold(FakeLab):
     """Has a model that does not tell its paths."""
 
-    def _effective(self, mask: Mask) -> Mask:
+    def compute_effective(self, mask: Mask) -> Mask:
         raise UsageError("nobody knows")
 
 

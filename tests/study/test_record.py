@@ -8,7 +8,7 @@ import studied
 from ltx_plugins.imp import IMP
 
 from ltx import Store, UsageError
-from ltx.evaluation.mode_connectivity import Stability
+from ltx.evaluation.instability import Stability
 from ltx.study import loop
 from ltx.study.definition import Study
 from ltx.study.record import StudyRecord

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from ltx.analysis.instability_curves import RewindCurve, StabilityCurve, StabilityPoint
 from ltx.analysis.paired_tests import Interval
 from ltx.evaluation.instability import TICKET
-from ltx.evaluation.mode_connectivity import TICKET, TOLERANCE
+from ltx.evaluation.mode_connectivity import TOLERANCE
 from ltx.reporting.figures import lines, style
 from ltx.reporting.figures.style import Plot
 from ltx.reporting.format import si
