@@ -4,9 +4,8 @@ import user_folders  # first: it sets what the others read
 
 # isort: split
 import dataclasses
-import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import hypothesis
 import pytest
@@ -16,7 +15,6 @@ from hands import Hands, SlowLab
 from needs import NEEDS
 
 from ltx import Lab, Task
-from ltx.analysis.paired_tests import holm
 from ltx.core import clock
 from ltx.testing import RECIPE, FakeLab
 
@@ -86,12 +84,3 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     monkeypatch.setattr(clock, "_stops", clock._Stops())
     monkeypatch.setattr(SlowLab, "hands", made, raising=False)
     return made
-
-
-@pytest.fixture
-def little_garbage() -> Iterator[None]:
-    """statsmodels collects garbage for each correction; here there is too much to go through."""
-    holm([1.0])  # imports what it needs
-    gc.freeze()
-    yield
-    gc.unfreeze()

@@ -12,8 +12,6 @@ from verdict_rows import rows
 
 from ltx.analysis import paired_tests, verdict
 
-pytestmark = pytest.mark.usefixtures("little_garbage")
-
 ROOT = Path(__file__).parents[1]
 
 

@@ -30,8 +30,6 @@ import readings  # noqa: E402
 import results  # noqa: E402
 from claims import Arms, Claim, Fact, Judged, Part  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("little_garbage")
-
 PAGE = ROOT / "docs" / "results.md"
 NOISE = (0.001, -0.001, 0.002, -0.002, 0.0015, -0.0015)
 

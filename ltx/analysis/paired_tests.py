@@ -152,12 +152,18 @@ def holm(p: Sequence[float]) -> tuple[list[float], float]:
     corrected p is at most 5% just where the plain one is at most the level.
     Reference: Holm (1979), A simple sequentially rejective multiple test procedure.
     """
-    from statsmodels.stats.multitest import multipletests
-
-    if not p:
+    count = len(p)
+    if not count:
         return [], ALPHA
-    shown, corrected, _, _ = multipletests(p, alpha=ALPHA, method="holm")
-    return [float(c) for c in corrected], ALPHA / max(len(p) - int(shown.sum()), 1)
+    # In numpy: statsmodels' multipletests gives the same, but collects all garbage at every call.
+    plain = np.asarray(p)
+    order = np.argsort(plain)
+    remaining = np.arange(count, 0, -1)
+    corrected = np.empty(count)
+    corrected[order] = np.minimum(np.maximum.accumulate(plain[order] * remaining), 1)
+    not_shown = np.flatnonzero(plain[order] > ALPHA / remaining)
+    shown = not_shown[0] if len(not_shown) else count
+    return corrected.tolist(), ALPHA / max(count - int(shown), 1)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -5,13 +5,12 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from ltx.analysis import paired_tests
 from ltx.analysis.paired_tests import Interval, Paired
-
-pytestmark = pytest.mark.usefixtures("little_garbage")
 
 VALUES = st.lists(st.floats(-1, 1), min_size=2, max_size=8).filter(lambda v: np.std(v) > 1e-6)
 
@@ -109,6 +108,16 @@ def test_the_seeds_needed_do_show_it_four_times_in_five() -> None:
     needed = int(scaled(0.9).seeds_above(0, 0.01))
     drawn = np.random.default_rng(1).normal(0.9, 1, (20000, needed))
     assert 0.79 < (paired_tests.above(drawn, 0) <= 0.01).mean() < 0.85
+
+
+@given(st.lists(st.sampled_from([0.0, 1e-9, 0.01, 0.02, 0.05, 1.0]) | st.floats(0, 1), min_size=1))
+@settings(max_examples=20)  # statsmodels collects all garbage at every call
+def test_holm_is_that_of_statsmodels(p: list[float]) -> None:
+    shown, theirs, _, _ = multipletests(p, alpha=paired_tests.ALPHA, method="holm")
+    ours, level = paired_tests.holm(p)
+    assert ours == theirs.tolist()
+    assert [value <= paired_tests.ALPHA for value in ours] == shown.tolist()
+    assert level == paired_tests.ALPHA / max(len(p) - shown.sum(), 1)
 
 
 def test_holm_by_an_example_done_by_hand() -> None:

@@ -14,8 +14,6 @@ from ltx.analysis.paired_tests import ALPHA
 from ltx.analysis.verdict import Interval, LevelVerdict
 from ltx.study.results import TrialResult
 
-pytestmark = pytest.mark.usefixtures("little_garbage")
-
 
 def judged(
     ticket: dict[int, float] | tuple[float, ...],

@@ -24,8 +24,6 @@ from ltx.study.record import StudyRecord
 from ltx.study.results import CellFailure, TrialResult
 from ltx.testing import RECIPE, FakeLab
 
-pytestmark = pytest.mark.usefixtures("little_garbage")
-
 TASK = Task(data="fake", model="fake", recipe=RECIPE)
 
 
