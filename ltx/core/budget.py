@@ -1,4 +1,4 @@
-"""Budget: how much a run may train before it stops and leaves the rest to the next one."""
+"""Budget: how much a run may train before it stops; the next run continues from there."""
 
 import dataclasses
 import re
@@ -11,7 +11,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """So many steps, or seconds, of training; None for whichever is not limited."""
+    """A limit on steps or on seconds of training; None for the one that is not limited."""
 
     text: str
     steps: int | None = None
@@ -29,9 +29,9 @@ class Limit:
 
 
 class Budget:
-    """What is left of a limit, for all labs of a process; without one there is always enough.
+    """The rest of a limit, shared by all labs of a process; without a limit it never ends.
 
-    Only what is newly trained counts, with its evaluations; what the store remembers is free.
+    Only new training counts, with its evaluations; cached training is free.
     """
 
     def __init__(self, limit: Limit | None = None) -> None:
@@ -39,16 +39,16 @@ class Budget:
         self.steps, self.seconds = 0, 0.0
 
     def grant(self, wanted: int, pace: float) -> int:
-        """How many of `wanted` steps may be taken now, where each takes `pace` seconds.
+        """How many of `wanted` steps may be taken now, at `pace` seconds per step.
 
-        Raises BudgetError where none may. A `pace` that is not known yet is 0.
+        Raises BudgetError where none may. `pace` is 0 before it has been measured.
         """
         allowed = wanted
         if self.limit and self.limit.steps is not None:
             allowed = min(wanted, self.limit.steps - self.steps)
         if self.limit and self.limit.seconds is not None:
             left = self.limit.seconds - self.seconds
-            # At least one: the first pace holds the compilation as well, and says too much.
+            # At least one: the first pace includes compilation and is an overestimate.
             allowed = min(wanted, max(1, int(left / pace)) if pace else wanted) if left > 0 else 0
         if allowed < 1 and self.limit:
             raise BudgetError(

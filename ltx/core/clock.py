@@ -1,4 +1,4 @@
-"""Clock: the seconds of a process, which stand still while data are read and programs made."""
+"""Clock: wall-clock seconds, paused while data are read and programs compiled."""
 
 import contextlib
 import dataclasses
@@ -7,32 +7,32 @@ from collections.abc import Iterator
 
 
 @dataclasses.dataclass
-class _Stops:
-    """How long the clock stood still, and how many blocks hold it now."""
+class _Pauses:
+    """Seconds that the clock was paused for, and how many blocks pause it now."""
 
     seconds: float = 0.0
     depth: int = 0
 
 
-_stops = _Stops()
+_pauses = _Pauses()
 
 
 def now() -> float:
-    """Seconds since some moment; a difference of two is what the work between them took."""
-    return time.perf_counter() - _stops.seconds
+    """Seconds since an arbitrary moment; only differences have a meaning."""
+    return time.perf_counter() - _pauses.seconds
 
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """What is done inside takes no time; such blocks may stand in one another.
+    """A block whose time is not counted; blocks may be nested.
 
-    It is for what a process does once, whoever comes first: else the first seed would pay for all.
+    It is for work that a process does once for all seeds, which the first seed would pay for.
     """
-    begun = time.perf_counter()
-    _stops.depth += 1
+    start = time.perf_counter()
+    _pauses.depth += 1
     try:
         yield
     finally:
-        _stops.depth -= 1
-        if not _stops.depth:
-            _stops.seconds += time.perf_counter() - begun
+        _pauses.depth -= 1
+        if not _pauses.depth:
+            _pauses.seconds += time.perf_counter() - start

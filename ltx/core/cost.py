@@ -32,18 +32,18 @@ class Cost:
 
 
 class Ledger:
-    """The running total of a lab and of the labs it opened, and the seconds of their work."""
+    """The total cost and seconds of a lab and its siblings."""
 
     def __init__(self) -> None:
         self.total = Cost()
-        self._counted, self._begun, self._depth = 0.0, 0.0, 0
+        self._counted, self._start, self._depth = 0.0, 0.0, 0
 
     def add(self, cost: Cost) -> None:
         self.total += cost
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
-        """Count the seconds of what is done inside; such blocks may stand in one another."""
+        """Count the seconds of a block; blocks may be nested."""
         self.seconds = self.seconds
         self._depth += 1
         try:
@@ -54,15 +54,15 @@ class Ledger:
 
     @property
     def seconds(self) -> float:
-        """Those counted up to this moment; NaN where some of them are not known.
+        """The seconds counted so far; NaN where some of them are unknown.
 
-        They may be set: what was remembered took what it took when it was done.
+        They can be set, to charge a cached training the seconds of its original run.
         """
-        return self._counted + (clock.now() - self._begun if self._depth else 0.0)
+        return self._counted + (clock.now() - self._start if self._depth else 0.0)
 
     @seconds.setter
     def seconds(self, seconds: float) -> None:
-        self._counted, self._begun = seconds, clock.now()
+        self._counted, self._start = seconds, clock.now()
 
 
 # Per weight and example; a multiply-add is 2. One third goes forward, one back to the layer's
@@ -74,7 +74,7 @@ GRADIENT_FLOPS = 2
 def forward_backward(
     examples: int, prunable: Iterable[Weight], mask: Mask, unmasked: int = 0
 ) -> Cost:
-    """What it costs to send `examples` forward and back; it counts no steps.
+    """The cost of a forward and backward pass of `examples`; it counts no steps.
 
     `unmasked` of the TRAINING_FLOPS are spent on pruned weights as well.
     """
@@ -87,6 +87,6 @@ def forward_backward(
 
 
 def forward(examples: int, prunable: Iterable[Weight], mask: Mask) -> Cost:
-    """What it costs to send `examples` forward alone: a third."""
-    made = forward_backward(examples, prunable, mask)
-    return dataclasses.replace(made, dense_flops=made.dense_flops // 3, flops=made.flops // 3)
+    """The cost of a forward pass of `examples`: a third of both passes."""
+    both = forward_backward(examples, prunable, mask)
+    return dataclasses.replace(both, dense_flops=both.dense_flops // 3, flops=both.flops // 3)

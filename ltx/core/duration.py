@@ -1,4 +1,4 @@
-"""Duration: a length of training in steps, epochs or percent; only here do epochs become steps."""
+"""Duration: a length of training in steps, epochs or percent, and its conversion to steps."""
 
 import dataclasses
 import re

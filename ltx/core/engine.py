@@ -1,4 +1,4 @@
-"""Engine: where and how the arithmetic runs, which changes speed and last bits, not the science."""
+"""Engine: device, precision and compilation settings, which change speed and rounding only."""
 
 import dataclasses
 

@@ -1,17 +1,17 @@
-"""Errors that name who failed, what was expected, what was got, and the remedy, in one line."""
+"""Errors: one line that names what failed, what was expected, what was got, and the remedy."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class LtxError(Exception):
-    """Any failure that ltx foresees; its text is one line, fit to be shown without a traceback."""
+    """Any failure that ltx foresees; its one-line text is shown without a traceback."""
 
     exit_code = 1
 
 
 class UsageError(LtxError):
-    """Input that cannot be meant; raised before any training, exit code 2."""
+    """Invalid input or settings; raised before any training, exit code 2."""
 
     exit_code = 2
 
@@ -29,7 +29,7 @@ class GuardError(LtxError):
 
 
 class ControlError(LtxError):
-    """A control took away nothing, or not what it says: an error in the control."""
+    """A control removed nothing, or not what it claims to: an error in the control."""
 
 
 class CorruptError(LtxError):
@@ -37,17 +37,17 @@ class CorruptError(LtxError):
 
 
 class StoreFullError(LtxError):
-    """The file system refused to hold more; what was stored before is intact."""
+    """The disk is full; what was stored before is intact."""
 
 
 class BudgetError(LtxError):
-    """The training that a run was allowed is used up; what was trained is kept, exit code 3."""
+    """The training budget of a run is used up; what was trained is kept, exit code 3."""
 
     exit_code = 3
 
 
 def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> UsageError:
-    """The error for a name that is not among `known`: close matches first, then everything."""
+    """The error for a name that is not among `known`: close matches first, then all names."""
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     text = f"unknown {kind} {str(name)!r}"

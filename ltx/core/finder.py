@@ -1,4 +1,4 @@
-"""Finder: a frozen dataclass with one method that yields tickets, and all that a plugin must be."""
+"""Finder: a frozen dataclass with one method, `find(lab)`, that yields tickets."""
 
 import abc
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ class Finder(abc.ABC):
     """Finds tickets with a lab.
 
     A finder is a frozen dataclass: its fields are its settings, bound by gin. It never sees a
-    Keras variable, a file or the test split, and writes no resume code: every training it asks the
-    lab for is remembered. It yields tickets of falling density, the dense network first where it
-    has trained it. A `control` is a finder that is expected not to win. `waived` names the checks
+    Keras variable, a file or the test split, and needs no resume code: every training of the lab
+    is cached. It yields tickets of falling density, the dense network first where it has trained
+    it. A `control` is a finder that is expected not to win. `waived` names the checks
     of `ltx check` that a finder fails by design, each with the reason.
     """
 
@@ -24,7 +24,7 @@ class Finder(abc.ABC):
 
     @abc.abstractmethod
     def find(self, lab: Lab) -> Iterator[Ticket]:
-        """Yield tickets, each as soon as it is known."""
+        """Yield each ticket as soon as it is found."""
 
     def check(self, lab: Lab) -> None:  # noqa: B027 (optional: most finders have nothing to check)
         """Raise UsageError, before any training, where these settings cannot work on this lab."""

@@ -11,7 +11,7 @@ import numpy as np
 def describe(value: object) -> object:
     """The value as plain JSON data; of a dataclass only the fields that differ from their default.
 
-    A new field with a harmless default therefore moves no identity that exists.
+    A new field with a default that changes nothing therefore changes no existing identity.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         cls = type(value)
@@ -54,7 +54,7 @@ def identity(value: object) -> str:
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """Thirty-two hex digits over names, dtypes, shapes and bytes, in whatever order they come."""
+    """Thirty-two hex digits over names, dtypes, shapes and bytes, whatever the order of names."""
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -76,7 +76,7 @@ def freeze(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _is_fixed(array: np.ndarray) -> bool:
-    """Whether nobody can write to the array, not even through one that it is a view of."""
+    """Whether the array and every array that it is a view of are read-only."""
     base: object = array
     while isinstance(base, np.ndarray):
         if base.flags.writeable:
@@ -86,6 +86,6 @@ def _is_fixed(array: np.ndarray) -> bool:
 
 
 def generator(seed: int, *stream: object) -> np.random.Generator:
-    """A random generator of its own for every seed and stream, the same in every process."""
+    """The random generator of a seed and stream, the same in every process."""
     text = json.dumps([seed, *map(str, stream)])
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest(), "big"))

@@ -1,4 +1,4 @@
-"""Lab: the one thing that trains, made for one task and one seed; values in, values out."""
+"""Lab: trains and measures one task with one seed; values in, values out."""
 
 import abc
 import dataclasses
@@ -19,10 +19,10 @@ from ltx.core.validation import check_implements, check_number
 
 
 class Lab(Backend):
-    """Trains one task with one seed; every answer is a function of these and the arguments.
+    """Trains one task with one seed; every result is a function of these and the arguments.
 
-    Finders get a lab whose test split is sealed. What a lab spent counts all that was asked of it,
-    whether it was trained now or remembered; so do its seconds.
+    Finders get a lab whose test split is sealed. `spent` and `seconds` count all that was
+    requested, whether it was computed now or is cached.
     """
 
     ledger: Ledger
@@ -37,7 +37,7 @@ class Lab(Backend):
         return Mask.ones(self.prunable)
 
     def steps(self, until: str | Duration | None = None) -> int:
-        """A duration counted from step 0, in steps; None stands for the recipe's end."""
+        """A duration counted from step 0, in steps; None is the recipe's end."""
         whole = self.task.recipe.steps(self.epoch)
         if until is None:
             return whole
@@ -58,7 +58,7 @@ class Lab(Backend):
         return run
 
     def _charged(self, train: Callable[[], Run]) -> Run:
-        """Train, and count the seconds of it that the run tells, be it remembered or not."""
+        """Train, and charge the seconds that the run reports, also where it is cached."""
         with self.ledger.working():
             before = self.ledger.seconds
             run = train()
@@ -83,10 +83,10 @@ class Lab(Backend):
     ) -> Run:
         """Train a mask within `mask` from `state.step` to `until`, counted from step 0.
 
-        The weights stay as they are to the bit; BatchNorm's statistics move. The state's slots
-        are then the scores, `score:conv_1/kernel`, and their momentum: `learned_mask` says which
-        mask they mean. A state without scores gets fresh ones. The curve is that of the network
-        under the mask that the scores meant at each step. Segments equal one run.
+        The weights keep their bytes; BatchNorm's statistics change. The state's slots are then
+        the scores, `score:conv_1/kernel`, and their momentum, of which `learned_mask` makes the
+        mask. A state without scores gets fresh ones. The curve is that of the network under the
+        mask of the scores at each step. Segments equal one run.
         """
         examples = "a method, as in EdgePopup() or Bernoulli()"
         check_implements("train_mask", method, MaskLearner, examples)
@@ -99,11 +99,11 @@ class Lab(Backend):
         return run
 
     def scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
-        """The mask under which TF-MOT's wrapper takes the step after `state.step` by its schedule.
+        """The mask for the step after `state.step` by a schedule, as TF-MOT's wrapper applies it.
 
-        That is `mask` where none is due; else one that the wrapper makes of the state's weights,
-        without what `mask` prunes already. Training by segments with this call between them equals
-        training wrapped layers with the schedule in charge, where gradients are masked.
+        That is `mask` where none is due; else the schedule's mask of the state's weights, without
+        what `mask` prunes already. Training in segments with this call between them equals
+        training layers wrapped by TF-MOT with this schedule, where gradients are masked.
         """
         examples = "a schedule, as in PolynomialDecay(0.2, begin=0, end=100)"
         check_implements("scheduled_mask", schedule, MaskSchedule, examples)
@@ -139,9 +139,8 @@ class Lab(Backend):
     ) -> dict[str, np.ndarray]:
         """The Hessian times the gradient, both means over the same `batches`, unmasked.
 
-        Of the prunable weights alone, of which only survivors enter the gradient that is
-        multiplied. The loss is that of the logits divided by `temperature`. The forward pass is
-        that of `gradients`.
+        Both are by the prunable weights alone; the gradient that is multiplied is masked. The loss
+        is that of the logits divided by `temperature`. The forward pass is that of `gradients`.
         """
         if batches < 1:
             raise UsageError(f"hessian_gradient: expected at least 1 batch, got {batches}")
@@ -149,16 +148,16 @@ class Lab(Backend):
         mask.check(self.prunable)
         with self.ledger.working():
             arrays = self.compute_hessian_gradient(state, mask, batches, temperature, stream)
-        # One gradient of the survivors to multiply with, another of theirs, and twice as much to
-        # go back through that one. This last pass alone reaches every weight, by two ways: the
-        # layer's output and the gradient that the layer sends back: 4 of the 24.
+        # Two gradients of the survivors, and two more passes back through the second. Only the
+        # last pass reaches pruned weights, through the layer's output and through its input
+        # gradient: 4 of the 24 FLOPs.
         self.ledger.add(self._steps_cost(4 * batches, mask, GRADIENT_FLOPS // 2))
         return arrays
 
     def synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
-        """The derivative of the summed logits by every prunable weight, unmasked; it sees no data.
+        """The derivative of the summed logits by every prunable weight, unmasked; uses no data.
 
-        All variables are taken absolute, the input is one image of ones, and BatchNorm
+        All variables are replaced by their absolute values, the input is all ones, and BatchNorm
         normalises by its statistics. Raises DivergedError where the flow overflows, UsageError for
         a model that ends in softmax.
         """
@@ -185,38 +184,38 @@ class Lab(Backend):
             )
 
     def effective(self, mask: Mask) -> Mask:
-        """The survivors that lie on a path of survivors from the image to the outputs.
+        """The surviving weights that lie on a path of survivors from the input to the outputs.
 
-        The others change no output by what the image holds, whatever their values. Where padding
-        is all that a weight ever sees, it lies on no path even if none is pruned. Raises
-        UsageError for a model whose layers do not tell.
+        The others have no influence on how outputs depend on the input. A weight that is applied
+        to padding alone lies on no path. Raises UsageError for a model whose connections cannot
+        be read from its layers.
 
         Reference: Vysogorets & Kempe, Connectivity Matters: Neural Network Pruning Through the
         Lens of Effective Sparsity, https://arxiv.org/abs/2107.02306
         """
-        found = self.compute_effective(mask.check(self.prunable))
+        result = self.compute_effective(mask.check(self.prunable))
         cost = forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
         self.ledger.add(dataclasses.replace(cost, examples=0))
-        return found
+        return result
 
     def recalibrated(
         self, state: State, mask: Mask, batches: int = 50, stream: str = "recalibrated"
     ) -> State:
-        """The state with BatchNorm's statistics taken anew under the mask; all else is the same.
+        """The state with BatchNorm's statistics recomputed under the mask; all else is unchanged.
 
-        Each is the plain mean of what `batches` training batches give, augmented as in training. A
-        model without such statistics gets the state back. Weights that were made without training,
-        as by interpolating, need it before they are evaluated.
+        Each is the mean over `batches` training batches, augmented as in training. A model without
+        such statistics returns the same state. Weights that were not reached by training, as by
+        interpolation, need it before they are evaluated.
         """
         if batches < 1:
             raise UsageError(f"recalibrated: expected at least 1 batch, got {batches}")
         mask.check(self.prunable)
         with self.ledger.working():
-            made = self.recompute_statistics(state, mask, batches, stream)
-        if made is not state:
+            result = self.recompute_statistics(state, mask, batches, stream)
+        if result is not state:
             examples = batches * self.task.recipe.batch_size
             self.ledger.add(forward(examples, self.prunable, mask))
-        return made
+        return result
 
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
         """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
@@ -233,10 +232,10 @@ class Lab(Backend):
             )
 
     def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
-        """The numbers that `make` gives; a lab that remembers asks for them once for each key.
+        """The numbers that `make` returns; a lab with a cache calls it once for each key.
 
-        For what takes long without being a training. The key, plain values, has to name all that
-        the numbers depend on besides this lab's task, engine and seed.
+        For long computations other than training. The key, plain values, must contain everything
+        that the numbers depend on besides this lab's task, engine and seed.
         """
         del key
         return make()
@@ -253,17 +252,17 @@ class Lab(Backend):
             return self.open_sibling(task)
 
     def rng(self, *stream: object) -> np.random.Generator:
-        """A numpy generator for this seed and stream; the only randomness that a finder needs."""
+        """The numpy generator of this seed and stream; finders draw from no other."""
         return identity.generator(self.seed, *stream)
 
     def cost(self, steps: int, mask: Mask) -> Cost:
-        """What `steps` training steps under this mask cost."""
+        """The cost of `steps` training steps under this mask."""
         return self._steps_cost(steps, mask)
 
     def _steps_cost(self, steps: int, mask: Mask, unmasked: int = 0) -> Cost:
         examples = steps * self.task.recipe.batch_size
-        made = forward_backward(examples, self.prunable, mask, unmasked)
-        return dataclasses.replace(made, steps=steps)
+        passes = forward_backward(examples, self.prunable, mask, unmasked)
+        return dataclasses.replace(passes, steps=steps)
 
     @property
     def spent(self) -> Cost:
@@ -271,10 +270,10 @@ class Lab(Backend):
 
     @property
     def seconds(self) -> float:
-        """How long it takes to do all that was asked for, NaN where nobody knows.
+        """The wall-clock seconds of all that was requested, NaN where some are unknown.
 
-        What is remembered counts as it did when it was done. Evaluations count within a training,
-        and wherever a study runs a finder: there all that the finder does counts. Reading data,
-        building models and compiling them does not.
+        Cached work counts with its original seconds. Evaluations count within a training, and
+        everything that a finder does counts while a study runs it. Reading data, building models
+        and compiling them does not count.
         """
         return self.ledger.seconds

@@ -24,7 +24,7 @@ class Mask(Mapping[str, np.ndarray]):
                 if not ((array == 0) | (array == 1)).all():
                     raise UsageError(f"mask of {name}: expected only 0 and 1, got other values")
                 array = array.astype(np.bool_)
-                array.flags.writeable = False  # nobody else has it, so it need not be copied
+                array.flags.writeable = False  # a fresh copy, which `freeze` need not copy again
             checked[name] = array
         self._arrays = identity.freeze(checked)
 
@@ -72,7 +72,7 @@ class Mask(Mapping[str, np.ndarray]):
         return {name: float(array.mean()) for name, array in self.items()}
 
     def empty(self) -> list[str]:
-        """The weight tensors of which nothing survives."""
+        """The names of the weight tensors without a surviving weight."""
         return [name for name, array in self.items() if not array.any()]
 
     def check(self, weights: Iterable[Weight]) -> "Mask":
@@ -121,7 +121,7 @@ class Mask(Mapping[str, np.ndarray]):
         return zeroed
 
     def shuffled(self, rng: np.random.Generator) -> "Mask":
-        """Each tensor's survivors at random places within it: same densities, other connections."""
+        """Each tensor's mask in random order: the same densities, other connections."""
         return Mask(
             {
                 name: rng.permutation(array.reshape(-1)).reshape(array.shape)

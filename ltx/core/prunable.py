@@ -1,4 +1,4 @@
-"""Prunable: what a mask covers in a model, its weights and the channels that run through them."""
+"""Prunable: the weights of a model that a mask covers, and its channels."""
 
 import dataclasses
 import math
@@ -15,7 +15,7 @@ class Weight:
     `kind` is "conv" (any convolution) or "dense" (everything else). `uses` counts the
     multiplications that one entry takes part in for one example: 1 in a dense layer, the number
     of output positions in a convolution. `is_output` marks the layer that makes the logits. `made`
-    are the axes along which its output units lie: neurons, or feature maps.
+    are the axes of its output units: neurons, or feature maps.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Weight:
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """Where channels lie in an array: along `axis`, which is read as [outer, total, inner].
+    """Where channels lie in an array: along `axis`, reshaped to [outer, total, inner].
 
-    The channels are `size` of the `total`, from `start`. A flattened picture of 4x4 positions
-    gives the rows of the dense layer behind it outer 16 and inner 1; behind a concatenation the
-    channels start where those before them end.
+    The channels are `size` of the `total`, from `start`. Behind a flattened 4x4 feature map the
+    rows of a dense layer have outer 16 and inner 1; behind a concatenation the channels start
+    where those before them end.
     """
 
     name: str
@@ -60,26 +60,26 @@ class Axis:
         """Write each channel's value, [size], into all of its entries of the array."""
         whole = np.zeros((self.outer, self.total, self.inner), values.dtype)
         whole[:, self.start : self.start + self.size] = values[:, None]
-        mine = self.places(np.ones(self.size, np.bool_))
+        own = self.places(np.ones(self.size, np.bool_))
         front = np.moveaxis(array, self.axis, 0)
-        front[mine] = whole.reshape(-1)[mine].reshape(-1, *[1] * (array.ndim - 1))
+        front[own] = whole.reshape(-1)[own].reshape(-1, *[1] * (array.ndim - 1))
 
     def split(self, array: np.ndarray) -> np.ndarray:
         """The array as [size, everything else], a row for each channel."""
         front = np.moveaxis(array, self.axis, 0)
         parts = front.reshape(self.outer, self.total, self.inner, -1)
-        mine = parts[:, self.start : self.start + self.size]
-        return np.moveaxis(mine, 1, 0).reshape(self.size, -1)
+        own = parts[:, self.start : self.start + self.size]
+        return np.moveaxis(own, 1, 0).reshape(self.size, -1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Channels:
-    """A set of `size` channels that one choice keeps or drops in every layer it runs through.
+    """A set of `size` channels that are kept or dropped together in every layer that has them.
 
-    `writers` and `readers` say where they lie in the prunable weights that make and that take
-    them; a residual sum has several of both, and depthwise kernels are writers of what they read.
-    `scales` are the BatchNorm scales on the way, `followers` the other variables with an entry for
-    each channel: biases, and BatchNorm's shifts and statistics.
+    `writers` and `readers` say where they lie in the prunable weights that compute them and that
+    take them as inputs; a residual sum has several of both, and depthwise kernels are writers of
+    what they read. `scales` are the BatchNorm scales applied to them, `followers` the other
+    variables with an entry for each channel: biases, and BatchNorm's shifts and statistics.
     """
 
     size: int
@@ -90,17 +90,17 @@ class Channels:
 
     @property
     def name(self) -> str:
-        """The weight that makes them, the first of several."""
+        """The first of the weights that compute them."""
         return self.writers[0].name
 
     def alive(self, mask: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Which channels are made from anything and taken by anything, bool [size]."""
+        """Which channels have a surviving weight both in and out, bool [size]."""
         made = np.any([a.split(mask[a.name]).any(axis=1) for a in self.writers], axis=0)
         taken = np.any([a.split(mask[a.name]).any(axis=1) for a in self.readers], axis=0)
         return made & taken
 
     def mean(self, values: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The mean value over the surviving weights that make each channel, 0 where none does."""
+        """The mean over the surviving weights that compute each channel, 0 where there are none."""
         total, count = np.zeros(self.size), np.zeros(self.size)
         for axis in self.writers:
             keep = axis.split(mask[axis.name])
@@ -109,7 +109,7 @@ class Channels:
         return total / np.maximum(count, 1)
 
     def drop(self, mask: Mapping[str, np.ndarray], dead: np.ndarray) -> dict[str, np.ndarray]:
-        """The masks without every weight that makes or takes a dead channel."""
+        """The masks without the weights that compute or read a dead channel."""
         result = dict(mask)
         for axis in (*self.writers, *self.readers):
             array = np.moveaxis(result[axis.name].copy(), axis.axis, 0)

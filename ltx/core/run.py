@@ -12,7 +12,7 @@ from ltx.core.state import State
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """Mean cross-entropy in nats, and the share of examples classified rightly, over one split."""
+    """Mean cross-entropy in nats, and the share of examples classified correctly, on one split."""
 
     loss: float
     accuracy: float
@@ -51,10 +51,10 @@ _P = ParamSpec("_P")
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a training ended in, and its validation curve since the state it started from.
+    """The state that a training reached, and its validation curve from where it started.
 
-    `seconds` is what it took, with its evaluations, when it was really done; NaN where nobody
-    knows. The same run may have taken more or fewer: they are not compared.
+    `seconds` is the wall-clock time of the training with its evaluations when it was computed, NaN
+    where unknown; it is not compared.
     """
 
     state: State
@@ -63,12 +63,12 @@ class Run:
 
 
 def timed(train: Callable[_P, Run]) -> Callable[_P, Run]:
-    """A training that tells how long it took."""
+    """Decorate a training so that its Run has the seconds that it took."""
 
     @functools.wraps(train)
-    def told(*args: _P.args, **kwargs: _P.kwargs) -> Run:
-        begun = clock.now()
+    def with_seconds(*args: _P.args, **kwargs: _P.kwargs) -> Run:
+        start = clock.now()
         run = train(*args, **kwargs)
-        return dataclasses.replace(run, seconds=clock.now() - begun)
+        return dataclasses.replace(run, seconds=clock.now() - start)
 
-    return told
+    return with_seconds

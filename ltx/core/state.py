@@ -1,4 +1,4 @@
-"""State: all that training reads and changes, as immutable named arrays."""
+"""State: everything that training reads and changes, as immutable named arrays."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ class State:
     """Weights, other variables (BatchNorm statistics), optimizer slots, and the step reached.
 
     Slots are named `slot:weight`, as in `momentum:conv_1/kernel`; a slot of the optimizer as a
-    whole has nothing behind the colon. An empty `slots` stands for a fresh optimizer.
+    whole has nothing after the colon. Empty `slots` mean a fresh optimizer.
     """
 
     weights: Mapping[str, np.ndarray]

@@ -17,14 +17,15 @@ class Task:
     """A data set, a model and a recipe.
 
     `model` is a name that `ltx models` lists, or the dotted path of a function that returns an
-    uncompiled tf_keras model. `image` (height, width, channels) converts the pictures, by `fit`
-    ("resize" or "pad"); None leaves them as they are. `validation` is the count or the share of
+    uncompiled tf_keras model. `image` (height, width, channels) converts the images, by `fit`
+    ("resize" or "pad"); None keeps their own size. `validation` is the count or the share of
     the training examples that is held out by `split_seed`; `subset` is the count or the share of
-    the others that training sees, every class by its share, scaled like all of them. `classes`
-    takes only these of the set, numbered anew in this order. `corrupt` is for finders, to find on
-    spoilt data: "random_labels" permutes the labels of the training and, apart from them, of the
-    validation examples, "shuffled_pixels" the pixels of each of their images by an order of its
-    own. All are drawn by `split_seed`; validation and test are whole, and the test is never spoilt.
+    the others that training uses, stratified by class and normalised like the whole. `classes`
+    keeps only these classes, renumbered in this order. `corrupt` trains a finder on corrupted
+    data, as a sanity check: "random_labels" permutes the labels of the training examples and,
+    separately, of the validation examples; "shuffled_pixels" permutes the pixels within each of
+    their images. All are drawn by `split_seed`. Validation and test are never subsets, and the
+    test is never corrupted.
     """
 
     data: str = "digits"

@@ -1,4 +1,4 @@
-"""Ticket: a mask, the state to train it from, where both come from, and what finding them cost."""
+"""Ticket: a mask, the state to train from, its lineage, and the cost of finding it."""
 
 import dataclasses
 import functools
@@ -15,13 +15,13 @@ from ltx.core.state import State
 
 @dataclasses.dataclass(frozen=True)
 class Ticket:
-    """A subnetwork to be put to work.
+    """A subnetwork and the state to train it from.
 
-    `level` counts the rounds of pruning behind it. `recipe` is the training it wants where that
-    is not its task's. `parent` is the id of the ticket it was made from. `note` is free text, JSON
-    values by name, that a finder wants kept. The id covers what a training would see, and the
-    parent; cost and note are kept beside it. `seconds`, what finding took, are not compared and
-    not kept with the ticket: one that is read from a store has NaN.
+    `level` is the number of pruning rounds so far. `recipe` is the training it needs where that is
+    not its task's. `parent` is the id of the ticket it was derived from. `note` holds JSON values
+    by name that the finder stores with it. The id covers what a training depends on, and the
+    parent, but neither cost nor note. `seconds`, the time that finding took, are neither compared
+    nor stored: NaN for a ticket that is read from a store.
     """
 
     mask: Mask
@@ -69,13 +69,13 @@ class Ticket:
                 f"pruning at level {self.level} removed nothing: {self.mask.kept} weights are left"
                 " and the rate rounds to none of them; ask for fewer levels or a higher rate"
             )
-        made = Ticket.of(
+        child = Ticket.of(
             lab, mask, self.state, level=self.level + 1, parent=self, recipe=self.recipe
         )
-        return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+        return dataclasses.replace(child, **changes)  # type: ignore[arg-type]
 
     def lab_for(self, lab: Lab) -> Lab:
-        """The lab, or its sibling for the recipe that the ticket wants."""
+        """The lab, or its sibling for the ticket's own recipe."""
         return lab if self.recipe is None else lab.on(recipe=self.recipe)
 
     @functools.cached_property

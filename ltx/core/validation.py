@@ -1,4 +1,4 @@
-"""Check: a setting out of its range is refused by name, with what was expected and what came."""
+"""Validation of settings: errors that name the setting, what was expected and what was got."""
 
 import math
 
@@ -6,31 +6,31 @@ from ltx.core.errors import UsageError, unknown
 
 
 def check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
-    """Refuse a value that is not one of `known`."""
+    """Raise UsageError for a value that is not one of `known`."""
     if value not in known:
         raise unknown(name, value, known)
 
 
 def check_type(name: str, value: object, kind: type, example: str) -> None:
-    """Refuse what is not of this class; a class bound without `()` is a usual slip in gin."""
+    """Raise UsageError for an object of another class, such as the class itself without `()`."""
     if not isinstance(value, kind):
         raise UsageError(f"{name}: expected {kind.__name__}, as in {example}, got {value!r}")
 
 
 def check_implements(name: str, value: object, protocol: type, examples: str) -> None:
-    """Refuse a class, and an object that lacks a member of the runtime-checkable protocol."""
+    """Raise UsageError for a class, or an object that lacks a member of a runtime protocol."""
     if isinstance(value, type) or not isinstance(value, protocol):
         raise UsageError(f"{name}: expected {examples}, got {value!r}")
 
 
 def check_score(name: str, value: object) -> None:
-    """Refuse what cannot be called as a score."""
+    """Raise UsageError for what cannot be called as a score."""
     if isinstance(value, type) or not callable(value):
         raise UsageError(f"{name}: expected a score, as in @Magnitude(), got {value!r}")
 
 
 def check_count(name: str, value: int, least: int = 1) -> None:
-    """Refuse what is not a whole number of at least `least`."""
+    """Raise UsageError for what is not a whole number of at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UsageError(f"{name}: expected a whole number of at least {least}, got {value!r}")
 
@@ -43,7 +43,7 @@ def check_number(
     least: float = -math.inf,
     below: float = math.inf,
 ) -> None:
-    """Refuse a number outside its range; NaN and infinity are outside every range."""
+    """Raise UsageError for a number outside its range; NaN and infinity always are."""
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not (good and value > above and value >= least and value < below):
         bounds = [f"above {above:g}"] * (above > -math.inf)

@@ -1,4 +1,4 @@
-"""What of a mask goes, in exact counts: scores, structures, allocation among layers, schedules and
+"""From scores to masks, in exact counts: scores, structures, allocation among layers, schedules and
 learned masks.
 
 Imports: core.

@@ -1,15 +1,15 @@
-"""Densities: how one density is shared out among the layers, in exact counts."""
+"""Allocation of one density among the layers, in exact counts."""
 
 from collections.abc import Callable, Mapping
 
 from ltx.core.prunable import Weight
 
-# What a layer's density is proportional to: its weight, its number from 1, and how many there are.
+# What a layer's density is proportional to, given its weight, its number from 1, and their number.
 Rule = Callable[[Weight, int, int], float]
 
 
 def uniform(weight: Weight, number: int, layers: int) -> float:
-    """Every layer as dense as any other."""
+    """The same density in every layer."""
     return 1.0
 
 
@@ -24,8 +24,8 @@ def erk(weight: Weight, number: int, layers: int) -> float:
 def smart(weight: Weight, number: int, layers: int) -> float:
     """Smart ratios: with k layers from this one to the last, both counted, k squared plus k.
 
-    The layer that makes the logits has density 0.3 instead. As the paper has it for ResNets; for
-    VGG it divides by the square of the layer's number as well.
+    The layer that makes the logits has density 0.3 instead. This is the paper's rule for ResNets;
+    for VGG it also divides by the square of the layer's number.
 
     Reference: Su et al., Sanity-Checking Pruning Methods: Random Tickets can Win the Jackpot,
     https://arxiv.org/abs/2009.11094
@@ -47,11 +47,11 @@ def allocate(
     sizes: Mapping[str, int] | None = None,
     least: int = 0,
 ) -> dict[str, int]:
-    """How many units each layer keeps: exactly round(density * all), as near the rule as can be.
+    """How many units each layer keeps: round(density * all) in total, as near the rule as possible.
 
-    The units are weights, or as many as `sizes` says. A layer that the rule would fill beyond its
-    size stays dense, one that it would leave fewer than `least` keeps those, and the others share
-    the rest.
+    The units are weights, or `sizes` of them per layer. A layer that the rule would fill beyond
+    its size stays dense, one that it would leave fewer than `least` keeps `least`, and the others
+    share the rest.
     """
     rule, output = RULES[scope], OUTPUT.get(scope)
     sizes = sizes or {name: weight.size for name, weight in weights.items()}
@@ -65,7 +65,7 @@ def allocate(
         fixed = {n: round(output * sizes[n]) for n, w in weights.items() if w.is_output}
         others = sum(size for name, size in sizes.items() if name not in fixed)
         if not 0 < total - sum(fixed.values()) <= others:
-            fixed = {}  # nothing is left to share out, or more than the others can hold
+            fixed = {}  # nothing is left to allocate, or more than the others can hold
     while True:
         rest = [name for name in sizes if name not in fixed]
         left = total - sum(fixed.values())
@@ -76,14 +76,14 @@ def allocate(
         few = {name: least for name in rest if shares[name] < least <= sizes[name]}
         if not full and not few:
             break
-        # One kind at a time, since what the one takes the other may get.
+        # One kind at a time: fixing one changes which layers are of the other.
         fixed |= full or few
-    made = {**fixed, **_rounded(shares, left)}
-    return {name: made[name] for name in sizes}
+    kept = {**fixed, **_rounded(shares, left)}
+    return {name: kept[name] for name in sizes}
 
 
 def _rounded(shares: Mapping[str, float], total: int) -> dict[str, int]:
-    """Whole numbers of that total, each the share rounded down or up: largest remainders first."""
+    """The shares rounded to whole numbers of that total, up for the largest remainders."""
     floors = {name: int(share + 1e-9) for name, share in shares.items()}
     missing = total - sum(floors.values())
     by_remainder = sorted(shares, key=lambda name: floors[name] - shares[name])

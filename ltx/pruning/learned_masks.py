@@ -15,9 +15,9 @@ from ltx.core.validation import check_number
 class EdgePopup:
     """Keeps the share `density` of each tensor with the highest scores, at every step.
 
-    The gradient passes the choice as if every weight were multiplied by its score:
-    dL/ds = dL/dw * w. Scores start uniform in 0 to 1/sqrt(fan-in). In a tensor that a mask has
-    pruned before, `density` is a share of what survives, and at least one weight.
+    Straight-through gradient, as if every weight were multiplied by its score: dL/ds = dL/dw * w.
+    Scores start uniform in 0 to 1/sqrt(fan-in). In a tensor that a mask has pruned before,
+    `density` is a share of the survivors; at least one weight is kept.
 
     Reference: Ramanujan et al., What's Hidden in a Randomly Weighted Neural Network?,
     https://arxiv.org/abs/1911.13299
@@ -50,7 +50,7 @@ class EdgePopup:
         kept = {}
         for name, count in self.counts(mask).items():
             alive = np.flatnonzero(mask[name])
-            # Stable: of equal scores the first, as the compiled program has it.
+            # Stable: of equal scores the first, as in the compiled program.
             best = np.argsort(-scores[name].reshape(-1)[alive], kind="stable")[:count]
             kept[name] = np.isin(np.arange(mask[name].size), alive[best]).reshape(mask[name].shape)
         return Mask(kept)
@@ -64,10 +64,10 @@ class EdgePopup:
 
 @dataclasses.dataclass(frozen=True)
 class Bernoulli:
-    """Keeps each weight with probability sigmoid(score), drawn anew at every step.
+    """Keeps each weight with probability sigmoid(score), sampled at every step.
 
-    The gradient passes the draw as if the mask were the probability p: dL/ds = dL/dw * w * p(1-p).
-    All start at `probability`. The mask that is learned keeps what is likelier there than not.
+    Straight-through gradient, as if the mask were the probability p: dL/ds = dL/dw * w * p(1-p).
+    All start at `probability`. The learned mask keeps weights with a probability above 1/2.
 
     Reference: Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067
     """
@@ -105,12 +105,12 @@ class Bernoulli:
 
 
 def sigmoid(array: np.ndarray) -> np.ndarray:
-    """In the form that overflows for no score."""
+    """The logistic function, in a form that never overflows."""
     return (np.tanh(array / 2) + np.float32(1)) / np.float32(2)
 
 
 def scores(state: State, mask: Mask) -> dict[str, np.ndarray]:
-    """The scores that a training of masks left in a state."""
+    """The scores in a state of `lab.train_mask`, by weight name."""
     if missing := sorted(f"score:{name}" for name in mask if f"score:{name}" not in state.slots):
         raise UsageError(
             f"state {state.id}: no {missing[0]} in it; expected one that lab.train_mask returned"
@@ -119,5 +119,5 @@ def scores(state: State, mask: Mask) -> dict[str, np.ndarray]:
 
 
 def learned_mask(state: State, mask: Mask, method: MaskLearner) -> Mask:
-    """The mask that a state of `lab.train_mask` has reached, within the mask it began from."""
+    """The mask of a state of `lab.train_mask`, within the mask that the training was given."""
     return method.mask(scores(state, mask), mask)

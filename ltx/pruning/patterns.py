@@ -15,12 +15,12 @@ from ltx.pruning.structures import Arrays, Group, Structure
 
 @dataclasses.dataclass(frozen=True)
 class Blocks(Structure):
-    """Rectangles of `height` rows and `width` columns in kernels of rank 2, as TF-MOT has them.
+    """Rectangles of `height` rows and `width` columns in kernels of rank 2, as in TF-MOT.
 
-    A block is worth the "average" or "max" score of its entries, of which pruned ones count as
-    nothing. Blocks are cut off at the kernel's lower and right edges. Where they do not divide it,
-    TF-MOT pads both sides before it pools, so that what a block is worth is read up to half a
-    block before it; so it is here. Kernels of another rank are to be named in Pruning.keep.
+    The score of a block is the "average" or "max" of its entries, of which pruned ones do not
+    count. Blocks are cut off at the kernel's lower and right edges. Where they do not divide it,
+    TF-MOT pads both sides before it pools, so that the score of a block is read up to half a block
+    before it; this does the same. Kernels of another rank have to be named in Pruning.keep.
     """
 
     height: int = 4
@@ -56,8 +56,8 @@ class Blocks(Structure):
 
     def _pool(self, scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
         if self.pooling == "max":
-            found = np.where(keep, scores, -np.inf)
-            return self._shifted(found, np.maximum)
+            alive = np.where(keep, scores, -np.inf)
+            return self._shifted(alive, np.maximum)
         kept = np.where(keep, scores, 0).astype(np.float64)
         return self._shifted(kept, np.add) / self._shifted(np.ones(kept.shape), np.add)
 
@@ -88,10 +88,10 @@ class Blocks(Structure):
 class NofM(Structure):
     """Of every `m` consecutive weights along the input axis the `n` highest-scored survive.
 
-    Groups begin anew in every row and lie as TF-MOT's sparsity_m_by_n=(m - n, m) lays them, which
-    counts the zeros: in kernels of rank 2 and 4, along their last axis but one. A last group of
-    fewer than m weights keeps n of them, so that a kernel that m does not divide is a little denser
-    than n/m. No other density can be had.
+    Groups are those of TF-MOT's sparsity_m_by_n=(m - n, m), which counts the zeros: in kernels of
+    rank 2 and 4, along the last axis but one, starting again in every row. A last group of fewer
+    than m weights keeps n of them, so that a kernel that m does not divide is slightly denser than
+    n/m. No other density is possible.
 
     Reference: Zhou et al., Learning N:M Fine-grained Structured Sparse Neural Networks From
     Scratch, https://arxiv.org/abs/2102.04010
@@ -122,14 +122,14 @@ class NofM(Structure):
         return {name: self._best(scores[name], keep) for name, keep in alive.items()}
 
     def cells(self, lab: Prunable) -> dict[str, np.ndarray]:
-        made = {}
+        cells = {}
         for weight in lab.prunable:
             if len(weight.shape) in (2, 4):
                 *lead, inputs, outputs = weight.shape
                 rows = np.arange(math.prod(lead) * outputs).reshape(*lead, 1, outputs)
-                place = np.arange(inputs)[:, None] // self.m
-                made[weight.name] = rows * -(-inputs // self.m) + place
-        return made
+                group = np.arange(inputs)[:, None] // self.m
+                cells[weight.name] = rows * -(-inputs // self.m) + group
+        return cells
 
     def misfits(self, lab: Prunable, mask: Arrays) -> list[str]:
         cells = self.cells(lab)
@@ -143,19 +143,19 @@ class NofM(Structure):
         ]
 
     def _best(self, scores: np.ndarray, keep: np.ndarray) -> np.ndarray:
-        worth = self._rows(scores, 0)
-        # Pruned weights and padding come last, whatever the survivors score.
-        gone = self._rows(~keep, 1)
-        chance = np.random.default_rng(worth.size).permutation(worth.size).reshape(worth.shape)
-        best = np.lexsort((chance, -np.where(gone, 0, worth), gone))[:, : self.n]
-        chosen = np.zeros(worth.shape, np.bool_)
+        values = self._rows(scores, 0)
+        # Pruned weights and padding come last, whatever the scores of the survivors.
+        pruned = self._rows(~keep, 1)
+        ties = np.random.default_rng(values.size).permutation(values.size).reshape(values.shape)
+        best = np.lexsort((ties, -np.where(pruned, 0, values), pruned))[:, : self.n]
+        chosen = np.zeros(values.shape, np.bool_)
         np.put_along_axis(chosen, best, True, axis=1)
         front = np.moveaxis(keep, -2, -1)
         wide = chosen.reshape(*front.shape[:-1], -1)[..., : front.shape[-1]]
         return keep & np.moveaxis(wide, -1, -2)
 
     def _rows(self, array: np.ndarray, fill: float) -> np.ndarray:
-        """The groups, one a row, the last of each input padded."""
+        """The groups as rows, [groups, m]; a last group of fewer than m is padded with `fill`."""
         front = np.moveaxis(array, -2, -1)
         wide = [(0, 0)] * (front.ndim - 1) + [(0, -front.shape[-1] % self.m)]
         return np.pad(front, wide, constant_values=fill).reshape(-1, self.m)
@@ -172,7 +172,7 @@ def _check_ranks(structure: Structure, weights: list[Weight], ranks: tuple[int, 
 
 
 def _cut_off(length: int, step: int) -> np.ndarray:
-    """Which pieces of `step` are shorter, int 0 or 1: the last, where it does not divide."""
+    """1 for the pieces of `step` that are shorter, the last if any, else 0."""
     cut = np.zeros(-(-length // step), np.int64)
     cut[-1] = length % step > 0
     return cut
@@ -181,6 +181,6 @@ def _cut_off(length: int, step: int) -> np.ndarray:
 def _pooled(
     array: np.ndarray, length: int, axis: int, operation: np.ufunc, before: int = 0
 ) -> np.ndarray:
-    """The array with every `length` entries along the axis made one, the first `before` sooner."""
+    """The array with every `length` entries along the axis reduced to one, shifted by `before`."""
     starts = np.maximum(np.arange(-(-array.shape[axis] // length)) * length - before, 0)
     return operation.reduceat(array, starts, axis=axis)

@@ -1,4 +1,4 @@
-"""Pruning: how many of the surviving units go, and from where, in exact counts."""
+"""Pruning: one round, which prunes an exact number of the lowest-scored units."""
 
 import dataclasses
 import fnmatch
@@ -20,16 +20,16 @@ SCOPES = ("layer", *(scope for scope in allocation.RULES if scope != "layer"), "
 class Pruning:
     """One round of pruning: `rate` is the share of the surviving units that it removes.
 
-    `structure` says what a unit is: one weight, or many that live and die together.
+    `structure` says what a unit is: one weight, or several that are pruned together.
 
     Scope "layer" prunes each tensor by itself, convolutions at `conv_rate`, others at
     `dense_rate` (both `rate` when not given) and the layer that makes the logits at
-    `output_rate` (half the rate its kind has, as the papers do). Scope "global" compares the
+    `output_rate` (half the rate of its kind, as in the papers). Scope "global" compares the
     scores of all tensors. `keep` names weights to leave alone, by patterns such as `conv_1/*`.
 
-    A `density` takes the place of the rate: exactly round(density * all) of the units that may
-    be pruned are left, the same share of every layer in scope "layer", shares by the
-    Erdos-Renyi-Kernel rule in scope "erk", falling from layer to layer in scope "smart".
+    A `density` replaces the rate: exactly round(density * all) of the units that may be pruned are
+    left, the same share of every layer in scope "layer", shares by the Erdos-Renyi-Kernel rule in
+    scope "erk", falling from layer to layer in scope "smart".
     """
 
     rate: float = 0.2
@@ -49,7 +49,7 @@ class Pruning:
         keep: tuple[str, ...] = (),
         structure: Structure = Unstructured(),  # noqa: B008 (frozen)
     ) -> "Pruning":
-        """The pruning that leaves this share of all units, whatever was pruned before."""
+        """The pruning to this share of all units, whatever was pruned before."""
         return cls(scope=scope, keep=keep, density=density, structure=structure)
 
     def __post_init__(self) -> None:
@@ -94,10 +94,10 @@ class Pruning:
             )
 
     def check(self, lab: Prunable, score: object = None, rounds: int = 1) -> "Pruning":
-        """This pruning, if on this lab it and the score can do what they are asked to do.
+        """Return this pruning; UsageError where it or the score cannot work on this lab.
 
-        That is: every `keep` pattern matches a weight, something is left to prune, a density can
-        be met, and `rounds` of it do not ask for one twice.
+        Every `keep` pattern has to match a weight, something has to be left to prune, a density
+        has to be reachable, and is to be reached in one of the `rounds`.
         """
         names = [weight.name for weight in lab.prunable]
         for pattern in self.keep:
@@ -111,7 +111,7 @@ class Pruning:
             )
         if self.density is not None:
             self._check_density(groups, self.density, rounds)
-        # A score may be any callable; only some can tell beforehand what they need of a lab.
+        # A score may be any callable; only some have a check.
         if hasattr(score, "check"):
             score.check(lab)
         return self
@@ -142,9 +142,9 @@ class Pruning:
                 )
 
     def __call__(self, lab: Prunable, mask: Mask, scores: Mapping[str, np.ndarray]) -> Mask:
-        """The mask without its lowest-scored units; exactly round(rate * surviving) go.
+        """The mask without its round(rate * surviving) lowest-scored units.
 
-        Or so many that the density is left: none from a layer that has fewer already.
+        With a density, without as many as that requires: none of a layer that has fewer already.
         """
         self.check(lab)
         for weight in lab.prunable:
@@ -152,9 +152,9 @@ class Pruning:
         structure, groups = self.structure, self._groups(lab)
         alive = structure.alive(lab, mask)
         with np.errstate(invalid="ignore"):  # infinities may cancel, and are refused below
-            worth = structure.scores(lab, mask, scores)
+            values = structure.scores(lab, mask, scores)
         for group in groups:
-            if bad := _nans(worth[group.name], alive[group.name]):
+            if bad := _nans(values[group.name], alive[group.name]):
                 raise UsageError(
                     f"score of {group.name}: {bad} {structure.unit} are NaN, for they hold"
                     " infinities of both signs"
@@ -162,12 +162,12 @@ class Pruning:
         left = dict(alive)
         for names, count in self._counts(groups, alive):
             left.update(
-                structure.drop({n: worth[n] for n in names}, {n: alive[n] for n in names}, count)
+                structure.drop({n: values[n] for n in names}, {n: alive[n] for n in names}, count)
             )
-        made = structure.mask(lab, mask, left)
-        for array in made.values():
-            array.flags.writeable = False  # a mask takes what nobody can change without a copy
-        return Mask(made)
+        arrays = structure.mask(lab, mask, left)
+        for array in arrays.values():
+            array.flags.writeable = False  # so that Mask need not copy it
+        return Mask(arrays)
 
     def _groups(self, lab: Prunable) -> tuple[Group, ...]:
         return self.structure.groups(lab, self._is_kept)
@@ -175,17 +175,17 @@ class Pruning:
     def _counts(
         self, groups: Sequence[Group], alive: Arrays
     ) -> Iterator[tuple[tuple[str, ...], int]]:
-        """The groups of units whose scores are compared, and how many units each loses."""
-        have = {group.name: int(np.count_nonzero(alive[group.name])) for group in groups}
+        """The groups of units whose scores are compared, and how many units each of them loses."""
+        alive_counts = {group.name: int(np.count_nonzero(alive[group.name])) for group in groups}
         if self.scope == "global":
-            count = round(self.rate * sum(have.values()))
+            count = round(self.rate * sum(alive_counts.values()))
             if self.density is not None:
                 size = sum(group.size for group in groups)
-                count = max(0, sum(have.values()) - round(self.density * size))
-            yield tuple(have), count
+                count = max(0, sum(alive_counts.values()) - round(self.density * size))
+            yield tuple(alive_counts), count
         elif self.density is None:
             for group in groups:
-                yield (group.name,), round(self.rate_of(group.weight) * have[group.name])
+                yield (group.name,), round(self.rate_of(group.weight) * alive_counts[group.name])
         else:
             left = allocation.allocate(
                 {g.name: g.weight for g in groups},
@@ -194,7 +194,7 @@ class Pruning:
                 {g.name: g.size for g in groups},
                 self.structure.least,
             )
-            for name, count in have.items():
+            for name, count in alive_counts.items():
                 yield (name,), max(0, count - left[name])
 
     def rate_of(self, weight: Weight) -> float:
@@ -224,8 +224,8 @@ def _check_scores(weight: Weight, mask: Mask, scores: Mapping[str, np.ndarray]) 
 
 
 def _nans(scores: np.ndarray, keep: np.ndarray) -> int:
-    """How many of the survivors have no score."""
-    # The largest of all is NaN where any is, and takes no memory to find.
+    """How many of the survivors have score NaN."""
+    # The maximum is NaN where any score is, and needs no memory.
     if scores.dtype.kind != "f" or not np.isnan(scores.max(initial=0)):
         return 0
     return int(np.isnan(scores[keep]).sum())

@@ -1,4 +1,4 @@
-"""Schedule: when TF-MOT makes a mask while a network trains, and how dense it is then."""
+"""Schedules of gradual pruning: when a mask is made during training, and at which density."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from ltx.pruning.structures import Structure, Unstructured
 
 @dataclasses.dataclass(frozen=True)
 class PolynomialDecay:
-    """TF-MOT's schedule of that name, with its wrapper's options, in steps taken and in densities.
+    """TF-MOT's schedule of that name, with its wrapper's options, in completed steps and densities.
 
     From step `begin` to step `end`, every `every` steps, the largest units of each tensor are
-    kept, a share that falls from `start` to `density` along 1 - (1 - p)^power of the way at a share
-    p of the steps. TF-MOT counts the step that is about to be taken, which is one more. `structure`
+    kept. Their share falls from `start` to `density`, by 1 - (1 - p)^power of the way at a share p
+    of the steps. TF-MOT counts the step that is about to be taken, which is one more. `structure`
     is one that TF-MOT has: Unstructured, Blocks or NofM. NofM is pruned at once: TF-MOT makes that
     mask at its first step, which is `begin`, and never again.
 
@@ -50,7 +50,7 @@ class PolynomialDecay:
             )
 
     def check(self, lab: Prunable) -> "PolynomialDecay":
-        """This schedule, if TF-MOT can divide every prunable weight of the lab as it asks."""
+        """Return this schedule; UsageError where TF-MOT cannot divide a weight of the lab."""
         ranks = {Blocks: (2,), NofM: (2, 4)}.get(type(self.structure))
         for weight in lab.prunable:
             if ranks and len(weight.shape) not in ranks:
@@ -68,26 +68,26 @@ class PolynomialDecay:
         return self.begin <= step <= self.end and (step - self.begin) % self.every == 0
 
     def sparsity(self, step: int) -> np.float32:
-        """The share that goes after this many steps, in TF-MOT's own float32 arithmetic."""
-        way = np.float32(step - self.begin) / np.float32(self.end - self.begin)
-        left = np.float32(1) - np.clip(way, np.float32(0), np.float32(1))
+        """The sparsity after this many steps, in TF-MOT's own float32 arithmetic."""
+        progress = np.float32(step - self.begin) / np.float32(self.end - self.begin)
+        left = np.float32(1) - np.clip(progress, np.float32(0), np.float32(1))
         first, last = 1 - self.start, 1 - self.density
         return np.float32(first - last) * left ** np.float32(self.power) + np.float32(last)
 
     def mask(self, lab: Prunable, weights: Mapping[str, np.ndarray], step: int) -> Mask:
         """The mask that TF-MOT makes of these weights after this many steps, in numpy."""
         sizes = {name: np.abs(array) for name, array in weights.items()}
-        whole = {name: np.ones(array.shape, np.bool_) for name, array in weights.items()}
-        units = self.structure.scores(lab, whole, sizes)
+        dense = {name: np.ones(array.shape, np.bool_) for name, array in weights.items()}
+        units = self.structure.scores(lab, dense, sizes)
         if isinstance(self.structure, NofM):
-            alive = self.structure.drop(units, whole, 0)
+            alive = self.structure.drop(units, dense, 0)
         else:
             sparsity = self.sparsity(step)
-            alive = {name: _largest(worth, sparsity) for name, worth in units.items()}
-        return Mask(self.structure.mask(lab, whole, alive))
+            alive = {name: _largest(scores, sparsity) for name, scores in units.items()}
+        return Mask(self.structure.mask(lab, dense, alive))
 
 
 def _largest(size: np.ndarray, sparsity: np.float32) -> np.ndarray:
-    """True for the largest, at least one, and for all that equal the smallest of them."""
+    """True for the largest units, at least one, and for all that tie with the smallest of them."""
     kept = max(1, int(np.round(np.float32(size.size) * (np.float32(1) - sparsity))))
     return size >= np.sort(size, axis=None)[-kept]

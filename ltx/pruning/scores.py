@@ -1,4 +1,4 @@
-"""Score: what a weight is worth; the lowest go first, and any frozen dataclass may be a score."""
+"""Scores of weights, of which the lowest are pruned first; any frozen dataclass may be one."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -14,10 +14,10 @@ from ltx.core.validation import check_choice, check_count, check_number
 
 
 class Score(Protocol):
-    """Gives every prunable weight a number; entries that are pruned already are not looked at.
+    """Gives every prunable weight a number; those of weights already pruned are ignored.
 
-    A score that cannot work on every lab has a `check(lab)` too, which raises UsageError; a finder
-    calls it by `Pruning.check(lab, score)`, before any training.
+    A score that does not work on every lab also has a `check(lab)` that raises UsageError; finders
+    call it by `Pruning.check(lab, score)`, before any training.
     """
 
     def __call__(self, lab: Lab, state: State, mask: Mask) -> dict[str, np.ndarray]: ...
@@ -36,9 +36,9 @@ class Magnitude:
 
 @dataclasses.dataclass(frozen=True)
 class Snip:
-    """Connection sensitivity: how much the loss feels the weight's removal, to first order.
+    """Connection sensitivity: the first-order change of the loss when the weight is removed.
 
-    Over `batches` training batches of the recipe's size; the paper takes one of about 100.
+    Over `batches` training batches of the recipe's size; the paper uses one of about 100.
 
     Reference: Lee et al., SNIP, https://arxiv.org/abs/1810.02340
     """
@@ -55,11 +55,11 @@ class Snip:
 
 @dataclasses.dataclass(frozen=True)
 class Grasp:
-    """Gradient signal preservation: what the gradient's squared norm loses with the weight.
+    """Gradient signal preservation: the decrease of the gradient's squared norm without the weight.
 
-    Signed: the weights whose removal raises the norm most go first. That is the weight times the
-    Hessian-gradient product, the negative of the paper's score, of which the highest go. The paper
-    takes ten images a class, and logits divided by 200.
+    Signed: the weights whose removal raises the norm most are pruned first. It is the weight times
+    the Hessian-gradient product, the negative of the paper's score, of which the highest are
+    pruned. The paper uses ten images per class, and logits divided by 200.
 
     Reference: Wang et al., Picking Winning Tickets Before Training by Preserving Gradient Flow,
     https://arxiv.org/abs/2002.07376
@@ -79,9 +79,9 @@ class Grasp:
 
 @dataclasses.dataclass(frozen=True)
 class Synflow:
-    """Synaptic saliency: the weight's share in the flow through all paths; it sees no data.
+    """Synaptic saliency: the weight's share in the flow through all paths; it uses no data.
 
-    It avoids the collapse of layers only when scores are taken anew over many rounds.
+    It avoids layer collapse only when scores are recomputed over many rounds.
 
     Reference: Tanaka et al., Pruning neural networks without any data by iteratively conserving
     synaptic flow, https://arxiv.org/abs/2006.05467
@@ -109,7 +109,7 @@ class Random:
 
 
 def _ranks(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """The share of the survivors that are smaller, so that tensors of any scale compare."""
+    """The share of survivors that are smaller, which is comparable among tensors of any scale."""
     ordered = np.sort(values[keep])
     below = np.searchsorted(ordered, values.reshape(-1)).reshape(values.shape)
     return (below / max(1, ordered.size)).astype(np.float32)
@@ -119,7 +119,7 @@ def _both_large(one: np.ndarray, other: np.ndarray, keep: np.ndarray) -> np.ndar
     return np.minimum(_ranks(one, keep), _ranks(other, keep))
 
 
-# What a tensor's weights are worth, given their values before training and now, and the mask.
+# The scores of a tensor's weights, given their values before training and now, and the mask.
 CRITERIA: Mapping[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
     "large_final": lambda first, last, keep: np.abs(last),
     "small_final": lambda first, last, keep: -np.abs(last),
@@ -138,12 +138,12 @@ CRITERIA: Mapping[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
-    """What training made of the weight since `lab.init()`, by one of Zhou et al.'s criteria.
+    """A function of the weight at `lab.init()` and after training: one of Zhou et al.'s criteria.
 
-    The weight before training is that of `lab.init()`, the lab's own seed and stream "init",
-    whatever the finder rewinds to. "large_init_large_final" and "small_init_small_final" take the
-    lesser of two ranks among the survivors of the tensor, so that both sizes must pass at the same
-    percentile, as in the paper's code. "large_final" is Magnitude.
+    The weight before training is that of `lab.init()`, the lab's seed and stream "init", whatever
+    the finder rewinds to. "large_init_large_final" and "small_init_small_final" are the lesser of
+    two ranks among the survivors of the tensor, so that both sizes must pass the same percentile,
+    as in the paper's code. "large_final" is Magnitude.
 
     Reference: Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067
     """
@@ -160,11 +160,11 @@ class Criterion:
 
 @dataclasses.dataclass(frozen=True)
 class BatchNormScale:
-    """The size of the BatchNorm scale behind a channel, for every weight that makes the channel.
+    """The absolute BatchNorm scale of a channel, for every weight that computes the channel.
 
-    Where a channel passes several BatchNorms it is their mean. Weights that make no scaled channel
-    are worth infinity and go last. Meant for ByChannel, and for scales that training moved: they
-    all start at one.
+    Where a channel passes several BatchNorms it is their mean. Weights of channels without a scale
+    have score infinity and are pruned last. Use it with ByChannel after training: all scales start
+    at one.
 
     Reference: Liu et al., Learning Efficient Convolutional Networks through Network Slimming,
     https://arxiv.org/abs/1708.06519
@@ -179,10 +179,10 @@ class BatchNormScale:
 
     def __call__(self, lab: Lab, state: State, mask: Mask) -> dict[str, np.ndarray]:
         self.check(lab)
-        worth = {name: np.full(keep.shape, np.inf, np.float32) for name, keep in mask.items()}
+        scores = {name: np.full(keep.shape, np.inf, np.float32) for name, keep in mask.items()}
         for channels in lab.channels:
             if channels.scales:
                 sizes = [np.abs(state.weights[name]) for name in channels.scales]
                 for axis in channels.writers:
-                    axis.fill(worth[axis.name], np.stack(sizes).mean(axis=0))
-        return worth
+                    axis.fill(scores[axis.name], np.stack(sizes).mean(axis=0))
+        return scores

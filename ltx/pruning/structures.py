@@ -1,4 +1,4 @@
-"""Structure: what is pruned as one piece, whatever scores it and wherever it is compared."""
+"""Structures: which weights are pruned together as one unit."""
 
 import abc
 import dataclasses
@@ -16,7 +16,7 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """The `size` units that one layer consists of; `weight` is the tensor they stand for."""
+    """The `size` units of one layer; `weight` is the tensor that they are units of."""
 
     name: str
     weight: Weight
@@ -27,9 +27,9 @@ class Group:
 class Structure(abc.ABC):
     """Divides the weights into units, each of which a mask keeps or prunes as a whole.
 
-    Every weight is a unit of its own where a structure does not say otherwise. Rates and densities
-    count units. `least` is how many units of every group survive any pruning;
-    `alike` says whether a unit has as many weights in one layer as in another.
+    By default every weight is a unit. Rates and densities count units. `least` is how many units of
+    every group survive any pruning; `alike` says whether units have the same number of weights in
+    all layers.
     """
 
     unit: ClassVar[str] = "weights"
@@ -39,41 +39,41 @@ class Structure(abc.ABC):
 
     @property
     def only(self) -> float | None:
-        """The one density that this structure can have; None where it can have any."""
+        """The only density that this structure can have; None where it can have any."""
         return None
 
     @abc.abstractmethod
     def groups(self, lab: Prunable, is_kept: Callable[[str], bool]) -> tuple[Group, ...]:
-        """The units that may be pruned, layer by layer, given which weights may not.
+        """The prunable units, layer by layer, without the weights of which `is_kept` is true.
 
         Raises UsageError where this lab's model has none.
         """
 
     def alive(self, lab: Prunable, mask: Arrays) -> dict[str, np.ndarray]:
-        """Which units of each group survive, bool arrays by the groups' names."""
+        """Which units of each group survive: bool arrays by group name."""
         return dict(mask)
 
     def scores(self, lab: Prunable, mask: Arrays, scores: Arrays) -> dict[str, np.ndarray]:
-        """What each unit is worth, arrays of the shapes of `alive`; pruned weights do not count."""
+        """The score of each unit, arrays of the shapes of `alive`; pruned weights do not count."""
         return dict(scores)
 
     def mask(self, lab: Prunable, mask: Arrays, alive: Arrays) -> dict[str, np.ndarray]:
-        """The masks without the units that are not `alive`; what was pruned stays pruned."""
+        """The masks without the units that are not `alive`; pruned weights stay pruned."""
         return {**mask, **alive}
 
     def drop(self, scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:
-        """The units left without the `count` lowest-scored survivors of these groups."""
+        """The surviving units without the `count` lowest-scored ones of these groups."""
         return prune_lowest(scores, alive, count)
 
     def cells(self, lab: Prunable) -> dict[str, np.ndarray]:
-        """Which units of a group may change places, whatever its mask: those with one number.
+        """Which units of a group a random mask may exchange: those with the same number.
 
-        Int arrays of the shapes of `alive`; in a group without one, all may.
+        Int arrays of the shapes of `alive`; in a group without an array, all may be exchanged.
         """
         return {}
 
     def misfits(self, lab: Prunable, mask: Arrays) -> list[str]:
-        """The weights of which this mask does not keep and prune whole units."""
+        """The names of the weights of which this mask keeps a part of a unit."""
         dense = {name: np.ones_like(keep) for name, keep in mask.items()}
         whole = self.mask(lab, dense, self.alive(lab, mask))
         return [name for name, keep in mask.items() if not np.array_equal(whole[name], keep)]
@@ -92,11 +92,11 @@ class Unstructured(Structure):
 
 @dataclasses.dataclass(frozen=True)
 class ByChannel(Structure):
-    """Neurons and feature maps, pruned with every weight that makes them or takes them.
+    """Neurons and feature maps, pruned with every weight that computes or reads them.
 
-    A channel is worth the mean score of the surviving weights that make it. At least one channel
-    of every set survives, since nothing passes an empty layer; where that binds, others go instead.
-    A pattern in Pruning.keep that matches a weight keeps the channels that it makes.
+    The score of a channel is the mean of the surviving weights that compute it. At least one
+    channel of every set survives, since nothing passes an empty layer; others are pruned instead.
+    A pattern in Pruning.keep that matches a weight keeps the channels that it computes.
 
     Reference: Li et al., Pruning Filters for Efficient ConvNets, https://arxiv.org/abs/1608.08710
     """
@@ -127,9 +127,9 @@ class ByChannel(Structure):
     def mask(self, lab: Prunable, mask: Arrays, alive: Arrays) -> dict[str, np.ndarray]:
         result = dict(mask)
         for channels in lab.channels:
-            gone = channels.alive(mask) & ~alive[channels.name]
-            if gone.any():
-                result = channels.drop(result, gone)
+            dropped = channels.alive(mask) & ~alive[channels.name]
+            if dropped.any():
+                result = channels.drop(result, dropped)
         return result
 
     def drop(self, scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:

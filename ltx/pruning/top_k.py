@@ -1,4 +1,4 @@
-"""Selection: which of many values are the lowest, in exact counts, fast and lean."""
+"""Select the lowest of many values, in exact counts and little memory."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ def prune_lowest(
 ) -> dict[str, np.ndarray]:
     """The masks without the `count` lowest-scored survivors of all tensors together.
 
-    Among equal scores the order is a fixed pseudo-random one, so that ties favour no layer and no
-    corner of a layer, and fall alike on every machine. Beside the new masks it takes the memory of
-    the survivors' scores; none of those may be NaN.
+    Ties are broken in a fixed pseudo-random order, which favours no layer and no part of a layer
+    and is the same on every machine. Besides the new masks it needs the memory of the survivors'
+    scores, none of which may be NaN.
     """
     if count == 0:
         return dict(mask)
@@ -31,18 +31,18 @@ def prune_lowest(
 
 
 def _survivors(scores: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The scores of all survivors in one array, written there without one in between."""
+    """The scores of all survivors in one array, without an intermediate copy."""
     sizes = {name: int(np.count_nonzero(keep)) for name, keep in mask.items()}
     dtype = np.result_type(*(scores[name].dtype for name in mask))
     values, start = np.empty(sum(sizes.values()), dtype), 0
     for name, size in sizes.items():
-        place = values[start : start + size]
+        part = values[start : start + size]
         if size == mask[name].size:
-            place.reshape(mask[name].shape)[...] = scores[name]
+            part.reshape(mask[name].shape)[...] = scores[name]
         elif scores[name].dtype == dtype:
-            np.compress(mask[name].reshape(-1), scores[name].reshape(-1), out=place)
+            np.compress(mask[name].reshape(-1), scores[name].reshape(-1), out=part)
         else:
-            place[:] = scores[name][mask[name]]
+            part[:] = scores[name][mask[name]]
         start += size
     return values
 
@@ -53,7 +53,7 @@ def _drop_ties(
     threshold: np.generic,
     missing: int,
 ) -> None:
-    """Take `missing` of the survivors that score exactly the threshold out of `left`."""
+    """Remove `missing` of the survivors whose score equals the threshold from `left`, in place."""
     counts = {
         name: int(np.count_nonzero((scores[name] == threshold) & keep))
         for name, keep in left.items()
