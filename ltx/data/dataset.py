@@ -1,4 +1,4 @@
-"""Data set: labelled images as plain arrays, of which a seed holds a part out for validation."""
+"""Data set: labelled images as arrays, split into training, validation and test."""
 
 import dataclasses
 import hashlib
@@ -27,11 +27,11 @@ Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled images: the `rows` of a larger array, copied only when asked for.
+    """Labelled images: the `rows` of a larger array, copied only on access.
 
-    `source` is uint8 [m, height, width, channels], in memory or mapped; `source_labels` is int32
-    [m]; `rows` is int64 [n], ascending. Where `shuffle` is a seed, each image's pixels are given
-    in an order of its own.
+    `source` is uint8 [m, height, width, channels], in memory or memory-mapped; `source_labels` is
+    int32 [m]; `rows` is int64 [n], ascending. If `shuffle` is a seed, the pixels of each image are
+    permuted by a permutation of its own.
     """
 
     source: np.ndarray
@@ -44,25 +44,25 @@ class Split:
 
     @property
     def nbytes(self) -> int:
-        """What `images` takes in memory."""
+        """The size of `images` in bytes."""
         return len(self.rows) * math.prod(self.source.shape[1:])
 
     @property
     def images(self) -> np.ndarray:
         """All images, read-only uint8 [n, height, width, channels]; a copy if n < m or shuffled."""
         if self.shuffle is None:
-            return self._whole(self.source)
-        made = np.empty((len(self), *self.source.shape[1:]), self.source.dtype)
+            return self._select(self.source)
+        result = np.empty((len(self), *self.source.shape[1:]), self.source.dtype)
         size, start = batch_size(self.source.shape[1:]), 0
-        for images, _ in self.blocks(size):  # the orders alone are larger than the images
-            made[start : start + len(images)] = images
+        for images, _ in self.blocks(size):  # permutations take more memory than images
+            result[start : start + len(images)] = images
             start += len(images)
-        return frozen(made)
+        return frozen(result)
 
     @property
     def labels(self) -> np.ndarray:
         """All labels, read-only int32 [n]."""
-        return self._whole(self.source_labels)
+        return self._select(self.source_labels)
 
     def take(self, indices: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """The images and labels at these positions of the split."""
@@ -73,11 +73,11 @@ class Split:
         return images, self.source_labels[rows]
 
     def blocks(self, size: int) -> Batches:
-        """The images and labels in order, `size` at once."""
+        """The images and labels in order, in blocks of `size`."""
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size))
 
-    def _whole(self, array: np.ndarray) -> np.ndarray:
+    def _select(self, array: np.ndarray) -> np.ndarray:
         if len(self.rows) == len(array):
             return array
         return frozen(np.asarray(array[self.rows]))
@@ -85,12 +85,12 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """An image-classification set of which a part of the training images is held out.
+    """An image-classification data set with a validation split.
 
     `mean` and `std` are float32 [channels] over all training images that are not held out, in raw
-    0..255 units; the std of a constant channel is 1. A subset does not move them, so that what was
-    found on one meets the same pictures in the whole. `fingerprint` follows the images, the labels
-    and the cut: two sets that share it train alike.
+    0..255 units; the std of a constant channel is 1. A subset has the mean and std of the whole,
+    so that tickets found on it see the same inputs there. `fingerprint` is a hash of images,
+    labels and splits: data sets with equal fingerprints give equal training.
     """
 
     name: str
@@ -106,10 +106,10 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class RawDataset:
-    """A data set before the cut.
+    """A data set before its training examples are split.
 
-    `histogram` is int64 [channels, 256], how often each channel of the images of `train` has each
-    value; `digests` are those of the train images, train labels, test images and test labels.
+    `histogram` is int64 [channels, 256], the counts of pixel values in the images of `train`;
+    `digests` are those of the train images, train labels, test images and test labels.
     """
 
     classes: int
@@ -124,8 +124,8 @@ class RawDataset:
 class DataSpec:
     """Which data set, in which image shape, and how its examples are split.
 
-    The fields are those of the same names in a Task. Raises UsageError for an image shape, a fit
-    or a seed that is none.
+    The fields have the names and meanings of those of a Task. Raises UsageError for an invalid
+    image shape, fit or seed.
     """
 
     data: str
@@ -168,8 +168,8 @@ def make_splits(spec: DataSpec, raw: RawDataset) -> Dataset:
     count = _held_out(spec, len(train))
     order = np.random.default_rng([spec.split_seed, VALIDATION_STREAM]).permutation(len(train))
     held, kept = (frozen(np.sort(train.rows[part])) for part in (order[:count], order[count:]))
-    out = Split(train.source, train.source_labels, held)
-    blocks = out.blocks(batch_size(train.source.shape[1:]))
+    held_out = Split(train.source, train.source_labels, held)
+    blocks = held_out.blocks(batch_size(train.source.shape[1:]))
     mean, std = _moments(raw.histogram - sum(histogram(images) for images, _ in blocks))
     seen = frozen(kept[sampling.subset(train.source_labels[kept], spec.subset, spec.split_seed)])
     labels, shuffle = train.source_labels, None
@@ -181,7 +181,7 @@ def make_splits(spec: DataSpec, raw: RawDataset) -> Dataset:
     elif spec.corrupt == "shuffled_pixels":
         shuffle = spec.split_seed
     identity = [raw.image, raw.classes, raw.digests, digest(held)]
-    # Only what was asked for is added: sets without it keep the fingerprint that they had.
+    # Defaults add nothing, so that a new option changes no existing fingerprint.
     identity += [["classes", *spec.classes]] if spec.classes else []
     identity += [["part", digest(seen)]] if len(seen) < len(kept) else []
     identity += [["corrupt", spec.corrupt, spec.split_seed]] if spec.corrupt != "none" else []
@@ -248,21 +248,21 @@ def histogram(images: np.ndarray) -> np.ndarray:
 
 
 def batch_size(*shapes: tuple[int, ...]) -> int:
-    """How many images of the largest of these shapes are worked on at once."""
+    """How many images of the largest of these shapes are processed at once."""
     return max(1, BATCH_BYTES // max(math.prod(shape) for shape in shapes))
 
 
 def checked_image(image: Any) -> Image:
-    """The shape as three plain integers; UsageError if it is none."""
-    good = isinstance(image, (tuple, list)) and len(image) == 3
-    if not good or not all(isinstance(n, numbers.Integral) and int(n) > 0 for n in image):
+    """The shape as three ints; UsageError if it is not (height, width, channels)."""
+    valid = isinstance(image, (tuple, list)) and len(image) == 3
+    if not valid or not all(isinstance(n, numbers.Integral) and int(n) > 0 for n in image):
         raise UsageError(f"image: expected (height, width, channels), got {image!r}")
     height, width, channels = (int(n) for n in image)
     return height, width, channels
 
 
 def digest(array: np.ndarray) -> str:
-    """SHA-256 of the values in C order."""
+    """The SHA-256 of the values in C order."""
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 

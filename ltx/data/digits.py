@@ -1,4 +1,4 @@
-"""Digits: the handwritten digits that come with scikit-learn, as a TFDS builder."""
+"""Digits: the handwritten digits of scikit-learn, as a TFDS builder."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,13 +10,13 @@ VERSION = "1.0.0"
 
 
 def register(tfds: Any) -> None:
-    """Makes TFDS know the builder; TFDS is given, as only data.py may import it."""
+    """Register the builder with TFDS, a parameter because only tfds.py may import it."""
 
     class Digits(tfds.core.GeneratorBasedBuilder):
-        """The 1797 grey 8x8 digits that come with scikit-learn.
+        """The 1797 grey 8x8 digits of scikit-learn.
 
-        Pixels, 0..16 in the source, are stored times 15: resizing rounds to whole numbers and
-        would lose much of so short a range. Sorted by class and then as in the source, every
+        Pixels, 0..16 in the source, are multiplied by 15: resizing rounds to integers, which is
+        coarse for so small a range. Sorted by class and then as in the source, every
         fifth example is a test example (360 of them, 1437 for training).
 
         Reference: https://archive.ics.uci.edu/dataset/80

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: its four files as they were published, from any copy with another gzip header."""
+"""Fashion-MNIST: rebuilds its four published files from copies with other gzip headers."""
 
 import hashlib
 import struct
@@ -9,13 +9,13 @@ from ltx.core.errors import UsageError
 
 
 def rebuild(source: Path, checksums: Mapping[str, str], target: Path) -> None:
-    """Writes into `target` the original of each file of `source`; `checksums` are their SHA-256.
+    """Write the original of each file of `source` into `target`; `checksums` are their SHA-256.
 
     Debian (package dataset-fashion-mnist) rewrote the gzip headers and kept the compressed bytes.
     """
     for file, checksum in sorted(checksums.items()):
         original = original_gzip(source / file)
-        # checked here because TFDS would try the network for a file it does not accept
+        # Checked here because TFDS would download a file whose checksum does not match.
         if hashlib.sha256(original).hexdigest() != checksum:
             raise UsageError(
                 f"{source / file} is not the {file} of Fashion-MNIST (expected "
@@ -26,7 +26,7 @@ def rebuild(source: Path, checksums: Mapping[str, str], target: Path) -> None:
 
 
 def original_gzip(path: Path) -> bytes:
-    """The file of `path` under the gzip header that Zalando published it with."""
+    """The content of `path` with the gzip header of the published file."""
     try:
         packed = path.read_bytes()
     except OSError as error:
@@ -34,7 +34,7 @@ def original_gzip(path: Path) -> bytes:
             f"{path} cannot be read ({error.strerror}); expected a folder with the four "
             "Fashion-MNIST files, such as those of Debian's package dataset-fashion-mnist"
         ) from error
-    stamp = 1504176606 if path.name.startswith("train-") else 1504176627
-    header = struct.pack("<4sIBB", b"\x1f\x8b\x08\x08", stamp, 0, 3) + path.stem.encode() + b"\0"
-    named = packed[3:4] == b"\x08"
-    return header + packed[packed.find(b"\0", 10) + 1 if named else 10 :]
+    mtime = 1504176606 if path.name.startswith("train-") else 1504176627
+    header = struct.pack("<4sIBB", b"\x1f\x8b\x08\x08", mtime, 0, 3) + path.stem.encode() + b"\0"
+    has_name = packed[3:4] == b"\x08"
+    return header + packed[packed.find(b"\0", 10) + 1 if has_name else 10 :]

@@ -1,4 +1,4 @@
-"""Image cache: the images of a data set in one shape, as .npy files beside the TFDS folder."""
+"""Image cache: the images of a data set in one shape, as .npy files next to TFDS's folder."""
 
 import contextlib
 import errno
@@ -31,13 +31,13 @@ from ltx.data.dataset import (
 
 CACHE = "ltx-cache"
 CACHE_FORMAT = 1
-RESIDENT_BYTES = 256 * 2**20  # larger sets are mapped, so that they do not eat the memory
+RESIDENT_BYTES = 256 * 2**20  # larger sets are memory-mapped
 
 Parts = dict[str, tuple[int, Batches]]
 
 
 def read(folder: Path, stamp: str) -> RawDataset | None:
-    """The cache in `folder`; None unless it is whole and made from the data that `stamp` names."""
+    """The cache in `folder`; None unless it is intact and from the source with this `stamp`."""
     try:
         meta = json.loads((folder / "meta.json").read_text())
         if (meta["format"], meta["source"]) != (CACHE_FORMAT, stamp):
@@ -60,22 +60,24 @@ def read(folder: Path, stamp: str) -> RawDataset | None:
 
 
 def _read_split(folder: Path, part: str, meta: dict[str, Any], mapped: bool) -> Split:
-    """One split; ValueError if it is not what was written. A mapped one is checked for size only,
-    as its digest would cost reading all of it."""
-    says = meta[part]
+    """One split; ValueError if it is not as it was written.
+
+    Memory-mapped images are checked by size only: a digest would read all of them.
+    """
+    expected = meta[part]
     images = np.load(folder / f"{part}_images.npy", mmap_mode="r" if mapped else None)
     labels = np.load(folder / f"{part}_labels.npy")
-    if images.shape != (says["examples"], *meta["image"]) or images.dtype != np.uint8:
-        raise ValueError("another shape")
-    if labels.shape != (says["examples"],) or digest(labels) != says["labels"]:
-        raise ValueError("other labels")
-    if not mapped and digest(images) != says["images"]:
-        raise ValueError("other images")
+    if images.shape != (expected["examples"], *meta["image"]) or images.dtype != np.uint8:
+        raise ValueError("wrong shape")
+    if labels.shape != (expected["examples"],) or digest(labels) != expected["labels"]:
+        raise ValueError("wrong labels")
+    if not mapped and digest(images) != expected["images"]:
+        raise ValueError("wrong images")
     return Split(frozen(images), frozen(labels), frozen(np.arange(len(labels))))
 
 
 def write(target: Path, parts: Parts, meta: dict[str, Any]) -> None:
-    """Writes a cache beside `target` and moves it there whole; to be called under the lock.
+    """Write a cache in a temporary folder and rename it to `target`; call it within `locked`.
 
     `meta` holds the `source` that `read` compares, `image` and `classes`.
     """
@@ -98,18 +100,18 @@ def _write_split(
     folder: Path, part: str, examples: int, batches: Batches, meta: dict[str, Any]
 ) -> dict[str, Any]:
     shape = (examples, *meta["image"])
-    sha, seen = hashlib.sha256(), [np.zeros(0, np.int32)]
+    sha, label_parts = hashlib.sha256(), [np.zeros(0, np.int32)]
     counts = np.zeros((shape[-1], 256), np.int64)
-    # written in order and not through a map: a full disk is then an error, not a signal
+    # Written in order, not through a memory map: a full disk is then an error, not a signal.
     with _synced(folder / f"{part}_images.npy") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        for images, given in batches:
+        for images, labels in batches:
             file.write(images.tobytes())
             sha.update(images.tobytes())
             counts += histogram(images)
-            seen.append(given.astype(np.int32))
-    labels = np.concatenate(seen)
+            label_parts.append(labels.astype(np.int32))
+    labels = np.concatenate(label_parts)
     if len(labels) != examples:
         raise CorruptError(
             f"{folder.parent}: TFDS promised {examples} {part} examples, not {len(labels)}"
@@ -136,7 +138,7 @@ def _synced(path: Path) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def locked(root: Path, base: str) -> Iterator[None]:
-    """Alone among processes in writing what belongs to one data set."""
+    """Hold the lock of one data set, so that a single process writes to it."""
     try:
         (root / CACHE).mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(root / CACHE / f"{base}.lock"):
@@ -153,7 +155,7 @@ def locked(root: Path, base: str) -> Iterator[None]:
 
 
 def converted(whole: RawDataset, image: Image, fit: str) -> Parts:
-    """Train and test in another shape."""
+    """The training and test images converted to another shape."""
     splits = {"train": whole.train, "test": whole.test}
     return {part: (len(split), _converted(split, image, fit)) for part, split in splits.items()}
 
@@ -161,33 +163,33 @@ def converted(whole: RawDataset, image: Image, fit: str) -> Parts:
 def _converted(split: Split, image: Image, fit: str) -> Batches:
     tf = tensorflow()
     for images, labels in split.blocks(batch_size(split.source.shape[1:], image)):
-        with tf.device("/CPU:0"):  # a GPU may round otherwise, and the bytes are the identity
+        with tf.device("/CPU:0"):  # a GPU may round differently, and the bytes are hashed
             yield convert(images, image, fit).numpy(), labels
 
 
 def convert(images: Any, image: Image, fit: str) -> Any:
-    """uint8 [..., h, w, c] as uint8 [..., *image]."""
+    """Convert images, uint8 [..., h, w, c], to uint8 [..., *image]."""
     tf = tensorflow()
     height, width, channels = image
-    have = images.shape[-1]
+    source_channels = images.shape[-1]
     images = tf.cast(images, tf.float32)
-    if (have, channels) == (3, 1):
+    if (source_channels, channels) == (3, 1):
         images = tf.image.rgb_to_grayscale(images)
     if fit == "pad":
         images = tf.image.resize_with_crop_or_pad(images, height, width)
     else:
         images = tf.image.resize(images, (height, width), antialias=True)
-    if (have, channels) == (1, 3):
+    if (source_channels, channels) == (1, 3):
         images = tf.image.grayscale_to_rgb(images)
     return tf.cast(tf.clip_by_value(tf.round(images), 0.0, 255.0), tf.uint8)
 
 
 @functools.cache
 def tensorflow() -> Any:
-    """TensorFlow, without the lines that it prints as it starts."""
+    """Import TensorFlow without its start-up messages."""
     environment.prepare_tensorflow()
     with environment.hush_stderr():
         import tensorflow as tf
 
-        tf.config.list_physical_devices()  # at the first look the device drivers print theirs
+        tf.config.list_physical_devices()  # the first call prints messages of the device drivers
     return tf

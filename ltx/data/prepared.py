@@ -1,4 +1,4 @@
-"""Prepared: where TFDS keeps a data set that it has prepared, and what that says of itself."""
+"""Prepared data sets: where TFDS stores them, and their metadata."""
 
 import json
 import os
@@ -14,13 +14,13 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 def root(data_dir: str | None) -> Path:
-    """The folder of all data sets: the one named, else TFDS_DATA_DIR, else TFDS's own."""
-    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser().absolute()
+    """The folder of all data sets: `data_dir`, else TFDS_DATA_DIR, else TFDS's default."""
+    path = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(path).expanduser().absolute()
 
 
 def parse(name: str) -> tuple[str, str | None, str | None]:
-    """Name, configuration and version, as in name/config:1.0.0; the latter two None if unsaid."""
+    """Name, configuration and version of name/config:1.0.0; None for those left out."""
     match = NAME.fullmatch(str(name))
     if match is None:
         raise UsageError(f"data set: expected name, name/config or name:1.0.0, got {str(name)!r}")
@@ -29,33 +29,33 @@ def parse(name: str) -> tuple[str, str | None, str | None]:
 
 
 def folder(name: str, root: Path) -> Path | None:
-    """The folder TFDS prepared for `name`: the version asked for, else the newest."""
+    """The folder TFDS prepared for `name`, of the newest version if it names none; else None."""
     base, config, version = parse(name)
-    place = root / base
-    default = place / ".config" / "metadata.json"
+    parent = root / base
+    default = parent / ".config" / "metadata.json"
     if config is None and default.exists():
         config = json.loads(default.read_text())["default_config_name"]
-    place = place / config if config else place
-    found = [info.parent for info in place.glob("*/dataset_info.json")]
-    found = [f for f in found if VERSION.fullmatch(f.name) and version in (None, f.name)]
-    return max(found, key=lambda f: tuple(map(int, f.name.split("."))), default=None)
+    parent = parent / config if config else parent
+    folders = [info.parent for info in parent.glob("*/dataset_info.json")]
+    folders = [f for f in folders if VERSION.fullmatch(f.name) and version in (None, f.name)]
+    return max(folders, key=lambda f: tuple(map(int, f.name.split("."))), default=None)
 
 
 def every(root: Path) -> Iterator[tuple[str, Path]]:
-    """Name and newest folder of every set that TFDS prepared in `root`."""
-    found = {
+    """The name and newest folder of every data set that TFDS prepared in `root`."""
+    names = {
         "/".join(info.parent.parent.relative_to(root).parts)
         for depth in ("*/*", "*/*/*")
         for info in root.glob(f"{depth}/dataset_info.json")
     }
-    for name in sorted(found):
+    for name in sorted(names):
         newest = folder(name, root) if NAME.fullmatch(name) else None
         if newest is not None:
             yield name, newest
 
 
 def status(name: str, folder: Path) -> str:
-    """What a list of data sets says of the one in `folder`."""
+    """The version, image shape and classes of a data set, for a listing."""
     try:
         native, classes = shape_and_classes(name, features(folder))
     except (UsageError, OSError, ValueError):
@@ -65,9 +65,9 @@ def status(name: str, folder: Path) -> str:
 
 
 def features(folder: Path) -> dict[str, Any]:
-    """TFDS's description of a prepared set's features."""
-    made: dict[str, Any] = json.loads((folder / "features.json").read_text())
-    return made
+    """TFDS's description of the features of a prepared data set."""
+    description: dict[str, Any] = json.loads((folder / "features.json").read_text())
+    return description
 
 
 def shape_and_classes(name: str, features: dict[str, Any]) -> tuple[tuple[int | None, ...], int]:

@@ -10,7 +10,7 @@ from ltx.core.errors import UsageError
 
 
 def check_classes(name: str, classes: tuple[int, ...], known: int) -> None:
-    """Refuse a class that a set of `known` classes lacks."""
+    """Raise UsageError for a class number of `known` or more."""
     if wrong := [number for number in classes if number >= known]:
         raise UsageError(
             f"{name}: there is no class {wrong[0]}: the set has {known}, 0 to {known - 1}"
@@ -18,17 +18,17 @@ def check_classes(name: str, classes: tuple[int, ...], known: int) -> None:
 
 
 def renumbered(labels: np.ndarray, classes: tuple[int, ...]) -> np.ndarray:
-    """The place of each label in `classes`, int32; -1 for those that are not among them."""
-    places = np.full(max(int(labels.max(initial=0)), *classes) + 1, -1, np.int32)
-    places[list(classes)] = np.arange(len(classes))
-    return places[labels]
+    """The index of each label in `classes`, int32; -1 for labels that are not in it."""
+    index = np.full(max(int(labels.max(initial=0)), *classes) + 1, -1, np.int32)
+    index[list(classes)] = np.arange(len(classes))
+    return index[labels]
 
 
 def subset(labels: np.ndarray, size: int | float, seed: int) -> np.ndarray:
     """The positions of `size` of the examples, a count or a share, int64 ascending.
 
-    Every class comes close to its share, because a small draw that misses a class says more about
-    the draw than about its size; and a smaller subset is part of every larger one.
+    Subsets are stratified: every class has nearly its share, as a small sample without a class
+    would measure the sample, not its size. A smaller subset is part of every larger one.
     """
     whole = isinstance(size, numbers.Integral)
     count = int(size) if whole else round(float(size) * len(labels))
@@ -40,27 +40,27 @@ def subset(labels: np.ndarray, size: int | float, seed: int) -> np.ndarray:
     if count == len(labels):
         return np.arange(count)
     drawn = identity.generator(seed, "subset").permutation(len(labels))
-    return np.sort(drawn[_evenly(labels[drawn])[:count]])
+    return np.sort(drawn[_stratified_order(labels[drawn])[:count]])
 
 
-def _evenly(labels: np.ndarray) -> np.ndarray:
-    """An order of positions of which every beginning holds all labels by their shares."""
+def _stratified_order(labels: np.ndarray) -> np.ndarray:
+    """An order of positions in which every prefix is stratified by label."""
     key = np.empty(len(labels))
     for label in np.unique(labels):
-        (places,) = np.nonzero(labels == label)
-        key[places] = (np.arange(len(places)) + 0.5) / len(places)
+        (positions,) = np.nonzero(labels == label)
+        key[positions] = (np.arange(len(positions)) + 0.5) / len(positions)
     return np.argsort(key, kind="stable")
 
 
 def permuted(labels: np.ndarray, seed: int, split: str) -> np.ndarray:
-    """The same labels on other examples."""
+    """A permutation of the labels."""
     return identity.generator(seed, "labels", split).permutation(labels)
 
 
 def shuffled(images: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
-    """Each image's pixels at other places; `rows` number the images, each has an order of its own.
+    """Permute the pixels of each image by a permutation of its own, which follows its row number.
 
-    A pixel keeps its channels together. `images` is [n, height, width, channels].
+    The channels of a pixel stay together. `images` is [n, height, width, channels].
     """
     count, height, width, channels = images.shape
     size = height * width
@@ -72,7 +72,7 @@ def shuffled(images: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Whole batches in one pass; what is left over waits for the next pass's shuffle."""
+    """The number of whole batches in one epoch; the remainder of its shuffle is not used."""
     if batch_size > examples:
         raise UsageError(
             f"Recipe.batch_size: {batch_size} is more than the {examples} training examples"
@@ -83,9 +83,9 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 def batch_table(
     seed: int, stream: str, examples: int, batch_size: int, start: int, stop: int
 ) -> np.ndarray:
-    """The example numbers of the steps from `start` to `stop`, int32 [steps, batch].
+    """The positions of the examples of steps `start` to `stop`, int32 [steps, batch].
 
-    Every epoch has a permutation of its own, so a training may be cut anywhere and goes on alike.
+    Every epoch has its own permutation, so training can be resumed at any step.
     """
     epoch = steps_per_epoch(examples, batch_size)
     table = np.empty((stop - start, batch_size), np.int32)

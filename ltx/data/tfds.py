@@ -1,4 +1,4 @@
-"""Data: the data sets of this disk, prepared and read through TFDS."""
+"""Data sets on this disk, prepared and read through TFDS; the only importer of TFDS."""
 
 import contextlib
 import difflib
@@ -44,9 +44,9 @@ def load(
     classes: tuple[int, ...] = (),
     data_dir: str | None = None,
 ) -> Dataset:
-    """The data set `name` of this disk; never touches the network.
+    """Load the data set `name` from this disk; the network is never used.
 
-    `image` converts every picture to (height, width, channels): "resize" is bilinear with
+    `image` converts every image to (height, width, channels): "resize" is bilinear with
     antialiasing, "pad" centres in black or crops the centre, grey is repeated to colour, colour
     becomes its ITU-R 601 luma. `validation` is the number (int) or fraction (float) of training
     examples to hold out, drawn uniformly by `split_seed`. A set without labelled test images is
@@ -64,12 +64,12 @@ def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
         prepare(name, data_dir)
         folder = prepared.folder(name, root)
     if folder is None:
-        raise _absent(name, root)
+        raise _not_prepared(name, root)
     return make_splits(spec, _cached(name, root, folder, spec.image, spec.fit))
 
 
 def prepare(name: str, data_dir: str | None = None) -> str:
-    """Downloads and prepares `name` through TFDS, unless it is on the disk; says what it did."""
+    """Download and prepare `name` through TFDS unless it is on this disk; returns a message."""
     root = prepared.root(data_dir)
     if folder := prepared.folder(name, root):
         return f"{name} {folder.name} is already prepared in {folder}."
@@ -81,14 +81,14 @@ def prepare(name: str, data_dir: str | None = None) -> str:
         except (ValueError, AssertionError) as error:
             raise UsageError(f"data set {name!r}: {_one_line(error)}") from error
         prepared.shape_and_classes(name, builder.info.features.to_json())
-        # another process may have finished while this one waited for the lock
+        # Another process may have finished while this one waited for the lock.
         if prepared.folder(name, root) is None:
             _download(name, builder)
     return f"{name} {builder.version} is prepared in {builder.data_dir}."
 
 
 def import_fashion_mnist(source_dir: str, data_dir: str | None = None) -> str:
-    """Prepares fashion_mnist from the four files of `source_dir`, without the network.
+    """Prepare fashion_mnist from the four files of `source_dir`, without the network.
 
     They may be Zalando's own or Debian's (package dataset-fashion-mnist). Debian rewrote the gzip
     headers and kept the compressed bytes; with the original headers TFDS's checksums match, so
@@ -134,13 +134,13 @@ def _require_known(name: str) -> None:
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> UsageError:
-    """Like errors.unknown, without the list of everything: TFDS knows some 450 names."""
+    """Like errors.unknown, without a list of all names: TFDS has some 450."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f": did you mean {' or '.join(close)}?" if close else f", TFDS has {len(known)} others."
     return UsageError(f"unknown {kind} {name!r}{hint} `ltx data list` shows what is on this disk.")
 
 
-def _absent(name: str, root: Path) -> UsageError:
+def _not_prepared(name: str, root: Path) -> UsageError:
     _require_known(name)
     remedy = f"run `ltx data prepare {name}`"
     if prepared.parse(name)[0] == "fashion_mnist":
@@ -156,9 +156,9 @@ def _tfds() -> Any:
         import tensorflow_datasets as tfds
         from tensorflow_datasets.core.download import downloader
 
-    downloader.MAX_RETRIES = 4  # TFDS's own 10 are 200 silent seconds where there is no network
+    downloader.MAX_RETRIES = 4  # TFDS's default of 10 means 200 silent seconds without a network
     tfds.disable_progress_bar()
-    # its threads go on retrying, and saying so, after a failed download has been reported
+    # Its threads retry and log warnings even after a failed download has been reported.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     digits.register(tfds)
     return tfds
@@ -181,7 +181,7 @@ def _one_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps what TFDS prints and logs off the terminal."""
+    """Hide what TFDS prints and logs."""
     logger = logging.getLogger("absl")
     level = logger.level
     try:
@@ -196,7 +196,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _cached(name: str, root: Path, folder: Path, image: Image | None, fit: str) -> RawDataset:
-    """The set in the shape asked for; read, or converted, and written if it is not there yet."""
+    """The data set in one image shape, from the cache; converted and cached if it is missing."""
     native, classes = prepared.shape_and_classes(name, prepared.features(folder))
     image = _shape(name, native, image)
     shape = "x".join(map(str, image))
@@ -204,28 +204,28 @@ def _cached(name: str, root: Path, folder: Path, image: Image | None, fit: str) 
         root / CACHE / folder.relative_to(root) / (shape if image == native else f"{shape}-{fit}")
     )
     stamp = hashlib.sha256((folder / "dataset_info.json").read_bytes()).hexdigest()
-    if whole := image_cache.read(target, stamp):
-        return whole
+    if cached := image_cache.read(target, stamp):
+        return cached
     source = None if image == native or None in native else _cached(name, root, folder, None, fit)
     with _quiet(), locked(root, prepared.parse(name)[0]):
-        if whole := image_cache.read(target, stamp):
-            return whole
+        if cached := image_cache.read(target, stamp):
+            return cached
         if source is None:
             parts = _read(name, folder, None if image == native else image, fit)
         else:
             parts = image_cache.converted(source, image, fit)
         meta = {"source": stamp, "image": image, "classes": classes}
         image_cache.write(target, parts, meta)
-    if whole := image_cache.read(target, stamp):
-        return whole
+    if cached := image_cache.read(target, stamp):
+        return cached
     raise CorruptError(f"data set {name!r}: {target} does not read back as it was written")
 
 
 def _shape(name: str, native: tuple[int | None, ...], image: Image | None) -> Image:
-    """The shape asked for, or the set's own; UsageError if it cannot be made."""
+    """The requested shape, or the native one; UsageError if a conversion is impossible."""
     if image is None and None in native:
         raise UsageError(
-            f"data set {name!r} has images of many sizes, {native}: ask for one shape, "
+            f"data set {name!r} has images of many sizes, {native}: set one shape, "
             "such as image=(64, 64, 3)"
         )
     image = image or checked_image(native)
@@ -238,7 +238,7 @@ def _shape(name: str, native: tuple[int | None, ...], image: Image | None) -> Im
 
 
 def _read(name: str, folder: Path, image: Image | None, fit: str) -> Parts:
-    """Train and test as TFDS prepared them: number of examples, batches."""
+    """Training and test examples as TFDS prepared them: their number and batches."""
     image_cache.tensorflow()
     tfds = _tfds()
     builder = tfds.builder_from_directory(folder)

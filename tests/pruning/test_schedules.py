@@ -148,7 +148,7 @@ def test_masks_and_weights_are_those_of_tfmots_own_training(
         mask = lab.scheduled_mask(state, mask, ours)
         images, labels = lab._program.data.train.take(table[step])
         with tf.GradientTape() as tape:
-            logits = wrapped(lab._program.objective.scaled(tf.constant(images)), training=True)
+            logits = wrapped(lab._program.loss.scaled(tf.constant(images)), training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_mean(losses)
         masks = {weight.ref(): held_mask for weight, held_mask, _ in held.values()}

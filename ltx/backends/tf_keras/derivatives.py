@@ -19,8 +19,8 @@ class Derivatives:
     A batch is raw images, labels, its number and the seed of its noise.
     """
 
-    def __init__(self, masked: MaskedModel, objective: Loss, data: Dataset, xla: bool) -> None:
-        self._masked, self._objective, self._data = masked, objective, data
+    def __init__(self, masked: MaskedModel, loss: Loss, data: Dataset, xla: bool) -> None:
+        self._masked, self._loss, self._data = masked, loss, data
         self._weights = [masked.weights[name] for name in masked.masks]
         self._gradient = Compiled(self._gradients, xla)
         self._product = Compiled(self._products, xla)
@@ -47,7 +47,7 @@ class Derivatives:
         return self._mean((self._product(*batch, scale, vector) for batch in batches), len(batches))
 
     def synaptic_flow(self) -> dict[str, np.ndarray]:
-        """The derivatives of the model's summed outputs for an image of ones in eval mode."""
+        """The gradient of the summed outputs for one image of ones, in inference mode."""
         flows = [flow.numpy() for flow in self._flow()]
         return dict(zip(self._masked.masks, flows, strict=True))
 
@@ -64,21 +64,21 @@ class Derivatives:
     ) -> dict[str, np.ndarray]:
         return self._mean((self._gradient(*batch, temperature) for batch in batches), len(batches))
 
-    def _mean(self, parts: Iterable[list[tf.Tensor]], count: int) -> dict[str, np.ndarray]:
-        """The mean of `count` arrays for each prunable weight; one part at a time is held."""
+    def _mean(self, gradients: Iterable[list[tf.Tensor]], count: int) -> dict[str, np.ndarray]:
+        """The mean of `count` gradients for each prunable weight; one at a time is in memory."""
         total = {name: np.zeros(m.shape, np.float32) for name, m in self._masked.masks.items()}
-        for part in parts:
-            for name, array in zip(total, part, strict=True):
+        for gradient in gradients:
+            for name, array in zip(total, gradient, strict=True):
                 total[name] += array.numpy() / count
         return total
 
     def _gradients(self, images, labels, number, seed, temperature):  # type: ignore[no-untyped-def]
-        self._objective.seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
+        self._loss.seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
         with tf.GradientTape() as tape:
-            logs = self._objective.log_probabilities(self._objective.scaled(images), training=True)
-            # log_softmax forgives the constant by which log-probabilities and logits differ.
-            cooled = tf.nn.log_softmax(logs / temperature)
-            loss = tf.reduce_mean(self._objective.cross_entropy(cooled, labels))
+            logs = self._loss.log_probabilities(self._loss.scaled(images), training=True)
+            # log_softmax is invariant to the constant by which log-probabilities and logits differ.
+            scaled = tf.nn.log_softmax(logs / temperature)
+            loss = tf.reduce_mean(self._loss.cross_entropy(scaled, labels))
         return tape.gradient(loss, self._weights, unconnected_gradients="zero")
 
     def _products(  # type: ignore[no-untyped-def]
@@ -87,8 +87,8 @@ class Derivatives:
         with tf.GradientTape() as outer:
             gradients = self._gradients(images, labels, number, seed, temperature)
             pairs = zip(gradients, vector, strict=True)
-            along = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
-        return outer.gradient(along, self._weights, unconnected_gradients="zero")
+            product = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
+        return outer.gradient(product, self._weights, unconnected_gradients="zero")
 
     def _flows(self):  # type: ignore[no-untyped-def]
         with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""Device: which of this machine's devices an engine runs on, alone or as replicas."""
+"""Devices: which devices of this machine an engine runs on, singly or as replicas."""
 
 import functools
 
@@ -10,12 +10,12 @@ from ltx.core.errors import UsageError
 
 def devices() -> list[tuple[str, str]]:
     """The kind and the name of every device that TensorFlow can use."""
-    found = []
+    rows = []
     for device in tf.config.list_physical_devices():
         details = tf.config.experimental.get_device_details(device)
-        found.append((device.device_type, details.get("device_name", device.name)))
+        rows.append((device.device_type, details.get("device_name", device.name)))
     tf.config.list_logical_devices()
-    return found
+    return rows
 
 
 def kind(engine: Engine) -> str:
@@ -32,7 +32,10 @@ def kind(engine: Engine) -> str:
 
 @functools.cache
 def strategy(engine: Engine) -> tf.distribute.Strategy | None:
-    """The replicas of an engine; one set a process, or their collective operations mix."""
+    """The distribution strategy of an engine; None for one device.
+
+    One object per process: collective operations of several would interfere.
+    """
     if engine.strategy == "mirrored":
         devices = tf.config.list_logical_devices(kind(engine))
         return tf.distribute.MirroredStrategy([device.name for device in devices])
@@ -46,10 +49,10 @@ def strategy(engine: Engine) -> tf.distribute.Strategy | None:
 
 
 def use_xla(engine: Engine, convolves: bool, pools: bool) -> bool:
-    """Whether whole loops are compiled by XLA."""
-    clash = pools and engine.deterministic
+    """Whether XLA compiles whole training loops; UsageError where it cannot but must."""
+    unsupported = pools and engine.deterministic
     if engine.compile == "xla":
-        if clash:
+        if unsupported:
             raise UsageError(
                 "Engine.compile: XLA has no deterministic gradient of max pooling; set"
                 " Engine.deterministic = False or Engine.compile = 'graph'"
@@ -57,7 +60,7 @@ def use_xla(engine: Engine, convolves: bool, pools: bool) -> bool:
         if engine.strategy == "mirrored":
             raise UsageError("Engine.compile: XLA cannot compile mirrored replicas; use 'graph'")
         return True
-    if engine.compile == "graph" or engine.strategy != "one" or clash:
+    if engine.compile == "graph" or engine.strategy != "one" or unsupported:
         return False
     # On a CPU XLA makes convolutions inside a loop a hundred times slower than the graph does.
     return not (convolves and kind(engine) == "CPU")

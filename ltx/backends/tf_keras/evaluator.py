@@ -17,12 +17,12 @@ class Evaluator:
 
     def __init__(
         self,
-        objective: Loss,
+        loss: Loss,
         data: Dataset,
         resident: ResidentData | None,
         xla: bool,
     ) -> None:
-        self._objective = objective
+        self._loss = loss
         self._data, self._resident = data, resident
         self._evaluate = Compiled(self._evaluate_loop, xla)
         self._score = Compiled(self._score_batch, xla)
@@ -33,30 +33,35 @@ class Evaluator:
         size = min(EVAL_BATCH, len(part))
         count = -(-len(part) // size)
         rows = np.resize(np.arange(len(part), dtype=np.int32), (count, size))
-        real = (np.arange(count * size) < len(part)).astype(np.float32).reshape(count, size)
+        is_example = (np.arange(count * size) < len(part)).astype(np.float32).reshape(count, size)
         if self._resident is not None:
-            inputs = (*self._resident(split), tf.constant(rows), tf.constant(real))
+            inputs = (*self._resident(split), tf.constant(rows), tf.constant(is_example))
             sums = self._evaluate(*inputs).numpy()
         else:
             batches = input_pipeline.stream(part, rows)
             sums = [
-                self._score(*b, tf.constant(w)).numpy() for b, w in zip(batches, real, strict=True)
+                self._score(*batch, tf.constant(w)).numpy()
+                for batch, w in zip(batches, is_example, strict=True)
             ]
-        loss, right = np.asarray(sums, np.float64).sum(0) / len(part)
-        return float(loss), float(right)
+        loss, accuracy = np.asarray(sums, np.float64).sum(0) / len(part)
+        return float(loss), float(accuracy)
 
-    def _evaluate_loop(self, images, labels, rows, real):  # type: ignore[no-untyped-def]
+    def _evaluate_loop(self, images, labels, rows, is_example):  # type: ignore[no-untyped-def]
         def score(inputs: tuple) -> tf.Tensor:
             chosen, weight = inputs
             batch = tf.gather(images, chosen), tf.gather(labels, chosen)
             return self._score_batch(*batch, weight)
 
         signature = tf.TensorSpec([2], tf.float32)
-        return tf.map_fn(score, (rows, real), fn_output_signature=signature, parallel_iterations=1)
+        return tf.map_fn(
+            score, (rows, is_example), fn_output_signature=signature, parallel_iterations=1
+        )
 
-    def _score_batch(self, images: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-        """The sums of loss and of hits over the examples that are real and not padding."""
-        logs = self._objective.log_probabilities(self._objective.scaled(images), training=False)
-        losses = self._objective.cross_entropy(logs, labels)
-        right = tf.cast(tf.argmax(logs, -1, tf.int32) == labels, tf.float32)
-        return tf.stack([tf.reduce_sum(losses * real), tf.reduce_sum(right * real)])
+    def _score_batch(
+        self, images: tf.Tensor, labels: tf.Tensor, is_example: tf.Tensor
+    ) -> tf.Tensor:
+        """The sums of losses and of correct predictions over the examples that are not padding."""
+        logs = self._loss.log_probabilities(self._loss.scaled(images), training=False)
+        losses = self._loss.cross_entropy(logs, labels)
+        correct = tf.cast(tf.argmax(logs, -1, tf.int32) == labels, tf.float32)
+        return tf.stack([tf.reduce_sum(losses * is_example), tf.reduce_sum(correct * is_example)])

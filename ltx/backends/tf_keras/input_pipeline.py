@@ -1,4 +1,4 @@
-"""Feed: how batches come to a step, read ahead, shared out to replicas and augmented."""
+"""Input pipeline: batches resident on the device or streamed, split over replicas, augmented."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,11 +8,12 @@ from ltx.data.dataset import Dataset, Split
 
 
 def share(batch: tf.Tensor, replicas: int, number: tf.Tensor) -> tf.Tensor:
+    """The part of a batch that replica `number` of `replicas` takes."""
     return tf.reshape(batch, [replicas, batch.shape[0] // replicas, *batch.shape[1:]])[number]
 
 
 def augment(images: tf.Tensor, how: str, seed: tf.Tensor) -> tf.Tensor:
-    """Pad by 4, crop and mirror each image by its own draw, with static shapes throughout."""
+    """Pad by 4, crop and mirror each image at random by `seed`; all shapes are static."""
     if how == "none":
         return images
     count, height, width, _ = images.shape
@@ -27,7 +28,10 @@ def augment(images: tf.Tensor, how: str, seed: tf.Tensor) -> tf.Tensor:
 
 
 def stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
-    """The batches of `table` from host memory or disk, read ahead while the device works."""
+    """The batches of `table` from host memory or disk, prefetched while the device works.
+
+    `table` is int32 [steps, batch], rows of the split.
+    """
     images, labels = split.take(table[0])
     shapes = (images.shape, labels.shape)
 
@@ -40,14 +44,14 @@ def stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
 
 
 class ResidentData:
-    """The splits of a data set as tensors, each put on the device when it is first asked for."""
+    """The splits of a data set as tensors, each copied to the device at its first use."""
 
     def __init__(self, data: Dataset) -> None:
         self._data = data
         self.held: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
 
     def __call__(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
-        """Images uint8 and labels int32."""
+        """The images, uint8 [n, height, width, channels], and labels, int32 [n], of a split."""
         if split not in self.held:
             part: Split = getattr(self._data, split)
             with clock.paused():

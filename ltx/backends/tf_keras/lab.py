@@ -1,4 +1,4 @@
-"""KerasLab: the lab that trains tf_keras models, on a CPU, GPUs or TPUs."""
+"""KerasLab: the Lab that trains tf_keras models, on a CPU, GPUs or TPUs."""
 
 import dataclasses
 import functools
@@ -107,7 +107,7 @@ class KerasLab(Lab):
 
     @property
     def outputs_logits(self) -> bool:
-        return self._program.objective.outputs_logits
+        return self._program.loss.outputs_logits
 
     @property
     def epoch(self) -> int:
@@ -132,17 +132,17 @@ class KerasLab(Lab):
 
     @property
     def unprunable(self) -> dict[str, int]:
-        """The sizes of the weights that could be pruned, had TF-MOT been able to wrap them."""
+        """The sizes of the weights of rank 2 or more in layers that TF-MOT cannot wrap."""
         return self._program.masked.unprunable
 
     @property
     def coverage(self) -> str:
-        """One sentence on what of the model can be pruned and what was left unwrapped."""
+        """One sentence on which share of the parameters can be pruned, and what cannot."""
         return self._program.masked.coverage()
 
     def init(self, stream: str = "init") -> State:
         drawn = int(self.rng("weights", stream).integers(2**31))
-        with clock.paused():  # a model is built, and thrown away
+        with clock.paused():  # builds a temporary model
             return self._program.fresh(drawn)
 
     @timed
@@ -170,7 +170,7 @@ class KerasLab(Lab):
         stop: int,
         stream: str,
     ) -> Run:
-        """Train what was loaded, segment by segment, and measure in between."""
+        """Train the loaded state to `stop`, segment by segment, and evaluate in between."""
         whole, points = self.steps(), []
         every = max(1, self.steps(recipe.eval_every))
         examples = len(self._program.data.train)
@@ -212,8 +212,10 @@ class KerasLab(Lab):
 
     def recompute_statistics(self, state: State, mask: Mask, batches: int, stream: str) -> State:
         self._program.show(state, mask)
-        taken = self._program.calibration(self._table(batches, stream), self._noise(stream))
-        return state.replace(statistics={**state.statistics, **taken}) if taken else state
+        measured = self._program.batch_norm_statistics(
+            self._table(batches, stream), self._noise(stream)
+        )
+        return state.replace(statistics={**state.statistics, **measured}) if measured else state
 
     def compute_scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
         if not isinstance(schedule, PolynomialDecay):
@@ -241,5 +243,5 @@ class KerasLab(Lab):
         )
 
     def _noise(self, stream: str) -> np.ndarray:
-        """The seed of augmentation and dropout: their draws are a function of it and the step."""
+        """The seed of augmentation and dropout, int32 [2]; each step derives its draws from it."""
         return self.rng("noise", stream).integers(2**31, size=2, dtype=np.int32)

@@ -15,8 +15,8 @@ Report = tuple[tf.Tensor, ...]
 class Loop:
     """Calls `step` with each batch of a table, its learning rate, its number and a seed.
 
-    What `report` returns after the last step is the result, behind that of no step at all where
-    the program was compiled by such a call. `strategy` runs a step on all its replicas.
+    A call returns what `report` returns after the last step. If it compiles the program, that is
+    preceded by the report of zero steps. `strategy` runs a step on all its replicas.
     """
 
     def __init__(
@@ -31,18 +31,18 @@ class Loop:
         self._step, self._report, self._data = step, report, data
         self._resident, self._strategy = resident, strategy
         if resident:
-            self._segment = Compiled(self._held, xla)
+            self._segment = Compiled(self._resident_loop, xla)
         else:
-            # A loop that waits for the host cannot be one XLA program, but each of its steps can.
+            # A loop that waits for the host cannot be one XLA program; each of its steps can.
             self._one_step = tf.function(step, jit_compile=xla or None, autograph=False)
-            self._segment = Compiled(self._streamed, xla=False)
+            self._segment = Compiled(self._streamed_loop, xla=False)
 
     def __call__(
         self, table: np.ndarray, rates: np.ndarray, start: int, seed: np.ndarray, window: int
     ) -> list[Report]:
-        """Train on the batches of `table`, int32 [steps, batch], with these learning rates.
+        """Run one step for each row of `table`, int32 [steps, batch], and of `rates`.
 
-        At most `window` steps; the tables are padded to it, so that nothing is compiled twice.
+        At most `window` steps; the tables are padded to it, so that every call has one shape.
         """
         count = len(rates)
         padded = np.zeros(window, np.float32)
@@ -58,7 +58,7 @@ class Loop:
             return self._segment.warm_up_then_call((*data, *idle), (*data, *inputs))
         return [self._segment(iter(input_pipeline.stream(self._data.train, table)), *inputs)]
 
-    def _held(  # type: ignore[no-untyped-def]
+    def _resident_loop(  # type: ignore[no-untyped-def]
         self, table, images, labels, rates, count, start, seed
     ):
         def step(i: tf.Tensor) -> None:
@@ -68,7 +68,7 @@ class Loop:
         _repeat(step, count)
         return self._report()
 
-    def _streamed(self, batches, rates, count, start, seed):  # type: ignore[no-untyped-def]
+    def _streamed_loop(self, batches, rates, count, start, seed):  # type: ignore[no-untyped-def]
         def step(i: tf.Tensor) -> None:
             self._on_replicas(self._one_step, *next(batches), rates[i], start + i, seed)
 
@@ -83,9 +83,9 @@ class Loop:
 
 
 def _repeat(step: Callable[[tf.Tensor], None], count: tf.Tensor) -> None:
-    """Call `step` with 0 to count - 1, in a loop that is compiled once for every count."""
+    """Call `step` with 0 to count - 1, in a loop that is compiled once for all counts."""
 
-    # Not over tf.range(count): its length is a shape, and XLA compiles anew for every shape.
+    # Not over tf.range(count): its length is a shape, and XLA recompiles for every shape.
     def body(i: tf.Tensor) -> tf.Tensor:
         step(i)
         return i + 1

@@ -1,4 +1,4 @@
-"""Objective: what a model is trained towards, which is the cross-entropy of scaled images."""
+"""Loss: the cross-entropy of a model on normalised images."""
 
 import tensorflow as tf
 import tf_keras
@@ -8,9 +8,9 @@ from ltx.data.dataset import Dataset
 
 
 class Loss:
-    """The loss of a model that ends in logits or in softmax, and the noise that it is taken under.
+    """The cross-entropy of a model that ends in logits or in softmax, with seeded layer noise.
 
-    `outputs_logits` says which; `classes` is the number of classes.
+    `outputs_logits` is False for a model that ends in softmax; `classes` counts the classes.
     """
 
     def __init__(self, masked: MaskedModel, data: Dataset) -> None:
@@ -20,17 +20,18 @@ class Loss:
         self._inverse_std = tf.constant(1 / data.std, tf.float32)
 
     def seed_layers(self, seed: tf.Tensor) -> None:
-        """Make the noise of Dropout a function of the step, so that segments equal one run."""
+        """Seed Dropout and its like, so that their noise is a function of the step."""
         for number, generator in enumerate(self._masked.generators):
             key = tf.random.experimental.stateless_fold_in(seed, number)
             state = tf.concat([tf.zeros(1, tf.int64), tf.cast(key, tf.int64)], 0)
             generator.state.assign(state)
 
     def scaled(self, images: tf.Tensor) -> tf.Tensor:
+        """Raw images, normalised by the mean and standard deviation of the training split."""
         return (tf.cast(images, tf.float32) - self._mean) * self._inverse_std
 
     def log_probabilities(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        """Of scaled images, [batch, classes], in float32 whatever the precision of the model."""
+        """Log-probabilities of scaled images, float32 [batch, classes] in every precision."""
         outputs = tf.cast(self._masked.model(images, training=training), tf.float32)
         if not self.outputs_logits:
             return tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
@@ -44,7 +45,7 @@ class Loss:
     def cross_entropy(
         self, logs: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
     ) -> tf.Tensor:
-        """Of each example, from its log-probabilities; labels smoothed towards uniform."""
+        """The cross-entropy of each example; labels are smoothed towards uniform."""
         low = smoothing / self.classes
         targets = tf.one_hot(labels, self.classes, 1 - smoothing + low, low)
         return -tf.reduce_sum(targets * logs, axis=-1)

@@ -1,4 +1,4 @@
-"""MaskProgram: the compiled training of masks on a program's model, whose weights it gives back."""
+"""MaskProgram: compiled training of masks on a program's model, whose weights stay fixed."""
 
 from collections.abc import Mapping
 
@@ -16,8 +16,8 @@ from ltx.pruning.learned_masks import Bernoulli, EdgePopup
 class MaskProgram:
     """Trains a score for each prunable weight of a program's model, by one method.
 
-    In every step the model's weights are those that were loaded times the step's mask; at the end
-    of a segment they are the loaded ones again, to the bit. Runs on one device.
+    In every step the model's weights are the loaded ones times the step's mask; at the end of a
+    segment they are restored bit by bit. Runs on one device.
     """
 
     def __init__(self, program: Program, method: MaskLearner) -> None:
@@ -35,7 +35,7 @@ class MaskProgram:
         self._inner, self._method = program, method
         shapes = {weight.name: weight.shape for weight in program.masked.prunable}
         with program.scope():
-            self._fixed, self._scores, self._speeds = (
+            self._fixed, self._scores, self._velocities = (
                 {name: tf.Variable(tf.zeros(shape), name=kind) for name, shape in shapes.items()}
                 for kind in ("fixed", "score", "momentum")
             )
@@ -43,13 +43,13 @@ class MaskProgram:
         self._segment = program.loop(self._step, self._report)
 
     def load(self, state: State, mask: Mask) -> None:
-        """Put a state with scores into the model; what the mask prunes stays away."""
+        """Load a state with scores; weights that the mask prunes stay pruned."""
         self._inner.show(state, mask)
         self._state, self._mask = state, mask
         for name, fixed in self._fixed.items():
             fixed.assign(self._inner.weights[name])
             self._scores[name].assign(state.slots[f"score:{name}"])
-            self._speeds[name].assign(state.slots[f"score_momentum:{name}"])
+            self._velocities[name].assign(state.slots[f"score_momentum:{name}"])
         if isinstance(self._method, EdgePopup):
             for name, count in self._method.counts(mask).items():
                 self._counts[name].assign(count)
@@ -69,7 +69,7 @@ class MaskProgram:
             )
 
     def evaluate(self) -> tuple[float, float]:
-        """Validation loss and accuracy under the mask that the scores mean now."""
+        """Validation loss and accuracy under the mask of the current scores."""
         mask = self._method.mask(arrays(self._scores), self._mask)
         for name, keep in mask.items():
             self._inner.weights[name].assign(self._fixed[name] * keep.astype(np.float32))
@@ -79,7 +79,7 @@ class MaskProgram:
         return result
 
     def read(self, step: int) -> State:
-        """The state reached: the weights that were loaded, new scores and statistics."""
+        """The trained state: the loaded weights, new scores and statistics."""
         expected = self._mask.apply(self._state.weights)
         for name, now in arrays(self._inner.weights).items():
             if not np.array_equal(now, expected[name]):
@@ -88,26 +88,32 @@ class MaskProgram:
                     " learned; please report this"
                 )
         slots = {f"score:{name}": array for name, array in arrays(self._scores).items()}
-        slots |= {f"score_momentum:{name}": array for name, array in arrays(self._speeds).items()}
+        slots |= {
+            f"score_momentum:{name}": array for name, array in arrays(self._velocities).items()
+        }
         statistics = arrays(self._inner.masked.statistics)
         return self._state.replace(statistics=statistics, slots=slots, step=step)
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
         inner, method = self._inner, self._method
-        keeps, slopes = self._chosen(tf.random.experimental.stateless_fold_in(seed + 1, step))
+        keeps, slopes = self._mask_and_slopes(
+            tf.random.experimental.stateless_fold_in(seed + 1, step)
+        )
         for name, keep in keeps.items():
             inner.weights[name].assign(self._fixed[name] * keep)
         variables = [inner.weights[name] for name in self._scores]
         gradients = inner.batch_gradients(variables, images, labels, step, seed)
         for (name, score), gradient in zip(self._scores.items(), gradients, strict=True):
-            # A pruned weight is fixed at zero, so its score feels nothing.
+            # A pruned weight is fixed at zero, so its score has no gradient.
             slope = gradient * self._fixed[name] * slopes[name]
-            speed = self._speeds[name]
-            speed.assign(method.momentum * speed - rate * slope)
-            score.assign_add(speed)
+            velocity = self._velocities[name]
+            velocity.assign(method.momentum * velocity - rate * slope)
+            score.assign_add(velocity)
 
-    def _chosen(self, seed: tf.Tensor) -> tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]:
-        """The step's mask and slopes: the method's `sample_mask` and `score_gradient`."""
+    def _mask_and_slopes(
+        self, seed: tf.Tensor
+    ) -> tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]]:
+        """The step's mask and the factor of each score's gradient, in TensorFlow operations."""
         keeps, slopes = {}, {}
         for number, (name, score) in enumerate(self._scores.items()):
             alive = self._inner.masks[name]
@@ -115,11 +121,11 @@ class MaskProgram:
                 keeps[name] = _highest(score, alive, self._counts[name])
                 slopes[name] = tf.ones_like(score)
             else:
-                chance = tf.sigmoid(score)
+                probability = tf.sigmoid(score)
                 key = tf.random.experimental.stateless_fold_in(seed, number)
-                drawn = tf.random.stateless_uniform(score.shape, key, alg="philox") < chance
+                drawn = tf.random.stateless_uniform(score.shape, key, alg="philox") < probability
                 keeps[name] = tf.cast(drawn, tf.float32) * alive
-                slopes[name] = chance * (1 - chance)
+                slopes[name] = probability * (1 - probability)
         return keeps, slopes
 
     def _report(self) -> Report:
@@ -131,33 +137,33 @@ class MaskProgram:
 
 
 def _highest(score: tf.Tensor, alive: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """1.0 for the `count` highest scores where `alive` is not 0, the first of equals; else 0.0.
+    """1.0 for the `count` highest scores where `alive` is not 0, else 0.0; ties keep the first.
 
-    By halving an interval of whole numbers, one for each score and place, that order them. A sort
-    of every layer in every step would take longer than the step.
+    Bisection over integer ranks, unique for each score and position. Sorting every layer in every
+    step would take longer than the step.
     """
     size = int(np.prod(score.shape))
     bits = tf.cast(tf.bitcast(tf.where(score == 0, 0.0, score), tf.int32), tf.int64)
     ordered = tf.bitwise.bitwise_xor(
         bits, tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, np.int64(63)), 0x7FFFFFFF)
     )
-    place = tf.reshape(tf.range(size - 1, -1, -1, tf.int64), score.shape)
-    rank = tf.where(alive != 0, ordered * size + place, tf.int64.min)
+    position = tf.reshape(tf.range(size - 1, -1, -1, tf.int64), score.shape)
+    rank = tf.where(alive != 0, ordered * size + position, tf.int64.min)
 
     def above(least: tf.Tensor) -> tf.Tensor:
         return tf.math.count_nonzero(rank >= least)
 
     def halve(low: tf.Tensor, high: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
         middle = low + (high - low) // 2
-        found = above(middle)
-        many = found >= count
-        return tf.where(many, middle, low), tf.where(many, high, middle), found
+        kept = above(middle)
+        enough = kept >= count
+        return tf.where(enough, middle, low), tf.where(enough, high, middle), kept
 
-    # Ends at once where a guess keeps as many as are wanted: then `low` is that guess.
+    # Ends as soon as a threshold keeps `count` scores: `low` is then that threshold.
     end = tf.constant(2**31 * size, tf.int64)
     low = tf.where(count > 0, -end, end)
     low, _, _ = tf.while_loop(
-        lambda low, high, found: found != count,
+        lambda low, high, kept: kept != count,
         halve,
         (low, end, above(low)),
         parallel_iterations=1,

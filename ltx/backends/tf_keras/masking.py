@@ -1,4 +1,4 @@
-"""MaskedModel: a tf_keras model whose prunable weights are held to masks by TF-MOT's wrappers."""
+"""MaskedModel: a tf_keras model whose prunable weights are masked by TF-MOT's wrappers."""
 
 import contextlib
 import math
@@ -20,8 +20,8 @@ from ltx.pruning.schedules import PolynomialDecay
 class MaskedModel:
     """A built, uncompiled tf_keras model of any style, seen as named variables and masks.
 
-    `model` is the bare model; it shares its variables with the wrappers, and calling it applies
-    no mask: that is what `apply` does. `weights` are the trainable variables, `statistics` the
+    `model` is the bare model; it shares its variables with the wrappers. Calling it applies no
+    mask, `apply` does. `weights` are the trainable variables, `statistics` the
     others that belong to the model's state, `generators` the random states of its Dropout-like
     layers. `norms` are the BatchNorm layers that train, `moments` their moving statistics and
     `scales` the names of their trainable scales. `masks` (float32, 1 keeps) and `prunable` are in
@@ -58,9 +58,9 @@ class MaskedModel:
         self.scales = tuple(e.name for e in normed if e.variable is getattr(e.layer, "gamma", None))
         self._wrappers: dict[int, tf_keras.layers.Layer] = {}
         masks: dict[object, tf.Variable] = {}
-        taken: set[object] = set()
+        wrapped: set[object] = set()
         with self._scope():
-            self._wrap(model, learned, masks, taken)
+            self._wrap(model, learned, masks, wrapped)
         pruned = [entry for entry in trainable if entry.variable.ref() in masks]
         self.masks: dict[str, tf.Variable] = {e.name: masks[e.variable.ref()] for e in pruned}
         self.prunable: tuple[Weight, ...] = tuple(
@@ -70,7 +70,7 @@ class MaskedModel:
         self.unprunable: dict[str, int] = {
             e.name: math.prod(e.shape)
             for e in trainable
-            if len(e.shape) > 1 and e.variable.ref() not in taken
+            if len(e.shape) > 1 and e.variable.ref() not in wrapped
         }
 
     def _wrap(
@@ -78,7 +78,7 @@ class MaskedModel:
         layer: tf_keras.layers.Layer,
         learned: set[object],
         masks: dict[object, tf.Variable],
-        taken: set[object],
+        wrapped: set[object],
     ) -> None:
         if id(layer) in self._wrappers:
             return
@@ -89,15 +89,15 @@ class MaskedModel:
         }
         if not new:
             for child in children(layer):
-                self._wrap(child, learned, masks, taken)
+                self._wrap(child, learned, masks, wrapped)
             return
         wrapper = tfmot.wrap(layer)
         self._wrappers[id(layer)] = wrapper
         masks |= {w.ref(): mask for w, mask, _ in wrapper.pruning_vars if w.ref() in new}
-        taken |= {variable.ref() for variable in layer.trainable_variables}
+        wrapped |= {variable.ref() for variable in layer.trainable_variables}
 
     def coverage(self) -> str:
-        """One sentence: the share of the parameters that can be pruned, and what cannot."""
+        """One sentence on which share of the parameters can be pruned, and what cannot."""
         total = sum(math.prod(variable.shape) for variable in self.weights.values())
         prunable = sum(weight.size for weight in self.prunable)
         text = f"{_share(prunable, total)} of {total:,} trainable parameters can be pruned"
@@ -110,7 +110,7 @@ class MaskedModel:
         )
 
     def set_masks(self, masks: Mapping[str, np.ndarray]) -> None:
-        """Set every mask; the weights stay as they are until `apply`.
+        """Set every mask; the weights are not changed before `apply`.
 
         Raises UsageError unless names and shapes are exactly those of `prunable` and all
         entries are 0 or 1.
@@ -144,9 +144,9 @@ class MaskedModel:
                 wrapper.pruning_obj.weight_mask_op()
 
     def scheduled(self, schedule: PolynomialDecay, step: int) -> dict[str, np.ndarray]:
-        """The masks that TF-MOT makes of the weights as they are, `step` steps having been taken.
+        """The masks that TF-MOT computes from the current weights after `step` steps.
 
-        By wrappers of its own, in charge of the schedule; `masks` stay what they are.
+        Temporary wrappers follow the schedule; `masks` are not changed.
         """
         masks: dict[object, tf.Variable] = {}
         with self._scope():
@@ -155,7 +155,7 @@ class MaskedModel:
         return {name: masks[self.weights[name].ref()].numpy() != 0 for name in self.masks}
 
     def wrapped(self) -> tf_keras.Model:
-        """A functional or Sequential model around the same variables that masks in every call.
+        """A functional or Sequential model of the same variables that applies masks when called.
 
         Train it with `tfmot.step_callback`. TF-MOT's wrapper drops Keras' sequence masks
         (mask_zero) and activity regularizers. Raises UsageError where clone_model cannot put

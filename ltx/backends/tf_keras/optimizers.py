@@ -1,4 +1,4 @@
-"""Optimizer: the tf_keras optimizer of a recipe, and its slots by name."""
+"""Optimizers: the tf_keras optimizer of a recipe, and its slots by name."""
 
 import tensorflow as tf
 import tf_keras
@@ -9,7 +9,7 @@ from ltx.core.recipe import Recipe
 def make(
     recipe: Recipe, variables: dict[str, tf.Variable], decayed: set[str], precision: str
 ) -> tf_keras.optimizers.Optimizer:
-    """A built optimizer for these variables; with float16 it scales the loss."""
+    """A built optimizer for these variables; in float16 with loss scaling."""
     rate = recipe.learning_rate
     kinds = {
         "sgd": lambda: tf_keras.optimizers.SGD(rate, jit_compile=False),
@@ -32,17 +32,18 @@ def make(
 
 
 def unwrap(optimizer: tf_keras.optimizers.Optimizer) -> tf_keras.optimizers.Optimizer:
-    """The optimizer inside the one that scales the loss, if there is one."""
+    """The optimizer inside a loss-scaling one; any other optimizer as it is."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def slots(
     optimizer: tf_keras.optimizers.Optimizer, variables: dict[str, tf.Variable]
 ) -> dict[str, tf.Variable]:
-    """Every variable that the optimizer carries from step to step, but the rate.
+    """Every variable of the optimizer's state but the learning rate.
 
-    Named `slot:weight`, or `slot:` where it belongs to no weight. Among them is its own count of
-    steps, by which Adam corrects its bias: a fresh one counts from 0 wherever training stands.
+    Named `slot:weight`, or `slot:` for one that belongs to no weight. Among them is the
+    optimizer's own step count, which Adam's bias correction uses: a new optimizer counts from 0
+    at any step of training.
     """
     inner = unwrap(optimizer)
     named: dict[str, tf.Variable] = {}

@@ -1,4 +1,4 @@
-"""Program: one task's Keras model, optimizer and compiled loops; the one thing that mutates."""
+"""Program: one task's tf_keras model, optimizer and compiled loops; its variables are mutable."""
 
 import functools
 import hashlib
@@ -34,11 +34,11 @@ VERSION = 2  # part of every fingerprint: raise it when the same inputs may give
 
 
 class Program:
-    """Runs segments of training for one task on one engine; its `evaluator` measures between them.
+    """Runs training segments of one task on one engine; `evaluator` measures between them.
 
     Masks, data order and learning rates are inputs, so one compilation serves every level, finder
-    and seed. The bare model computes; TF-MOT's wrappers, which share its variables, hold the masks
-    and apply them at the ends of a segment. In between masked gradients keep the zeros.
+    and seed. The bare model is trained; TF-MOT's wrappers share its variables, hold the masks and
+    apply them at the end of a segment. Within it masked gradients keep pruned weights at zero.
     """
 
     GUARD: type[Guard] = Guard
@@ -68,21 +68,21 @@ class Program:
         )
         pools = any("MaxPool" in type(layer).__name__ for layer in self.model._flatten_layers())
         self.xla = devices.use_xla(engine, self.masked.has_convolution, pools)
-        self.objective = Loss(self.masked, data)
-        self.evaluator = Evaluator(self.objective, data, self.resident, self.xla)
-        self.derivatives = Derivatives(self.masked, self.objective, data, self.xla)
-        self.calibration = BatchNormStatistics(
-            self.masked, self.objective, task.recipe.augment, data.train, self.xla
+        self.loss = Loss(self.masked, data)
+        self.evaluator = Evaluator(self.loss, data, self.resident, self.xla)
+        self.derivatives = Derivatives(self.masked, self.loss, data, self.xla)
+        self.batch_norm_statistics = BatchNormStatistics(
+            self.masked, self.loss, task.recipe.augment, data.train, self.xla
         )
         if engine.deterministic:
             tf.config.experimental.enable_op_determinism()
         self._guard = self.GUARD(self.masked, task)
         self._segment = self.loop(self._step, self._guard.report)
-        # All finders of one seed start from the same state, and their controls from one other.
+        # All finders of one seed start from one state, and their controls from a second one.
         self.fresh = functools.lru_cache(maxsize=2)(self._draw)
 
     def loop(self, step: Callable[..., None], report: Callable[[], Report]) -> Loop:
-        """A compiled loop of such steps over this program's data."""
+        """A compiled loop of `step` over the training data, with `report` after its last step."""
         return Loop(step, report, self.data, self.resident, self.strategy, self.xla)
 
     def build(self, seed: int) -> tf_keras.Model:
@@ -93,7 +93,7 @@ class Program:
         )
 
     def _draw(self, seed: int) -> State:
-        """The initial state of this seed, from a model that is built and thrown away."""
+        """The initial state of this seed, from a temporary model."""
         drawn = MaskedModel(self.build(seed))
         return State(arrays(drawn.weights), arrays(drawn.statistics))
 
@@ -104,7 +104,7 @@ class Program:
 
     @property
     def mode(self) -> str:
-        """How segments run, for manifests: xla or graph, loop or stream."""
+        """How segments run, as in "xla-loop": xla or graph, loop or stream."""
         return f"{'xla' if self.xla else 'graph'}-{'loop' if self.resident else 'stream'}"
 
     @functools.cached_property
@@ -130,7 +130,7 @@ class Program:
     # State in, state out
 
     def load(self, state: State, mask: Mask) -> None:
-        """Put a state and a mask into the model; what the mask prunes becomes zero, slots too."""
+        """Load a state and a mask; pruned weights and their slots become zero."""
         self._fits(state, (self.slots, state.slots or self.fresh_slots))
         state = state.masked(mask)
         self._put(mask, state.weights, state.statistics)
@@ -159,7 +159,7 @@ class Program:
             variable.assign(statistics[name])
 
     def _fits(self, state: State, *slots: tuple[Mapping[str, tf.Variable], Arrays]) -> None:
-        """Refuse a state whose values are not exactly those that the variables take."""
+        """Raise UsageError unless the state has exactly the names and shapes of the variables."""
         own = ((self.weights, state.weights), (self.masked.statistics, state.statistics))
         for group, values in (*own, *slots):
             if wrong := sorted(group.keys() ^ values.keys()):
@@ -193,7 +193,7 @@ class Program:
             self._guard.check(report, start + len(rates))
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
-        """One step of one replica: gradients summed, then masked, clipped and applied."""
+        """One step of one replica: gradients are summed, masked, clipped and applied."""
         variables = list(self.weights.values())
         gradients = self.batch_gradients(variables, images, labels, step, seed)
         if self.task.recipe.scale_l1:
@@ -209,7 +209,7 @@ class Program:
     def batch_gradients(  # type: ignore[no-untyped-def]
         self, variables, images, labels, step, seed
     ) -> list[tf.Tensor]:
-        """The gradients of a training batch's loss, of one replica summed over all."""
+        """The gradients of the loss of a training batch, summed over all replicas."""
         batch, recipe = int(images.shape[0]), self.task.recipe
         seed = tf.random.experimental.stateless_fold_in(seed, step)
         replica = tf.distribute.get_replica_context()
@@ -219,10 +219,10 @@ class Program:
                 input_pipeline.share(x, self.replicas, number) for x in (images, labels)
             )
             seed = tf.random.experimental.stateless_fold_in(seed, number)
-        self.objective.seed_layers(seed)
-        images = input_pipeline.augment(self.objective.scaled(images), recipe.augment, seed)
+        self.loss.seed_layers(seed)
+        images = input_pipeline.augment(self.loss.scaled(images), recipe.augment, seed)
         with tf.GradientTape() as tape:
-            losses = self.objective.losses(images, labels, recipe.label_smoothing)
+            losses = self.loss.losses(images, labels, recipe.label_smoothing)
             loss = tf.reduce_sum(losses) / batch + sum(self.model.losses) / self.replicas
             scaled = self.optimizer.get_scaled_loss(loss) if self._scales_loss else loss
         gradients = tape.gradient(scaled, variables, unconnected_gradients="zero")
@@ -234,7 +234,7 @@ class Program:
         return gradients
 
     def _share_statistics(self, replica: tf.distribute.ReplicaContext) -> None:
-        """Keep BatchNorm's statistics alike on all replicas, so that a state is all there is."""
+        """Average BatchNorm statistics over the replicas, so that one state describes all."""
         statistics = list(self.masked.statistics.values())
         if statistics:
             means = replica.all_reduce(
@@ -255,7 +255,7 @@ class Program:
         ]
 
     def _decayed_and_masked(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        # Before the optimizer, so that norms, clipping and slots see only what exists.
+        # Before the optimizer, so that norms, clipping and slots see surviving weights only.
         recipe = self.task.recipe
         decay = 0.0 if recipe.optimizer == "adamw" else recipe.weight_decay
         result = []
@@ -268,11 +268,11 @@ class Program:
         return result
 
     def scope(self):  # type: ignore[no-untyped-def]
-        """Where variables of this program are made."""
+        """The context in which variables of this program are created."""
         return self.strategy.scope() if self.strategy else tf.device(devices.kind(self.engine))
 
 
 def arrays(variables: Mapping[str, tf.Variable]) -> dict[str, np.ndarray]:
-    """The variables' values."""
-    # The first replica's: all hold the same, and a mean of three equal numbers need not be equal.
+    """The values of the variables."""
+    # Of the first replica: all hold the same, and a mean of three equal floats may differ.
     return {name: getattr(v, "values", (v,))[0].numpy() for name, v in variables.items()}

@@ -1,4 +1,4 @@
-"""Calibration: BatchNorm's statistics taken anew, as plain means over training batches."""
+"""Recalibration of BatchNorm statistics, as plain means over training batches."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from ltx.data.dataset import Split
 
 
 class BatchNormStatistics:
-    """Measures what the BatchNorm layers of a masked model see in training at its loaded state.
+    """Measures the inputs of a masked model's BatchNorm layers in training, at its loaded state.
 
-    Images are augmented and layers draw noise as in training. A layer that is used twice gets the
-    statistics of its last use. The model is left with those of the last batch.
+    Images are augmented and layers draw noise as in training. A layer that is called twice gets
+    the statistics of its last call. The model keeps the statistics of the last batch.
     """
 
     def __init__(
-        self, masked: MaskedModel, objective: Loss, augment: str, train: Split, xla: bool
+        self, masked: MaskedModel, loss: Loss, augment: str, train: Split, xla: bool
     ) -> None:
-        self._masked, self._objective, self._augment = masked, objective, augment
+        self._masked, self._loss, self._augment = masked, loss, augment
         self._train = train
         self._measure = Compiled(self._batch, xla)
 
     def __call__(self, table: np.ndarray, seed: np.ndarray) -> dict[str, np.ndarray]:
-        """The statistics by name, means over the batches of `table` summed in float64."""
+        """The statistics by name, float32: means over the batches of `table`, summed in float64."""
         total = {name: np.zeros(v.shape) for name, v in self._masked.moments.items()}
         if not total:
             return {}
@@ -40,25 +40,25 @@ class BatchNormStatistics:
         return {name: array.astype(np.float32) for name, array in total.items()}
 
     def _batch(self, images: tf.Tensor, number: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
-        """The statistics of one batch, as the layers themselves define them."""
+        """The statistics of one batch, as the layers define them."""
         seed = tf.random.experimental.stateless_fold_in(seed, number)
-        self._objective.seed_layers(seed)
-        images = input_pipeline.augment(self._objective.scaled(images), self._augment, seed)
+        self._loss.seed_layers(seed)
+        images = input_pipeline.augment(self._loss.scaled(images), self._augment, seed)
         moments = list(self._masked.moments.values())
         for moment in moments:
             moment.assign(tf.zeros_like(moment))
-        with self._no_memory():
-            self._objective.log_probabilities(images, training=True)
+        with self._zero_momentum():
+            self._loss.log_probabilities(images, training=True)
         return [tf.identity(moment) for moment in moments]
 
     @contextlib.contextmanager
-    def _no_memory(self) -> Iterator[None]:
-        """Trace a call without momentum, so that a moving average is that of one batch."""
-        kept = [(layer, layer.momentum) for layer in self._masked.norms]
+    def _zero_momentum(self) -> Iterator[None]:
+        """Set momentum to 0 while a call is traced: a moving average is then that of one batch."""
+        original = [(layer, layer.momentum) for layer in self._masked.norms]
         try:
-            for layer, _ in kept:
+            for layer, _ in original:
                 layer.momentum = 0.0
             yield
         finally:
-            for layer, momentum in kept:
+            for layer, momentum in original:
                 layer.momentum = momentum

@@ -1,4 +1,4 @@
-"""Paths: which weights of a masked model lie on a path from the image to the outputs."""
+"""Signal paths: which weights of a masked model lie on a path from input to output."""
 
 import contextlib
 import functools
@@ -26,8 +26,8 @@ _KERNELS = (
     ),
     layers.EinsumDense,
 )
-_SQUASHING = (*layer_types.RECTIFIERS, layers.PReLU, layers.Activation, layers.Softmax)
-_PASSING = (
+_ACTIVATIONS = (*layer_types.RECTIFIERS, layers.PReLU, layers.Activation, layers.Softmax)
+_IDENTITIES = (
     *(
         *layer_types.NORMS,
         *layer_types.NOISES,
@@ -36,7 +36,7 @@ _PASSING = (
     ),
     *(layers.UnitNormalization, layers.Rescaling, layers.Normalization),
 )
-_CHANGED = ("call", "activation")
+_REPLACED = ("call", "activation")
 _SUMMING = layer_types.MERGES
 _MEANS = {
     layers.MaxPooling1D: layers.AveragePooling1D,
@@ -49,14 +49,14 @@ _MEANS = {
 
 
 class SignalPaths:
-    """Sends ones through the model and back, in which only whether a path is there counts.
+    """Finds paths by a forward and a backward pass of ones through the model.
 
-    The masks stand for the weights; a sum is 1 where anything arrives and 0 elsewhere, on the way
-    back as well, so that nothing over- or underflows at any depth. Whatever a layer does beside
-    making sums of products is left out: biases, activations and normalisation; a maximum passes
-    all of its inputs, as each may be the largest. It leaves the model's variables changed.
+    The masks take the place of the weights. Every sum is replaced by 1 where it is not zero, in
+    both directions, so that nothing overflows or underflows at any depth. Only sums of products
+    count: biases, activations and normalisation are skipped, and a maximum passes all of its
+    inputs, as each may be the largest. The model's variables are overwritten.
 
-    Raises UsageError for a model of which this would not be true.
+    Raises UsageError for a model for which this would give a wrong answer.
     """
 
     def __init__(self, masked: MaskedModel, image: tuple[int, int, int], label: str) -> None:
@@ -65,35 +65,35 @@ class SignalPaths:
         owned = {v.ref() for layer in known for v in layer.variables}
         for name in masked.masks:
             if masked.weights[name].ref() not in owned:
-                raise self._untold(f"nothing is known of how the layer of {name} uses it")
+                raise self._undefined(f"it is not known how the layer of {name} uses it")
         if any(isinstance(layer, layers.MultiHeadAttention) for layer in masked.model.submodules):
-            raise self._untold("what attention lets through is no question of paths")
+            raise self._undefined("the output of attention does not follow from paths")
 
     @functools.cached_property
     def dense(self) -> Mask:
-        """The weights on a path where none is pruned: not all, where padding is all they see."""
+        """The weights on a path if none is pruned; a weight that sees only padding is on none."""
         whole = {name: np.ones(mask.shape, np.bool_) for name, mask in self._masked.masks.items()}
         if self._flow(whole, 0.0)[0]:
-            raise self._untold("its outputs depend on more than what arrives along its weights")
-        found = self._flow(whole, 1.0)[1]
-        for name, array in found.items():
+            raise self._undefined("its outputs depend on more than what arrives along its weights")
+        on_path = self._flow(whole, 1.0)[1]
+        for name, array in on_path.items():
             if not array.any():
-                raise self._untold(f"no path leads through {name} though nothing is pruned")
-        return Mask(found)
+                raise self._undefined(f"no path leads through {name} though nothing is pruned")
+        return Mask(on_path)
 
     def effective(self, mask: Mask) -> Mask:
-        """The survivors that lie on a path of survivors."""
+        """The surviving weights that lie on a path of surviving weights."""
         return Mask(self._flow(mask, 1.0)[1]) & mask & self.dense
 
     def _flow(self, mask, pixel: float) -> tuple[bool, dict[str, np.ndarray]]:  # type: ignore[no-untyped-def]
-        """Whether any output is not zero, and through which weights anything flows to it."""
+        """Whether any output is not zero, and which weights a path to an output leads through."""
         for name, variable in {**self._masked.weights, **self._masked.statistics}.items():
-            # What is not pruned passes all, and what is added to all depends on nothing.
+            # Kernels become their masks, or ones if they have none; vectors become zeros.
             keep = mask.get(name, np.full(variable.shape, len(variable.shape) > 1))
             variable.assign(tf.cast(keep, variable.dtype))
-        # Of several replicas' variables the first, which is the one that is read here.
-        held = [self._masked.weights[name] for name in self._masked.masks]
-        weights = [getattr(variable, "values", (variable,))[0] for variable in held]
+        # Of a mirrored variable the first replica's, which is the one read here.
+        pruned = [self._masked.weights[name] for name in self._masked.masks]
+        weights = [getattr(variable, "values", (variable,))[0] for variable in pruned]
         with _simplified(self._masked.model), tf.GradientTape() as tape:
             outputs = self._masked.model(tf.fill((1, *self._image), pixel), training=False)
             total = tf.reduce_sum(tf.cast(outputs, tf.float32))
@@ -101,55 +101,55 @@ class SignalPaths:
         arrays = {n: f.numpy() != 0 for n, f in zip(self._masked.masks, flows, strict=True)}
         return bool(total.numpy() != 0), arrays
 
-    def _untold(self, why: str) -> UsageError:
-        return UsageError(f"{self._label}: its effective weights cannot be told: {why}")
+    def _undefined(self, why: str) -> UsageError:
+        return UsageError(f"{self._label}: its effective weights cannot be determined: {why}")
 
 
 @tf.custom_gradient
 def _reached(sums: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """1 where a sum is not zero; back to it 1 where anything comes back and it was not zero."""
-    there = tf.cast(sums != 0, sums.dtype)
-    return there, lambda back: tf.cast(back != 0, sums.dtype) * there
+    """1 where a sum is not 0, with gradient 1 there where the incoming gradient is not 0."""
+    reached = tf.cast(sums != 0, sums.dtype)
+    return reached, lambda gradient: tf.cast(gradient != 0, sums.dtype) * reached
 
 
 @contextlib.contextmanager
 def _simplified(model: tf_keras.Model) -> Iterator[None]:
-    """The model's layers as `Paths` wants them, until the context ends."""
-    held = []
+    """Replace what the model's layers compute by what SignalPaths needs, within the context."""
+    originals = []
     try:
         for layer in _every_layer(model):
-            own = {name: vars(layer)[name] for name in _CHANGED if name in vars(layer)}
-            held.append((layer, own))
+            own = {name: vars(layer)[name] for name in _REPLACED if name in vars(layer)}
+            originals.append((layer, own))
             if isinstance(layer, _KERNELS):
                 object.__setattr__(layer, "activation", None)
                 object.__setattr__(layer, "call", _saturated(layer.call))
-            elif call := _plainer(layer):
+            elif call := _simplified_call(layer):
                 object.__setattr__(layer, "call", call)
         yield
     finally:
-        for layer, own in held:
-            for name in _CHANGED:
+        for layer, own in originals:
+            for name in _REPLACED:
                 vars(layer).pop(name, None)
             vars(layer).update(own)
 
 
 def _saturated(call: Call) -> Call:
-    return lambda inputs, *args, **more: _reached(call(inputs))
+    return lambda inputs, *args, **kwargs: _reached(call(inputs))
 
 
-def _plainer(layer: tf_keras.layers.Layer) -> Call | None:
-    """What the layer does to paths; None where that is what it does anyway."""
+def _simplified_call(layer: tf_keras.layers.Layer) -> Call | None:
+    """The call that passes paths on as the layer does; None for the layer's own call."""
     if type(layer) in _MEANS:
         return _MEANS[type(layer)].from_config(layer.get_config()).call
-    if isinstance(layer, _SQUASHING):
-        return lambda inputs, *args, **more: _reached(inputs)
-    if isinstance(layer, _PASSING):
-        return lambda inputs, *args, **more: tf.identity(inputs)
+    if isinstance(layer, _ACTIVATIONS):
+        return lambda inputs, *args, **kwargs: _reached(inputs)
+    if isinstance(layer, _IDENTITIES):
+        return lambda inputs, *args, **kwargs: tf.identity(inputs)
     if isinstance(layer, _SUMMING):
-        return lambda inputs, *args, **more: _reached(functools.reduce(tf.add, inputs))
+        return lambda inputs, *args, **kwargs: _reached(functools.reduce(tf.add, inputs))
     return None
 
 
 def _every_layer(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
-    found = [part for part in model.submodules if isinstance(part, tf_keras.layers.Layer)]
-    return [layer for layer in found if not isinstance(layer, tf_keras.Model)]
+    parts = [part for part in model.submodules if isinstance(part, tf_keras.layers.Layer)]
+    return [layer for layer in parts if not isinstance(layer, tf_keras.Model)]

@@ -53,7 +53,9 @@ def test_a_step_follows_the_papers_gradient(method):
     program.load(before, mask)
     seed = made._noise("order")
     key = tf.random.experimental.stateless_fold_in(tf.constant(seed) + 1, 0)
-    drawn = Mask({name: keep.numpy() != 0 for name, keep in program._chosen(key)[0].items()})
+    drawn = Mask(
+        {name: keep.numpy() != 0 for name, keep in program._mask_and_slopes(key)[0].items()}
+    )
     assert drawn <= mask
     gradients = made.gradients(state, drawn, 1, stream="order")
     run = made.train_mask(state, mask, method, "1it")

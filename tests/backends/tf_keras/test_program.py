@@ -106,7 +106,7 @@ def test_dropout_draws_anew_at_every_step_and_for_every_seed():
     generator = made._program.masked.generators[0]
     seen = set()
     for step in range(3):
-        made._program.objective.seed_layers(tf.constant([0, step], tf.int32))
+        made._program.loss.seed_layers(tf.constant([0, step], tf.int32))
         seen.add(tuple(generator.state.numpy()))
     assert len(seen) == 3
 
@@ -263,9 +263,7 @@ def test_gradients_are_those_of_finite_differences():
 
     def loss(state):
         program.load(state, mask)
-        return float(
-            tf.reduce_mean(program.objective.losses(program.objective.scaled(images), labels, 0.0))
-        )
+        return float(tf.reduce_mean(program.loss.losses(program.loss.scaled(images), labels, 0.0)))
 
     keep = tuple(np.argwhere(mask["logits/kernel"])[0])
     moved = []

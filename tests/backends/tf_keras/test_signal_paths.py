@@ -235,13 +235,13 @@ def gated() -> tf_keras.Model:
     ("model", "why"),
     [
         (attention, "attention"),
-        (recurrent, "nothing is known of how the layer of lstm"),
+        (recurrent, "it is not known how the layer of lstm"),
         (gated, "depend on more than what arrives"),
-        (lambda: around(Prunable(name="x"), (4, 4, 1)), "nothing is known of how the layer of x"),
+        (lambda: around(Prunable(name="x"), (4, 4, 1)), "it is not known how the layer of x"),
     ],
 )
 def test_a_model_that_does_not_tell_is_refused(model: Callable, why: str) -> None:
     masked = MaskedModel(model())
     whole = Mask({name: np.ones(m.shape, np.bool_) for name, m in masked.masks.items()})
-    with pytest.raises(UsageError, match=f"it: its effective weights cannot be told.*{why}"):
+    with pytest.raises(UsageError, match=f"it: its effective weights cannot be determined.*{why}"):
         SignalPaths(masked, (4, 4, 1), "it").effective(whole)

@@ -1,4 +1,4 @@
-"""Wiring: how channels run through a built model, read off its graph of layers."""
+"""Channel graph: which channels of a built model belong together, read from its layer graph."""
 
 import dataclasses
 import functools
@@ -17,11 +17,11 @@ from ltx.core.prunable import Axis, Channels
 layers, activations = tf_keras.layers, tf_keras.activations
 
 ROLES = ("writer", "reader", "scale", "rider")
-PINNED = 0  # the set of all channels that stay, whatever is pruned
+PINNED = 0  # the set of all channels that cannot be pruned
 
 
 class ChannelFlow(NamedTuple):
-    """What runs along a tensor's last axis: `outer` times the sets in `parts`, as (set, size)."""
+    """The channels along a tensor's last axis: `parts`, as (set, size), repeated `outer` times."""
 
     parts: tuple[tuple[int, int], ...]
     outer: int = 1
@@ -36,7 +36,7 @@ class ChannelFlow(NamedTuple):
 
 
 class ChannelRole(NamedTuple):
-    """The channels along one axis of a variable, and what the variable does with them."""
+    """The channels along one axis of a variable, and the role of the variable for them."""
 
     role: str
     flow: ChannelFlow
@@ -44,31 +44,30 @@ class ChannelRole(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ChannelGroup:
-    """A set of channels, and where they lie in the variables that are no kernels."""
+    """A set of channels, and their positions in variables that are not kernels."""
 
     channels: Channels
     along: tuple[Axis, ...]
 
 
 def channels(model: tf_keras.Model, prunable: Collection[str]) -> tuple[Channels, ...]:
-    """The sets of channels that can be dropped whole, in the order of `prunable`.
+    """The sets of channels that can be pruned whole, in the order of `prunable`.
 
-    `prunable` are the names of the kernels that masks cover; channels that any other kernel makes
-    or takes are left out, and so are those that reach the model's inputs or outputs or pass
-    through a layer of which this module knows nothing. Raises UsageError unless the model is
-    functional or Sequential, and built.
+    `prunable` are the names of the kernels that masks cover. Left out are channels that another
+    kernel writes or reads, that reach the model's inputs or outputs, or that pass through a layer
+    of an unknown type. Raises UsageError unless the model is functional or Sequential, and built.
     """
-    return tuple(wire.channels for wire in channel_groups(model, prunable))
+    return tuple(group.channels for group in channel_groups(model, prunable))
 
 
 def channel_groups(model: tf_keras.Model, prunable: Collection[str]) -> tuple[ChannelGroup, ...]:
-    """The sets of `channels`, each with its places in biases, scales and statistics."""
+    """The sets of `channels`, each with its positions in biases, scales and statistics."""
     check_graph(model, "channels")
-    return _ChannelTracer(model, prunable).wires()
+    return _ChannelTracer(model, prunable).groups()
 
 
 class _ChannelTracer:
-    """Sends flows of channels through the graph; the sets they join are a union-find."""
+    """Propagates channels through the graph; the sets of channels are kept by union-find."""
 
     def __init__(self, model: tf_keras.Model, prunable: Collection[str]) -> None:
         self._model = model
@@ -76,36 +75,36 @@ class _ChannelTracer:
         self._names = {entry.variable.ref(): entry.name for entry in named_variables(model)}
         self._learned = {self._names[v.ref()] for v in model.trainable_variables}
         self._parents = [PINNED]
-        self._places: dict[tuple[str, int], ChannelRole] = {}
+        self._roles: dict[tuple[str, int], ChannelRole] = {}
         self._foreign: set[str] = set()
 
-    def wires(self) -> tuple[ChannelGroup, ...]:
+    def groups(self) -> tuple[ChannelGroup, ...]:
         ends = walk(self._model, [_opaque(t) for t in self._model.inputs], self._step)
         for flow in ends:
             self._pin(flow)
-        for (name, _), place in self._places.items():
-            kernel = place.role in ("writer", "reader")
+        for (name, _), role in self._roles.items():
+            kernel = role.role in ("writer", "reader")
             if name in self._foreign or (kernel and name not in self._order):
-                self._pin(place.flow)
+                self._pin(role.flow)
         return self._collected()
 
     def _collected(self) -> tuple[ChannelGroup, ...]:
-        found: dict[int, dict[str, list[Axis]]] = {}
-        for (name, axis), (role, flow) in self._places.items():
+        by_set: dict[int, dict[str, list[Axis]]] = {}
+        for (name, axis), (role, flow) in self._roles.items():
             start = 0
             for part, size in flow.parts:
                 root = self._find(part)
                 if root != PINNED:
-                    place = Axis(name, axis, size, start, flow.total, flow.outer)
-                    found.setdefault(root, {role: [] for role in ROLES})[role].append(place)
+                    position = Axis(name, axis, size, start, flow.total, flow.outer)
+                    by_set.setdefault(root, {role: [] for role in ROLES})[role].append(position)
                 start += size
-        complete = [roles for roles in found.values() if roles["writer"] and roles["reader"]]
-        made = [self._wire(roles) for roles in complete]
-        return tuple(sorted(made, key=lambda wire: self._order[wire.channels.name]))
+        complete = [roles for roles in by_set.values() if roles["writer"] and roles["reader"]]
+        groups = [self._group(roles) for roles in complete]
+        return tuple(sorted(groups, key=lambda group: self._order[group.channels.name]))
 
-    def _wire(self, roles: dict[str, list[Axis]]) -> ChannelGroup:
+    def _group(self, roles: dict[str, list[Axis]]) -> ChannelGroup:
         def names(role: str) -> tuple[str, ...]:
-            # A variable that other channels share is not theirs to name.
+            # A variable that holds other channels as well is left out.
             whole = [a for a in roles[role] if a.total == a.size and a.outer == 1]
             return tuple(axis.name for axis in whole)
 
@@ -131,7 +130,7 @@ class _ChannelTracer:
             self._parents[self._find(part)] = PINNED
 
     def _tie(self, one: ChannelFlow, other: ChannelFlow) -> ChannelFlow:
-        """The flow of two that must live and die together; pinned where their parts differ."""
+        """Join two flows that must be pruned together; both are pinned if their parts differ."""
         if one.outer == other.outer and [s for _, s in one.parts] == [s for _, s in other.parts]:
             for (a, _), (b, _) in zip(one.parts, other.parts, strict=True):
                 low, high = sorted((self._find(a), self._find(b)))
@@ -141,15 +140,17 @@ class _ChannelTracer:
             self._pin(other)
         return one
 
-    def _place(self, role: str, variable: tf.Variable | None, axis: int, flow: ChannelFlow) -> None:
+    def _assign(
+        self, role: str, variable: tf.Variable | None, axis: int, flow: ChannelFlow
+    ) -> None:
         if variable is None:
             return
         name = self._names[variable.ref()]
         if role == "scale" and name not in self._learned:
             role = "rider"
-        known = self._places.get((name, axis))
+        known = self._roles.get((name, axis))
         if known is None:
-            self._places[name, axis] = ChannelRole(role, flow)
+            self._roles[name, axis] = ChannelRole(role, flow)
         else:
             self._tie(known.flow, flow)
 
@@ -163,11 +164,11 @@ class _ChannelTracer:
             flow = self._through(layer, flows, node.keras_inputs, outputs[0])
             if flow is not None and flow.length == outputs[0].shape[-1]:
                 if getattr(layer, "activation", activations.linear) not in layer_types.ELEMENTWISE:
-                    self._pin(flow)  # a softmax mixes what the layer makes, not what it takes
+                    self._pin(flow)  # a softmax mixes the outputs of the layer, not its inputs
                 return [flow]
         for flow in flows:
             self._pin(flow)
-        # Its kernels may be those of a layer that is known.
+        # Its kernels may be shared with a layer of a known type.
         self._foreign |= {self._names.get(v.ref(), "") for v in layer.variables}
         return [_opaque(tensor) for tensor in outputs]
 
@@ -178,7 +179,7 @@ class _ChannelTracer:
         inputs: Sequence[tf.Tensor],
         output: tf.Tensor,
     ) -> ChannelFlow | None:
-        """What comes out of a layer, or None where that is not known."""
+        """The channels of a layer's output, or None if that is not known."""
         kind, flow, rank = type(layer), flows[0], len(inputs[0].shape)
         if kind is layers.Concatenate and _is_last(layer, rank):
             return self._concatenated(flows)
@@ -193,13 +194,13 @@ class _ChannelTracer:
     def _weighted(self, layer: tf_keras.layers.Layer, flow: ChannelFlow) -> ChannelFlow | None:
         kind = type(layer)
         if kind in layer_types.NORMS and not getattr(layer, "renorm", False):
-            self._place("scale", layer.gamma, 0, flow)
+            self._assign("scale", layer.gamma, 0, flow)
             for variable in (layer.beta, layer.moving_mean, layer.moving_variance):
-                self._place("rider", variable, 0, flow)
+                self._assign("rider", variable, 0, flow)
             return flow
         if kind in (*layer_types.DEPTHWISE, *layer_types.SEPARABLE) and layer.depth_multiplier == 1:
             rank = len(layer.depthwise_kernel.shape)
-            self._place("writer", layer.depthwise_kernel, rank - 2, flow)
+            self._assign("writer", layer.depthwise_kernel, rank - 2, flow)
             if kind in layer_types.SEPARABLE:
                 flow = self._mixed(layer.pointwise_kernel, rank - 2, rank - 1, flow)
         elif (
@@ -213,18 +214,20 @@ class _ChannelTracer:
             flow = self._mixed(layer.kernel, rank - 1, rank - 2, flow)
         else:
             return None
-        self._place("rider", layer.bias, 0, flow)
+        self._assign("rider", layer.bias, 0, flow)
         return flow
 
-    def _mixed(self, kernel: tf.Variable, takes: int, makes: int, flow: ChannelFlow) -> ChannelFlow:
-        """The channels that a kernel makes of those that it takes."""
-        self._place("reader", kernel, takes, flow)
-        known = self._places.get((self._names[kernel.ref()], makes))
+    def _mixed(
+        self, kernel: tf.Variable, inputs: int, outputs: int, flow: ChannelFlow
+    ) -> ChannelFlow:
+        """The output channels of a kernel, of which `flow` are the input channels."""
+        self._assign("reader", kernel, inputs, flow)
+        known = self._roles.get((self._names[kernel.ref()], outputs))
         if known is not None:
             return known.flow
-        made = self._new(int(kernel.shape[makes]))
-        self._place("writer", kernel, makes, made)
-        return made
+        written = self._new(int(kernel.shape[outputs]))
+        self._assign("writer", kernel, outputs, written)
+        return written
 
     def _concatenated(self, flows: Sequence[ChannelFlow]) -> ChannelFlow:
         parts: list[tuple[int, int]] = []
@@ -240,7 +243,7 @@ class _ChannelTracer:
 def _reshaped(
     layer: tf_keras.layers.Layer, flow: ChannelFlow, before: tf.TensorShape, after: tf.TensorShape
 ) -> ChannelFlow | None:
-    """Every position's channels one after the other, or as they were where the last axis stays."""
+    """The channels of all positions in sequence, or unchanged where the last axis is kept."""
     positions = before[1:-1].as_list()
     if None in positions or getattr(layer, "data_format", None) == "channels_first":
         return None
@@ -257,7 +260,7 @@ def _opaque(tensor: tf.Tensor) -> ChannelFlow:
 
 
 def _is_last(layer: tf_keras.layers.Layer, rank: int) -> bool:
-    """Whether the layer takes the last axis for that of channels."""
+    """Whether the layer's channels are along the last axis."""
     if getattr(layer, "data_format", None) == "channels_first":
         return False
     axis = getattr(layer, "axis", -1)

@@ -18,40 +18,40 @@ from ltx.core.prunable import Axis
 from ltx.core.state import State
 from ltx.core.ticket import Ticket
 
-DEAD_INPUTS = 0.25  # the share from which a gather pays, in a loop compiled by XLA
+DEAD_INPUTS = 0.25  # from this share of dead inputs a gather is faster, in an XLA loop
 
 
 def compact(model: tf_keras.Model, ticket: Ticket, state: State | None = None) -> tf_keras.Model:
     """A new model with the ticket's weights that computes the same, without its dead channels.
 
-    `model` is of the ticket's architecture, built, functional or Sequential; it is left alone. A
-    channel is dead that no live weight takes, or into which nothing live goes, where what it
-    emits in inference is zero or can be folded exactly into the biases of all that take it. One
-    channel of every set stays. Inputs go where a dense layer reads them and a quarter or more are
-    dead. Weights that the mask prunes in live channels are zeros like any
-    other number: whoever trains the result holds them by a mask, or lets them grow.
+    `model` has the ticket's architecture and is built, functional or Sequential; it is not
+    changed. A channel is dead if no surviving weight reads it, or if none writes it and its value
+    in inference is zero or can be folded exactly into the biases of all its readers. At least one
+    channel of every set stays. Input pixels are dropped if a dense layer reads them and a quarter
+    or more are dead. Pruned weights in live channels become ordinary zeros, which further
+    training changes unless it masks them.
 
-    `state` takes the place of the ticket's, as that of the end of its training does.
-    Raises UsageError for a model that is none of these, or a ticket of another one.
+    `state` replaces the ticket's, for example by the trained one.
+    Raises UsageError for another kind of model, or for a ticket of another architecture.
     """
     check_graph(model, "compact")
     state = ticket.state if state is None else state
     masks = _fitting(model, ticket, state)
     arrays = {entry.name: entry.variable.numpy() for entry in named_variables(model)}
     arrays |= {**state.statistics, **ticket.mask.apply(state.weights)}
-    parts = channel_groups(model, masks)
-    dead = _dead(model, parts, masks, arrays)
+    groups = channel_groups(model, masks)
+    dead = _dead(model, groups, masks, arrays)
     for name, keep in masks.items():
         arrays[name] = np.where(keep, arrays[name], arrays[name].dtype.type(0))
-    smaller = _cut(parts, dead, arrays)
-    picked = _picked(model, masks)
+    smaller = _without(groups, dead, arrays)
+    picked = _needed_inputs(model, masks)
     for name, places in picked.items():
         smaller[name] = smaller[name][places]
     return _Builder(model, smaller, picked).build()
 
 
 def _fitting(model: tf_keras.Model, ticket: Ticket, state: State) -> dict[str, np.ndarray]:
-    """The ticket's masks, if they and the state are of this model."""
+    """The ticket's masks; UsageError unless they and the state fit this model."""
     shapes = {entry.name: entry.shape for entry in named_variables(model)}
     given = {**state.weights, **state.statistics}
     for kind, arrays in (("mask", ticket.mask), ("state", given)):
@@ -72,54 +72,55 @@ def _fitting(model: tf_keras.Model, ticket: Ticket, state: State) -> dict[str, n
 
 def _dead(
     model: tf_keras.Model,
-    parts: tuple[ChannelGroup, ...],
+    groups: tuple[ChannelGroup, ...],
     masks: dict[str, np.ndarray],
     arrays: dict[str, np.ndarray],
 ) -> list[np.ndarray]:
-    """Which channels of each set go, bool [size]; the masks lose them, biases take what they gave.
+    """Which channels of each set are dead, bool [size].
 
-    A channel that goes may leave others without a taker, or with nothing to be made from.
+    Removes them from `masks` and adds their constant values to the biases of their readers, until
+    no more channels die: a dead channel may have been the only reader or writer of others.
     """
-    dead = [np.zeros(wire.channels.size, np.bool_) for wire in parts]
+    dead = [np.zeros(group.channels.size, np.bool_) for group in groups]
     while True:
-        found = constant_folding.constant_inputs(model, masks, arrays)
+        inputs = constant_folding.constant_inputs(model, masks, arrays)
         before = sum(int(gone.sum()) for gone in dead)
-        for number, wire in enumerate(parts):
+        for number, group in enumerate(groups):
             new = ~dead[number]
-            for axis in wire.channels.readers:
-                new &= _silent(axis, masks[axis.name], found[axis.name])
-            for axis in wire.channels.readers:
-                _fold(axis, new, masks[axis.name], found[axis.name], arrays)
-            masks.update(wire.channels.drop(masks, new))
+            for axis in group.channels.readers:
+                new &= _not_needed(axis, masks[axis.name], inputs[axis.name])
+            for axis in group.channels.readers:
+                _fold(axis, new, masks[axis.name], inputs[axis.name], arrays)
+            masks.update(group.channels.drop(masks, new))
             dead[number] |= new
         if sum(int(gone.sum()) for gone in dead) == before:
             return dead
 
 
-def _silent(
-    axis: Axis, mask: np.ndarray, found: list[constant_folding.ConstantInput]
+def _not_needed(
+    axis: Axis, mask: np.ndarray, inputs: list[constant_folding.ConstantInput]
 ) -> np.ndarray:
-    """Which channels this kernel can do without, bool [size]."""
+    """Which input channels this kernel does not need, bool [size]."""
     dead = ~_along(axis, _live(axis, mask))
-    silent = np.ones(axis.size, np.bool_)
-    for read in found:
+    unneeded = np.ones(axis.size, np.bool_)
+    for read in inputs:
         values = _along(axis, read.values)
         free = dead | (values == 0)
-        if read.bias is not None and len(found) == 1:  # one bias cannot take two calls' constants
+        if read.bias is not None and len(inputs) == 1:  # one bias cannot take two calls' constants
             free |= ~np.isnan(values)
-        silent &= free.all(axis=1)
-    return silent
+        unneeded &= free.all(axis=1)
+    return unneeded
 
 
 def _fold(
     axis: Axis,
     dead: np.ndarray,
     mask: np.ndarray,
-    found: list[constant_folding.ConstantInput],
+    inputs: list[constant_folding.ConstantInput],
     arrays: dict[str, np.ndarray],
 ) -> None:
-    """Add to the reader's bias what it takes from channels that go."""
-    read = found[0]
+    """Add the constant contribution of dead channels to the reader's bias."""
+    read = inputs[0]
     if read.bias is None:
         return
     values = np.where(axis.places(dead), np.nan_to_num(read.values), 0)
@@ -131,7 +132,7 @@ def _fold(
 
 
 def _along(axis: Axis, values: np.ndarray) -> np.ndarray:
-    """Values along the axis alone, as [size, positions]."""
+    """Values along the axis, as [size, positions]."""
     return dataclasses.replace(axis, axis=0).split(values)
 
 
@@ -140,50 +141,50 @@ def _live(axis: Axis, mask: np.ndarray) -> np.ndarray:
     return np.asarray(mask.any(axis=others))
 
 
-def _cut(
-    parts: tuple[ChannelGroup, ...], dead: list[np.ndarray], arrays: Mapping[str, np.ndarray]
+def _without(
+    groups: tuple[ChannelGroup, ...], dead: list[np.ndarray], arrays: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """All variables without the entries of dead channels."""
     keep: dict[tuple[str, int], np.ndarray] = {}
-    for wire, gone in zip(parts, dead, strict=True):
-        going = gone.copy()
-        going[0] &= not gone.all()  # a layer of no channels is no layer
-        for axis in (*wire.channels.writers, *wire.channels.readers, *wire.along):
+    for group, gone in zip(groups, dead, strict=True):
+        dropped = gone.copy()
+        dropped[0] &= not gone.all()  # a layer needs at least one channel
+        for axis in (*group.channels.writers, *group.channels.readers, *group.along):
             kept = keep.setdefault(
                 (axis.name, axis.axis), np.ones(arrays[axis.name].shape[axis.axis], np.bool_)
             )
-            kept &= ~axis.places(going)
+            kept &= ~axis.places(dropped)
     smaller = dict(arrays)
     for (name, number), kept in keep.items():
         smaller[name] = np.compress(kept, smaller[name], number)
     return smaller
 
 
-def _picked(model: tf_keras.Model, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """For each dense kernel that reads the model's input, flattened or not, the places it needs.
+def _needed_inputs(model: tf_keras.Model, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The input positions that each dense kernel on the model's (flattened) input needs.
 
-    Only where enough others are dead that picking costs less than multiplying by zeros.
+    Only for kernels with so many dead inputs that a gather costs less than multiplying by zeros.
     """
     names = {entry.variable.ref(): entry.name for entry in named_variables(model)}
-    found: dict[str, np.ndarray] = {}
+    needed: dict[str, np.ndarray] = {}
 
-    def note(node: Any, values: list[bool]) -> list[bool]:
+    def visit(node: Any, values: list[bool]) -> list[bool]:
         layer = node.layer
         reads = type(layer) in DENSE and values[0] and len(node.keras_inputs[0].shape) == 2
         if reads and len(layer.inbound_nodes) == 1 and names[layer.kernel.ref()] in masks:
             live = np.asarray(masks[names[layer.kernel.ref()]].any(axis=1))
-            live[0] |= not live.any()  # a layer of no inputs is no layer
+            live[0] |= not live.any()  # a layer needs at least one input
             if live.mean() <= 1 - DEAD_INPUTS:
-                found[names[layer.kernel.ref()]] = np.flatnonzero(live)
+                needed[names[layer.kernel.ref()]] = np.flatnonzero(live)
         passes = isinstance(layer, tf_keras.layers.Flatten) and values[0]
         return [passes for _ in tf.nest.flatten(node.outputs)]
 
-    walk(model, [True for _ in model.inputs], note)
-    return found
+    walk(model, [True for _ in model.inputs], visit)
+    return needed
 
 
 class _Builder:
-    """Calls new layers in the places of a model's own."""
+    """Rebuilds a model with smaller layers."""
 
     def __init__(
         self,
@@ -193,7 +194,7 @@ class _Builder:
     ) -> None:
         self._model, self._arrays, self._picked = model, arrays, picked
         self._names = {entry.variable.ref(): entry.name for entry in named_variables(model)}
-        self._made: dict[int, tf_keras.layers.Layer] = {}
+        self._layers: dict[int, tf_keras.layers.Layer] = {}
 
     def build(self) -> tf_keras.Model:
         inputs = [
@@ -215,11 +216,11 @@ class _Builder:
         if type(layer) in DENSE:
             places = self._picked.get(self._names[layer.kernel.ref()])
             if places is not None:
-                # Not a layer of ltx: whoever loads the model need not have it.
+                # Not a layer of ltx, so that the model loads without ltx.
                 tensors = [tf.gather(tensors[0], places.tolist(), axis=1)]
-        if id(layer) not in self._made:
-            self._made[id(layer)] = self._new(node, tensors)
-        new = self._made[id(layer)]
+        if id(layer) not in self._layers:
+            self._layers[id(layer)] = self._new(node, tensors)
+        new = self._layers[id(layer)]
         held: dict[str, list[tf.Tensor]] = {}
         for old, tensor in zip(node.keras_inputs, tensors, strict=True):
             held.setdefault(str(id(old)), []).append(tensor)
@@ -243,12 +244,12 @@ class _Builder:
         except NotImplementedError as error:
             raise UsageError(
                 f"compact: {layer.name} is a {type(layer).__name__} without a get_config, expected"
-                " layers that can be made anew; give it one"
+                " layers that can be rebuilt; give it one"
             ) from error
         return type(layer).from_config({**config, **self._size(layer), **_shape(node, tensors)})
 
     def _size(self, layer: tf_keras.layers.Layer) -> dict[str, int]:
-        """The setting that says how many channels the layer makes."""
+        """The layer's setting for its number of output channels."""
         kind = type(layer)
         if kind in DENSE:
             return {"units": self._length(layer.kernel, -1)}
@@ -265,7 +266,7 @@ class _Builder:
 
 
 def _shape(node: Any, tensors: list[tf.Tensor]) -> dict[str, list[int]]:
-    """The setting that says what a Reshape makes of fewer channels."""
+    """The target shape of a Reshape of fewer channels."""
     if not isinstance(node.layer, tf_keras.layers.Reshape):
         return {}
     before, now = node.keras_inputs[0].shape[-1], tensors[0].shape[-1]

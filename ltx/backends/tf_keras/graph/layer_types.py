@@ -53,16 +53,16 @@ ELEMENTWISE: tuple[Callable, ...] = (
 def weight(
     name: str, layer: tf_keras.layers.Layer, shape: tuple[int, ...], times: int, is_output: bool
 ) -> Weight:
-    """What a finder may know of this weight, of a layer called `times` times for one example."""
+    """The description of a weight whose layer is called `times` times for one example."""
     kind = _kind(layer, shape)
     uses = max(1, times * _positions(layer, shape, kind))
-    return Weight(name, shape, kind, uses, is_output, _made(name, layer, shape))
+    return Weight(name, shape, kind, uses, is_output, _output_axes(name, layer, shape))
 
 
 def has_convolution(
     model: tf_keras.Model, owners: Iterable[tuple[tf_keras.layers.Layer, tuple[int, ...]]]
 ) -> bool:
-    """Whether the model convolves; `owners` are its variables' layers and shapes."""
+    """Whether the model has convolutions; `owners` are its variables' layers and shapes."""
     known = any(isinstance(layer, CONVOLVING) for layer in model._flatten_layers())
     return known or any(_kind(layer, shape) == "conv" for layer, shape in owners)
 
@@ -76,36 +76,39 @@ def repeats(layer: tf_keras.layers.Layer) -> int:
 def _kind(layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> str:
     if isinstance(layer, CONVOLVING):
         return "conv"
-    # A custom layer with a kernel like a convolution's, on inputs like a convolution's.
+    # A custom layer whose kernel and inputs have the ranks of a convolution.
     own = type(layer).__module__.split(".")[0] != "tf_keras"
     return "conv" if own and len(shape) > 3 and len(_input(layer)) == len(shape) else "dense"
 
 
 def _positions(layer: tf_keras.layers.Layer, shape: tuple[int, ...], kind: str) -> int:
+    """How often one call of the layer uses each weight for one example."""
     inputs = _input(layer)
     if kind == "conv":
-        reached = inputs if isinstance(layer, TRANSPOSED) else _output(layer)
+        positions = inputs if isinstance(layer, TRANSPOSED) else _output(layer)
         first = getattr(layer, "data_format", None) == "channels_first"
-        return math.prod(reached[2:] if first else reached[1:-1])
+        return math.prod(positions[2:] if first else positions[1:-1])
     if isinstance(layer, layers.EinsumDense):
-        taken, kernel = layer.equation.split("->")[0].split(",")
-        summed = [size for label, size in zip(kernel, shape, strict=True) if label in taken]
+        given, kernel = layer.equation.split("->")[0].split(",")
+        summed = [size for label, size in zip(kernel, shape, strict=True) if label in given]
         return math.prod(inputs[1:]) // math.prod(summed)
     if len(shape) == 2 and inputs[-1:] == shape[:1]:
         return math.prod(inputs[1:-1])
     return 1
 
 
-def _made(name: str, layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _output_axes(
+    name: str, layer: tf_keras.layers.Layer, shape: tuple[int, ...]
+) -> tuple[int, ...]:
     """The axes of the kernel along which the layer's output units lie."""
     if isinstance(layer, TRANSPOSED):
         return (-2,)
     if name.endswith("depthwise_kernel"):
         return (-2, -1)
     if isinstance(layer, layers.EinsumDense):
-        taken, rest = layer.equation.split(",")
+        given, rest = layer.equation.split(",")
         kernel = rest.split("->")[0]
-        axes = [axis - len(shape) for axis, label in enumerate(kernel) if label not in taken]
+        axes = [axis - len(shape) for axis, label in enumerate(kernel) if label not in given]
         return tuple(axes) or (-1,)
     return (-1,)
 
@@ -123,7 +126,7 @@ def _output(layer: tf_keras.layers.Layer) -> tuple[int, ...]:
 
 
 def _dims(shape: object) -> tuple[int, ...]:
-    """The sizes, unknown ones as 1; empty where the layer has no input, or several."""
+    """The sizes, 1 for unknown ones; empty for a layer without inputs or with several."""
     if isinstance(shape, tf.TensorShape):
         shape = shape.as_list() if shape.rank is not None else ()
     if not isinstance(shape, (tuple, list)):

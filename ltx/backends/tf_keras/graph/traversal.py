@@ -1,4 +1,4 @@
-"""Graph: a built model as the calls of its layers, and values sent through it in their place."""
+"""Traversal: the graph of layer calls of a built model, and values propagated through it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -24,12 +24,12 @@ def graph_layers(layer: tf_keras.layers.Layer) -> Iterator[tf_keras.layers.Layer
             yield from graph_layers(inner)
 
 
-def check_graph(model: object, asking: str) -> None:
+def check_graph(model: object, caller: str) -> None:
     """Raise UsageError unless this is a built functional or Sequential model."""
     if not isinstance(model, tf_keras.Model) or not is_graph(model):
         built = getattr(model, "built", None)
         raise UsageError(
-            f"{asking}: expected a built functional or Sequential tf_keras model, whose graph says"
+            f"{caller}: expected a built functional or Sequential tf_keras model, whose graph says"
             f" how its layers are wired, got a {type(model).__name__} (built: {built}); build it"
             " from tf_keras.Input"
         )
@@ -38,23 +38,23 @@ def check_graph(model: object, asking: str) -> None:
 def walk(
     model: tf_keras.Model, values: Iterable[_T], step: Callable[[Any, list[_T]], list[_T]]
 ) -> list[_T]:
-    """The values at the model's outputs, from those at its inputs.
+    """Propagate one value for each input tensor to the model's outputs.
 
-    `step` takes a node of Keras' graph, which is one call of one layer, with the values of its
-    inputs, and gives those of its outputs.
+    `step` takes a node of Keras' graph, which is one call of one layer, and the values of its
+    inputs, and returns those of its outputs.
     """
     held = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
-                made = step(node, [held[id(tensor)] for tensor in node.keras_inputs])
+                results = step(node, [held[id(tensor)] for tensor in node.keras_inputs])
                 outputs = tf.nest.flatten(node.outputs)
-                held.update((id(t), v) for t, v in zip(outputs, made, strict=True))
+                held.update((id(t), v) for t, v in zip(outputs, results, strict=True))
     return [held[id(tensor)] for tensor in model.outputs]
 
 
 def is_plain(node: Any) -> bool:
-    """Whether a layer is called on its tensors in order, and on nothing else."""
+    """Whether a layer is called on its input tensors only, in order."""
     given = tf.nest.flatten(node.call_args)
     nested = any(isinstance(argument, dict) for argument in node.call_args)
     return not nested and len(given) == len(node.keras_inputs)

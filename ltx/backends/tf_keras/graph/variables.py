@@ -1,4 +1,4 @@
-"""Variables: what a model consists of, each under one name that follows from the model alone."""
+"""The variables of a model, each with a unique name that depends on the model alone."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import tf_keras
 
 from ltx.backends.tf_keras.graph.layer_types import repeats
 
-# A random layer whose rates are all 0 draws nothing.
+# A layer whose rates are all 0 draws no random numbers.
 RATES = ("rate", "dropout", "recurrent_dropout", "stddev")
 
 
@@ -25,7 +25,7 @@ class NamedVariable(NamedTuple):
 
 
 def named_variables(model: tf_keras.Model) -> list[NamedVariable]:
-    """Every variable of the model's state, in its order; those of metrics are no part of it."""
+    """Every variable of the model's state, in model order, without those of metrics."""
     found: dict[object, NamedVariable] = {}
     used: set[str] = set()
     metrics = {
@@ -50,7 +50,7 @@ def named_variables(model: tf_keras.Model) -> list[NamedVariable]:
 
 
 def generators(model: tf_keras.Model) -> list[tf.random.Generator]:
-    """The random states of the layers that draw, such as Dropout with a rate above 0."""
+    """The random generators of layers with noise, such as Dropout with a rate above 0."""
     found: dict[int, tf.random.Generator] = {}
     for layer in model._flatten_layers():
         rates = [getattr(layer, name) for name in RATES if hasattr(layer, name)]
@@ -58,7 +58,7 @@ def generators(model: tf_keras.Model) -> list[tf.random.Generator]:
             continue
         for value in vars(layer).values():
             if hasattr(value, "_maybe_init"):
-                # Else it is made in the first traced call: too late to be seeded by anyone.
+                # Otherwise it is created in the first traced call, too late to be seeded.
                 value._maybe_init()
             generator = getattr(value, "_generator", value)
             if isinstance(generator, tf.random.Generator):
@@ -67,7 +67,7 @@ def generators(model: tf_keras.Model) -> list[tf.random.Generator]:
 
 
 def is_norm(layer: tf_keras.layers.Layer) -> bool:
-    """Whether the layer is a BatchNorm: it keeps moving statistics, whatever its class."""
+    """Whether the layer keeps moving statistics as BatchNorm does."""
     return hasattr(layer, "moving_mean") and hasattr(layer, "moving_variance")
 
 

@@ -1,4 +1,4 @@
-"""The models that are built by name, and those of the user by dotted path.
+"""The models that ltx builds by name, and those of the user by dotted path.
 
 Imports: core.
 """

@@ -1,4 +1,4 @@
-"""Parts: the layers that the architectures are put together from."""
+"""Blocks: the layers that the architectures are built from."""
 
 import tensorflow as tf
 import tf_keras
@@ -44,7 +44,7 @@ def dense(x: tf.Tensor, units: int, name: str, initializer: str) -> tf.Tensor:
 
 
 def logits(x: tf.Tensor, classes: int, initializer: str) -> tf.Tensor:
-    """The dense layer that makes the logits."""
+    """The dense output layer, without activation."""
     # float32 whatever the policy: a half-precision cross-entropy loses small probabilities.
     layer = tf_keras.layers.Dense(
         classes, kernel_initializer=fresh(initializer), dtype="float32", name="logits"
@@ -62,7 +62,7 @@ def conv_norm(
     stride: int = 1,
     relu: bool = True,
 ) -> tf.Tensor:
-    """A convolution without bias, BatchNorm and, if wanted, ReLU."""
+    """A convolution without bias, BatchNorm and, if `relu`, ReLU."""
     x = tf_keras.layers.Conv2D(
         filters,
         size,
@@ -77,5 +77,5 @@ def conv_norm(
 
 
 def halve(x: tf.Tensor, name: str) -> tf.Tensor:
-    """A 2x2 pool, left out where it would find a single pixel."""
+    """A 2x2 max pool; omitted if a side of the image is a single pixel."""
     return tf_keras.layers.MaxPool2D(name=name)(x) if min(x.shape[1:3]) > 1 else x

@@ -1,4 +1,4 @@
-"""Model: a table of named builders, and the one door through which every tf_keras model is made."""
+"""Builder: every tf_keras model that ltx trains is built here, by name or dotted path."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mi
 
 
 def names() -> dict[str, str]:
-    """Every model that ltx knows by name, with one sentence about it."""
+    """Every model with a name, and one sentence about it."""
     return {name: _sentence(builder) for name, builder in BUILDERS.items()}
 
 
@@ -38,7 +38,7 @@ def build(
     names, and all of `args`. Same seed, same initial bytes. Python's and numpy's global random
     states and the global precision policy are left as they were; TensorFlow's seed is not.
 
-    Raises UsageError for a name, an argument or a result that cannot be meant.
+    Raises UsageError for an unknown name, an invalid argument or a result that is no such model.
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
@@ -62,7 +62,7 @@ def _isolated(seed: int, policy: str) -> Iterator[None]:
     try:
         # Dropout must keep its random state in a variable, which the training loop sets per step.
         tf_keras.backend.experimental.enable_tf_random_generator()
-        # Not clear_session: it would also drop the graph that other live models still use.
+        # Not clear_session, which would also drop the graph that other models still use.
         tf_keras.backend.reset_uids()
         tf_keras.utils.set_random_seed(derived)
         tf_keras.mixed_precision.set_global_policy(policy)
@@ -130,7 +130,7 @@ def _arguments(
 def _check_kind(name: str, model: object) -> None:
     if isinstance(model, tf_keras.Model):
         return
-    # By module name, so that Keras 3 (seconds to import) is never loaded just to ask.
+    # By module name: importing Keras 3 for an isinstance check would take seconds.
     if any(parent.__module__.split(".")[0] == "keras" for parent in type(model).__mro__):
         raise UsageError(
             f"model {name!r} returned a Keras 3 {type(model).__name__}; build it with tf_keras "

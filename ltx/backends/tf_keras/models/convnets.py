@@ -1,4 +1,4 @@
-"""Architectures: the builders of the lottery-ticket papers' networks, by name."""
+"""Convolutional and dense networks of the lottery-ticket papers, and all builders by name."""
 
 from collections.abc import Callable, Sequence
 
@@ -61,7 +61,7 @@ def _plain(
 def conv_2(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
     """Conv-2: two 3x3 convolutions of 64, a pool, two dense layers of 256; 4.3M on CIFAR-10.
 
-    A pool that would find a single pixel is left out, in all of conv_2, conv_4 and conv_6.
+    A pool on a single pixel is omitted, in conv_2, conv_4 and conv_6 alike.
 
     Reference: Frankle & Carbin 2019, https://arxiv.org/abs/1803.03635, figure 2.
     """
@@ -79,7 +79,7 @@ def conv_4(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -
 def conv_6(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
     """Conv-6: Conv-4 with a further pair of convolutions of 256; 2.26M weights on CIFAR-10.
 
-    The paper's table says 1.7M, which the layers in the same table do not add up to.
+    The paper's table gives 1.7M, which is not the sum of the layers in the same table.
 
     Reference: Frankle & Carbin 2019, https://arxiv.org/abs/1803.03635, figure 2.
     """
@@ -93,7 +93,7 @@ def convnet(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) 
     """A small convnet with BatchNorm: 3x3 convolutions of 16, 32, 64 maps; 24K weights on MNIST.
 
     The widths of resnet_20's stages, one layer each, the last two of stride 2, then global average
-    pooling. No paper's network, but one whose channels can be pruned by their scales in seconds.
+    pooling. From no paper: a network whose channels can be pruned by their scales in seconds.
 
     Reference: Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167 (BatchNorm).
     """
@@ -123,7 +123,7 @@ def _vgg(
 def vgg_11(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
     """VGG-11 with BatchNorm, global average pooling and one dense head; 9.2M on CIFAR-10.
 
-    A pool that would find a single pixel is left out, in all of vgg_11, vgg_16 and vgg_19.
+    A pool on a single pixel is omitted, in vgg_11, vgg_16 and vgg_19 alike.
 
     Reference: Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556.
     """

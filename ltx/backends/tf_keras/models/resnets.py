@@ -1,4 +1,4 @@
-"""Residual: the ResNets of the lottery-ticket papers."""
+"""The ResNets of the lottery-ticket papers."""
 
 from collections.abc import Callable, Sequence
 
