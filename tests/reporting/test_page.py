@@ -15,7 +15,7 @@ from ltx import Store, UsageError
 from ltx.analysis import transfer
 from ltx.reporting import page as report
 from ltx.reporting.format import difference
-from ltx.reporting.page import Report
+from ltx.reporting.report import Report
 from ltx.study.definition import Study
 from ltx.study.record import StudyRecord
 from ltx.study.results import CellFailure

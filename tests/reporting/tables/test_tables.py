@@ -1,4 +1,4 @@
-"""Export: the tables hold what the study holds, and CSV and Parquet say the same."""
+"""Tables hold what the study holds, and CSV and Parquet say the same."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,7 @@ import studied
 
 from ltx import Store
 from ltx.analysis import mask_similarity, transfer, verdict
-from ltx.reporting import tables
+from ltx.reporting.tables import analyses, columns, measurements
 from ltx.store.event_log import Timing
 from ltx.study.record import StudyRecord
 from ltx.study.results import CellFailure
@@ -29,7 +29,7 @@ def record(store: Store) -> StudyRecord:
 def test_every_trial_is_a_line_and_every_gap_one_without_numbers(record: StudyRecord) -> None:
     failure = CellFailure(record.tasks[0], "imp", 1, "it broke")
     rows = tuple(row for row in record.rows if (row.finder, row.seed) != ("imp", 1))
-    lines = tables.trials(dataclasses.replace(record, rows=rows, failures=(failure,)))
+    lines = measurements.trials(dataclasses.replace(record, rows=rows, failures=(failure,)))
     whole = [line for line in lines if "missing" not in line]
     gone = [line for line in lines if "missing" in line]
     assert [line["trial"] for line in whole] == [row.trial.id for row in rows]
@@ -38,19 +38,19 @@ def test_every_trial_is_a_line_and_every_gap_one_without_numbers(record: StudyRe
 
 
 def test_seconds_are_there_where_they_are_known(record: StudyRecord) -> None:
-    lines = tables.trials(record)
+    lines = measurements.trials(record)
     assert all(0 <= line["found_seconds"] < line["seconds"] for line in lines)  # type: ignore
     first = record.rows[0].trial.id
     unknown = {**record.timings, first: Timing(float("nan"), 1.0)}
-    line = tables.trials(dataclasses.replace(record, timings=unknown))[0]
+    line = measurements.trials(dataclasses.replace(record, timings=unknown))[0]
     assert line["seconds"] is line["found_seconds"] is None
-    lines = tables.trials(dataclasses.replace(record, timings={}))
+    lines = measurements.trials(dataclasses.replace(record, timings={}))
     assert all(line["seconds"] is None for line in lines)
 
 
 def test_layers_add_up_to_the_tickets_density(record: StudyRecord, store: Store) -> None:
-    manifests = tables.manifests(record, store)
-    lines = tables.layers(record, manifests)
+    manifests = measurements.manifests(record, store)
+    lines = measurements.layers(record, manifests)
     names = manifests[record.rows[0].trial.ticket]["shapes"].keys()
     for row in record.rows[:8]:
         ticket = store.ticket(row.trial.ticket)
@@ -65,13 +65,13 @@ def test_layers_add_up_to_the_tickets_density(record: StudyRecord, store: Store)
 
 
 def test_what_is_effective_is_the_manifests(record: StudyRecord, store: Store) -> None:
-    manifests = tables.manifests(record, store)
-    lines = tables.trials(record, manifests)
+    manifests = measurements.manifests(record, store)
+    lines = measurements.trials(record, manifests)
     for row, line in zip(record.rows, lines, strict=True):
         known = manifests[row.trial.ticket].get("effective_density")
         assert line["effective_density"] == known
         assert (known is None) == (row.trial.density == 1)  # of dense ones it is not measured
-    layers = [line for line in tables.layers(record, manifests) if line["finder"] == "snip"]
+    layers = [line for line in measurements.layers(record, manifests) if line["finder"] == "snip"]
     dead = [line["dead_units"] for line in layers if line["layer"] == "hidden/kernel"]
     assert None in dead
     assert max(n for n in dead if n is not None) > 0
@@ -85,49 +85,49 @@ def test_a_ticket_that_is_gone_has_no_layers(record: StudyRecord, tmp_path: Path
     (store.path / "tickets" / f"{gone}.safetensors").unlink()
     path = store.path / "tickets" / f"{damaged}.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    assert tables.manifests(tiny, store) == {}
-    assert tables.layers(tiny, {}) == []
+    assert measurements.manifests(tiny, store) == {}
+    assert measurements.layers(tiny, {}) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "columns"),
+    ("name", "types"),
     [
-        *(("trials", tables.TRIALS), ("levels", tables.LEVELS)),
-        *(("comparisons", tables.COMPARISONS), ("layers", tables.LAYERS)),
-        *(("overlaps", tables.OVERLAPS), ("transfers", tables.TRANSFERS)),
+        *(("trials", measurements.TRIALS), ("levels", analyses.LEVELS)),
+        *(("comparisons", analyses.COMPARISONS), ("layers", measurements.LAYERS)),
+        *(("overlaps", analyses.OVERLAPS), ("transfers", analyses.TRANSFERS)),
     ],
 )
 def test_csv_and_parquet_say_the_same(
-    record: StudyRecord, store: Store, tmp_path: Path, name: str, columns: dict
+    record: StudyRecord, store: Store, tmp_path: Path, name: str, types: dict
 ) -> None:
     levels = verdict.levels(record.rows)
-    manifests = tables.manifests(record, store)
+    manifests = measurements.manifests(record, store)
     lines = {
-        "trials": lambda: tables.trials(record, manifests),
-        "layers": lambda: tables.layers(record, manifests),
-        "overlaps": lambda: tables.overlaps(mask_similarity.similarities(record, store)),
-        "levels": lambda: tables.levels(levels),
-        "comparisons": lambda: tables.comparisons(levels),
-        "transfers": lambda: tables.transfers(transfer.transfer_results(record, store)),
+        "trials": lambda: measurements.trials(record, manifests),
+        "layers": lambda: measurements.layers(record, manifests),
+        "overlaps": lambda: analyses.overlaps(mask_similarity.similarities(record, store)),
+        "levels": lambda: analyses.levels(levels),
+        "comparisons": lambda: analyses.comparisons(levels),
+        "transfers": lambda: analyses.transfers(transfer.transfer_results(record, store)),
     }[name]()
-    assert all(set(line) <= set(columns) for line in lines)
-    csv, parquet = tables.write(tmp_path / "new" / "folder", name, lines, columns)
+    assert all(set(line) <= set(types) for line in lines)
+    csv, parquet = columns.write(tmp_path / "new" / "folder", name, lines, types)
     told = pyarrow.parquet.read_table(parquet)
     options = pyarrow.csv.ConvertOptions(
         column_types=told.schema, strings_can_be_null=True, quoted_strings_can_be_null=False
     )
     assert pyarrow.csv.read_csv(csv, convert_options=options).equals(told)
     assert told.num_rows == len(lines) > 0
-    assert list(told.column_names) == list(columns)
+    assert list(told.column_names) == list(types)
 
 
 def test_the_levels_carry_their_verdicts(record: StudyRecord) -> None:
     found = verdict.levels(record.rows, margin=record.margin, seeds=record.seeds)
-    for line, level in zip(tables.levels(found), found, strict=True):
+    for line, level in zip(analyses.levels(found), found, strict=True):
         assert line["accuracy"] == level.accuracy.mean
         assert line["verdict"] == (level.verdict or None)
         assert line.get("gain") == (level.gain.mean if level.gain else None)
-    leads = tables.comparisons(found)
+    leads = analyses.comparisons(found)
     assert {line["control"] for line in leads} == {"reinit"}
 
 
@@ -135,13 +135,13 @@ def test_what_was_carried_has_its_gap_and_what_lacks_native_none(
     record: StudyRecord, store: Store
 ) -> None:
     found = transfer.transfer_results(record, store)
-    for line, one in zip(tables.transfers(found), found, strict=True):
+    for line, one in zip(analyses.transfers(found), found, strict=True):
         assert one.gap is not None
         assert line["gap"] == one.gap.mean
         assert (line["native"], line["source"], line["word"]) == ("imp", one.source, one.verdict)
     rows = tuple(row for row in record.rows if row.finder != "imp")
     alone = transfer.transfer_results(dataclasses.replace(record, rows=rows), store)
-    for line in tables.transfers(alone):
+    for line in analyses.transfers(alone):
         assert line["native"] is None
         assert not line.keys() & {"gap", "gap_low", "native_accuracy", "dense_accuracy"}
         assert line["missing_seeds"] == 2

@@ -1,0 +1,4 @@
+"""A study as tables of plain columns, for CSV and Parquet.
+
+Imports: core, store, study, analysis.
+"""

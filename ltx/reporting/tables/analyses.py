@@ -1,0 +1,127 @@
+"""Tables of what was analysed: levels and their verdicts, controls, transfers and overlaps."""
+
+import math
+from collections.abc import Iterable
+
+from ltx.analysis.mask_similarity import MaskSimilarity
+from ltx.analysis.transfer import TransferResult
+from ltx.analysis.verdict import LevelVerdict
+from ltx.reporting.tables.columns import COUNT, NUMBER, TEXT, Lines, ends, fields
+
+LEVELS = {
+    **{"task": TEXT, "finder": TEXT, "level": COUNT, "density": NUMBER, "seeds": COUNT},
+    **{
+        f"{what}{end}": NUMBER
+        for what in ("accuracy", "early_stop", "gain", "delay")
+        for end in ("", "_low", "_high")
+    },
+    **{"verdict": TEXT, "reason": TEXT, "p": NUMBER, "more_seeds": NUMBER},
+    **{"missing_seeds": COUNT, "margin": NUMBER},
+}
+COMPARISONS = {
+    **{"task": TEXT, "finder": TEXT, "level": COUNT, "control": TEXT},
+    **{f"{what}{end}": NUMBER for what in ("accuracy", "lead") for end in ("", "_low", "_high")},
+}
+
+
+def levels(verdicts: Iterable[LevelVerdict]) -> Lines:
+    """A line for each level of each finder that is no control, with its verdict.
+
+    `gain` in accuracy and `delay` in early stop are over dense, paired by seed; their intervals are
+    corrected as `p` is. `more_seeds` is infinite where no number of seeds would suffice.
+    """
+    return [
+        {
+            **fields(level, "task", "finder", "level", "density", "seeds"),
+            **ends("accuracy", level.accuracy),
+            **ends("early_stop", level.early_stop),
+            **ends("gain", level.gain),
+            **ends("delay", level.delay),
+            "verdict": level.verdict or None,
+            "reason": level.reason or None,
+            "p": level.decisive_p,
+            "more_seeds": None if math.isnan(level.more_seeds) else level.more_seeds,
+            "missing_seeds": len(level.missing),
+            "margin": level.margin,
+        }
+        for level in verdicts
+    ]
+
+
+def comparisons(verdicts: Iterable[LevelVerdict]) -> Lines:
+    """A line for each level and control; `lead` is the finder's over it, paired by seed."""
+    return [
+        {
+            **fields(level, "task", "finder", "level"),
+            "control": control,
+            **ends("accuracy", accuracy),
+            **ends("lead", level.leads.get(control)),
+        }
+        for level in verdicts
+        for control, accuracy in level.controls.items()
+    ]
+
+
+TRANSFERS = {
+    **{"task": TEXT, "finder": TEXT, "source": TEXT, "carry": TEXT, "level": COUNT},
+    **{"density": NUMBER, "seeds": COUNT},
+    **{f"accuracy{end}": NUMBER for end in ("", "_low", "_high")},
+    "native": TEXT,
+    **{
+        f"{what}{end}": NUMBER
+        for what in ("native_accuracy", "dense_accuracy", "gap")
+        for end in ("", "_low", "_high")
+    },
+    **{"word": TEXT, "reason": TEXT, "p": NUMBER, "more_seeds": NUMBER},
+    **{"missing_seeds": COUNT, "margin": NUMBER},
+}
+
+
+def transfers(results: Iterable[TransferResult]) -> Lines:
+    """A line for each level of what each finder carried to each task.
+
+    `gap` is its accuracy less that of the `native` finder, paired by seed, with an interval
+    corrected as `p` is.
+    """
+    return [
+        {
+            **fields(one, "task", "finder", "source", "carry", "level", "density", "seeds"),
+            **ends("accuracy", one.accuracy),
+            "native": one.native or None,
+            **ends("native_accuracy", one.native_accuracy),
+            **ends("dense_accuracy", one.dense_accuracy),
+            **ends("gap", one.gap),
+            "word": one.verdict,
+            "reason": one.reason,
+            "p": one.decisive_p,
+            "more_seeds": None if math.isnan(one.more_seeds) else one.more_seeds,
+            "missing_seeds": len(one.missing),
+            "margin": one.margin,
+        }
+        for one in results
+    ]
+
+
+OVERLAPS = {
+    **{"task": TEXT, "finder": TEXT, "other": TEXT, "level": COUNT, "other_level": COUNT},
+    **{"density": NUMBER, "other_density": NUMBER, "layer": TEXT, "pairs": COUNT},
+    **{"shared": NUMBER, "chance_shared": NUMBER, "chance_spread": NUMBER},
+    **{"jaccard": NUMBER, "chance_jaccard": NUMBER},
+}
+
+
+def overlaps(similarities: Iterable[MaskSimilarity]) -> Lines:
+    """A line for each layer of each overlap, and one without a layer for the whole mask.
+
+    Where `other` is the finder itself, the overlap is between its tickets of different seeds.
+    """
+    return [
+        {
+            **fields(one, "task", "finder", "other", "level", "other_level"),
+            **fields(one, "density", "other_density"),
+            "layer": layer,
+            **vars(overlap),
+        }
+        for one in similarities
+        for layer, overlap in [(None, one.whole), *one.layers.items()]
+    ]
