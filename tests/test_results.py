@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -23,11 +24,12 @@ from ltx.study.record import StudyRecord
 from ltx.study.results import TrialResult
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tools"))
+sys.path.append(str(ROOT / "tools" / "results"))
 import claims  # noqa: E402
+import evidence  # noqa: E402
+import page  # noqa: E402
 import papers  # noqa: E402
-import readings  # noqa: E402
-import results  # noqa: E402
+import runs  # noqa: E402
 from claims import Arms, Claim, Fact, Judged, Part  # noqa: E402
 
 PAGE = ROOT / "docs" / "results.md"
@@ -164,7 +166,7 @@ def test_arms_are_paired_and_a_seed_that_lacks_is_missing() -> None:
         arms.lead("imp", "reinit", level=1)
     with pytest.raises(claims.MissingError, match="no trial of 6 seeds"):
         arms.lead("imp", "elsewhere")
-    claim = Claim("", "", lambda arms: [readings.better(arms, "imp", "reinit", 1)])
+    claim = Claim("", "", lambda arms: [evidence.better(arms, "imp", "reinit", 1)])
     assert claims.judge([(claim, arms)])[0].word == "missing"
 
 
@@ -178,7 +180,7 @@ def test_a_study_that_did_not_end_or_did_not_run_is_missing() -> None:
 def fashion(stop: int = 20, fresh: int = 80, lead: float = 0.01) -> Arms:
     """Twelve rounds whose tickets stop at `stop`, dense at 40, fresh weights at `fresh`."""
     given = [rows("imp", DENSE, level=0, stop=40)]
-    for level, density in enumerate(readings.LADDER, 1):
+    for level, density in enumerate(evidence.LADDER, 1):
         for name, values, at in (
             ("imp", shifted(DENSE, 0.004), stop),
             (
@@ -200,26 +202,26 @@ def fashion(stop: int = 20, fresh: int = 80, lead: float = 0.01) -> Arms:
 
 
 def test_early_stops_are_compared_as_the_paper_compares_them() -> None:
-    (sooner,), (slower,) = readings.sooner(fashion()), readings.slower(fashion())
+    (sooner,), (slower,) = evidence.sooner(fashion()), evidence.slower(fashion())
     assert sooner.values.mean == pytest.approx(0.5)
     assert slower.values.mean == pytest.approx(3.0)  # four times as many steps, less 1
     assert (sooner.claimed, slower.claimed) == (0.38, 1.51)
 
 
 def test_the_ladder_is_exact() -> None:
-    assert [fact.holds for fact in readings.ladder(fashion())] == [True]
+    assert [fact.holds for fact in evidence.ladder(fashion())] == [True]
     off = fashion()
     for arm in off._arms["t", "imp"][5]:
         trial = off._arms["t", "imp"][5][arm]
         off._arms["t", "imp"][5][arm] = dataclasses.replace(trial, density=0.33)
-    assert [fact.holds for fact in readings.ladder(off)] == [False]
+    assert [fact.holds for fact in evidence.ladder(off)] == [False]
 
 
 def test_a_gap_that_widens_has_a_slope() -> None:
-    lead, late = readings.widening(fashion(lead=0.014))
+    lead, late = evidence.widening(fashion(lead=0.014))
     assert lead.values.mean == pytest.approx(0.002)
     assert late.values.mean == pytest.approx(0)
-    assert readings.widening(fashion(lead=-0.014))[0].refuted == 0.5**6  # all seeds alike
+    assert evidence.widening(fashion(lead=-0.014))[0].refuted == 0.5**6  # all seeds alike
 
 
 def test_every_claim_of_the_fashion_study_is_answered() -> None:
@@ -246,7 +248,7 @@ def test_copies_are_read_by_place_and_by_the_last_level() -> None:
         for at in ("ticket", "100it")
     ]
     arms = Arms(dataclasses.replace(made, compared=tuple(there)))  # type: ignore[arg-type]
-    (below,), (nearer,) = readings.stable(arms, "imp"), readings.closer(arms, "imp", "100it")
+    (below,), (nearer,) = evidence.stable(arms, "imp"), evidence.closer(arms, "imp", "100it")
     assert below.values.mean == pytest.approx(0.015)
     assert nearer.values.mean == pytest.approx(0.5)
     with pytest.raises(claims.MissingError, match="no copies of 6 seeds were compared"):
@@ -265,10 +267,10 @@ def carried(names: tuple[str, ...], loss: float) -> Arms:
 
 
 def test_carried_tickets_are_held_against_native_ones() -> None:
-    (mean,) = readings.of_other_sources(carried(("digits", "low", "high"), 0.004))
+    (mean,) = evidence.of_other_sources(carried(("digits", "low", "high"), 0.004))
     assert mean.values.mean == pytest.approx(-0.004)
     assert mean.what == "mean of 6 pairs"
-    found = readings.of_the_larger(carried(("digits", "low", "high"), 0), "digits")
+    found = evidence.of_the_larger(carried(("digits", "low", "high"), 0), "digits")
     assert [one.what for one in found] == ["high over digits on low", "low over digits on high"]
 
 
@@ -291,7 +293,7 @@ def section(text: str, name: str) -> str:
 
 
 def test_the_page_shows_what_was_run(stores: Path) -> None:
-    text = results.page([results.read([stores], name) for name in results.studies()])
+    text = page.page([runs.read([stores], name) for name in runs.studies()])
     shown = section(text, "first_ticket")
     assert "Seeds 0 to 2. Processor time: 1.6 minutes. ltx 0.1.0" in shown
     assert shown.count("| reinit |") == 4  # levels that LEVELS names and that are there
@@ -302,7 +304,7 @@ def test_the_page_shows_what_was_run(stores: Path) -> None:
 
 
 def test_the_page_shows_what_was_not_run_as_missing(stores: Path) -> None:
-    text = results.page([results.read([stores], name) for name in results.studies()])
+    text = page.page([runs.read([stores], name) for name in runs.studies()])
     shown = section(text, "controls")
     assert "Not run: there is no store of it." in shown
     assert shown.count("| not run |  |  | missing |") == len(papers.CLAIMS["controls"])
@@ -310,7 +312,7 @@ def test_the_page_shows_what_was_not_run_as_missing(stores: Path) -> None:
 
 
 def test_the_command_is_shown_without_the_places_of_the_machine() -> None:
-    shown = results._command(results.Ran("mine", record(rows("imp", DENSE))))
+    shown = page._command(runs.Run("mine", record(rows("imp", DENSE))))
     assert shown == "ltx run --gin_file=studies/mine.gin"
 
 
@@ -318,20 +320,20 @@ def test_of_several_folders_the_last_finished_store_counts(stores: Path, tmp_pat
     more = tmp_path / "more"
     store = Store(more / "first_ticket")
     made = studied.run(Study({"imp": IMP(levels=1)}, tasks=(studied.TASK,), seeds=1), store)
-    assert results.read([stores, more], "first_ticket").record == made
+    assert runs.read([stores, more], "first_ticket").record == made
     begun = dataclasses.replace(made, finished=False)
     store.put_study(begun.id, begun.document())
-    found = results.read([stores, more], "first_ticket")
+    found = runs.read([stores, more], "first_ticket")
     assert (found.record.seeds, found.seconds) == ((0, 1, 2), 96.0)
-    assert results.read([more], "first_ticket").record == begun
+    assert runs.read([more], "first_ticket").record == begun
 
 
 def test_values_are_shown_in_the_units_of_the_claim() -> None:
     values = Paired((1.5, 1.5, 1.5))
-    assert results._part(Part("slower", values, claimed=1.51, unit="times")) == (
+    assert page._part(Part("slower", values, claimed=1.51, unit="times")) == (
         "slower: 2.50 times, all seeds alike; paper 2.51, asked more than 1.75"
     )
-    assert results._part(Part("lost", Paired((-0.00001, 0.00001)), bound=-0.003)).startswith(
+    assert page._part(Part("lost", Paired((-0.00001, 0.00001)), bound=-0.003)).startswith(
         "lost: +0.00 [-0.01, +0.01] points; asked more than -0.30"
     )
 
@@ -340,11 +342,9 @@ def test_the_tool_writes_the_page(
     stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "page.md"
-    monkeypatch.setattr(sys, "argv", ["results.py", f"--stores={stores}", f"--out={out}"])
-    results.main()
-    assert out.read_text() == results.page(
-        [results.read([stores], name) for name in results.studies()]
-    )
+    monkeypatch.setattr(sys, "argv", ["results", f"--stores={stores}", f"--out={out}"])
+    runpy.run_path(str(ROOT / "tools" / "results"), run_name="__main__")
+    assert out.read_text() == page.page([runs.read([stores], name) for name in runs.studies()])
 
 
 def commands() -> list[str]:

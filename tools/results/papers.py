@@ -1,12 +1,29 @@
-"""Papers: the claims that docs/results.md holds our studies against, by the study that answers.
+"""The claims of papers that docs/results.md compares our studies with, by study.
 
-A claim is worded after its paper, and so is what would show it; neither after what came out. Where
-a paper names no density that a study has, the study's sparsest level decides. "As good as" allows
-the study's margin, as a matching ticket's verdict does.
+Claims are worded after their papers, and so is what would show them; neither was changed after the
+results. Where a paper names no density that a study has, the study's sparsest level decides. "As
+good as" allows the study's margin, as the verdict of a matching ticket does.
 """
 
+from citations import (
+    AT_INIT,
+    CHANNELS,
+    CONNECTIVITY,
+    EARLY_BIRD,
+    FRANKLE_CARBIN,
+    GRADUAL,
+    HIDDEN,
+    LESS_DATA,
+    MORCOS,
+    RANDOM_TICKETS,
+    RENDA,
+    RIGL,
+    SIGNS,
+    STABILIZING,
+    SYNFLOW,
+)
 from claims import Claim, Part
-from readings import (
+from evidence import (
     all_better,
     as_good,
     better,
@@ -24,32 +41,6 @@ from readings import (
     widening,
     winning,
 )
-
-FRANKLE_CARBIN = "[Frankle & Carbin (2019)](https://arxiv.org/abs/1803.03635)"
-CONNECTIVITY = "[Frankle et al. (2020)](https://arxiv.org/abs/1912.05671)"
-AT_INIT = "[Frankle et al. (2021)](https://arxiv.org/abs/2009.08576)"
-RANDOM_TICKETS = "[Su et al. (2020)](https://arxiv.org/abs/2009.11094)"
-EARLY_BIRD = "[You et al. (2020)](https://arxiv.org/abs/1909.11957)"
-LESS_DATA = "[Zhang et al. (2021)](https://arxiv.org/abs/2106.03225)"
-SIGNS = "[Zhou et al. (2019)](https://arxiv.org/abs/1905.01067)"
-HIDDEN = "[Ramanujan et al. (2020)](https://arxiv.org/abs/1911.13299)"
-CHANNELS = "[Liu et al. (2019)](https://arxiv.org/abs/1810.05270)"
-STABILIZING = "[Frankle et al. (2019)](https://arxiv.org/abs/1903.01611)"
-RIGL = "[Evci et al. (2020)](https://arxiv.org/abs/1911.11134)"
-GRADUAL = "[Zhu & Gupta (2017)](https://arxiv.org/abs/1710.01878)"
-MORCOS = "[Morcos et al. (2019)](https://arxiv.org/abs/1906.02773)"
-RENDA = "[Renda et al. (2020)](https://arxiv.org/abs/2003.02389)"
-SYNFLOW = "[Tanaka et al. (2020)](https://arxiv.org/abs/2006.05467)"
-
-# Which levels the page shows of each finder of a study; without an entry, the sparsest.
-LEVELS: dict[str, tuple[int, ...]] = {
-    "first_ticket": (1, 2, 3, 4, 5, 6, 7),
-    "lenet_fashion_mnist": (1, 4, 7, 9, 10, 12),
-    "controls": (3, 5),
-    "few_data": (3, 5),
-    "channels": (1, 2, 3),
-    "transfer_fashion_to_digits": (7, 10, 12),
-}
 
 WINNING = "Tickets of less than 10 to 20 % of the network reach its accuracy in no more steps."
 WIDENING = "The sparser, the later fresh weights are done and the further behind in accuracy."
@@ -279,7 +270,7 @@ CLAIMS: dict[str, tuple[Claim, ...]] = {
     ),
 }
 
-# What no study here can answer, and why.
+# Claims that no study here can test, and why.
 ELSEWHERE: tuple[Claim, ...] = (
     Claim(
         "Conv-2, Conv-4 and Conv-6 on CIFAR-10 learn 3.5, 3.5 and 2.5 times as fast as tickets of"

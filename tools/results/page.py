@@ -1,48 +1,37 @@
-"""Results: docs/results.md, made from the stores of the studies that were run.
+"""docs/results.md as text: each study's command, levels and claims, and a count of all verdicts."""
 
-    python tools/results.py --stores=DIR [--stores=MORE] [--out=docs/results.md]
-
-DIR has a store for each study of gin_configs/studies/, named as its file; a study without one is
-shown as not run, and of several folders the last with a finished one counts. DIR/NAME.err, where
-it is there, holds what `time` said of the run of NAME. The claims stand in tools/papers.py, what
-they come to in trials in tools/readings.py, and how they are judged in tools/claims.py.
-"""
-
-import argparse
-import dataclasses
 import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from claims import (
-    PERCENT,
-    TIMES,
-    UNTESTABLE,
-    WORDS,
-    Arms,
-    Judged,
-    Part,
-    judge,
-)
-from papers import CLAIMS, ELSEWHERE, LEVELS
+from claims import PERCENT, TIMES, UNTESTABLE, WORDS, Arms, Judged, Part, judge
+from papers import CLAIMS, ELSEWHERE
+from runs import STUDIES, Run
 
 from ltx.analysis import curves, verdict
 from ltx.analysis.curves import Point
+from ltx.analysis.multiple_testing import span
 from ltx.analysis.paired_tests import MOST
 from ltx.reporting import format
-from ltx.store.store import Store
 from ltx.study.record import StudyRecord
 
-ROOT = Path(__file__).parents[1]
-STUDIES = ROOT / "gin_configs" / "studies"
-ORDER = ("lenet_fashion_mnist", "first_ticket", "controls", "sanity_checks", "cheap_tickets")
+# The levels that the page shows of each finder of a study; without an entry, the sparsest.
+LEVELS: dict[str, tuple[int, ...]] = {
+    "first_ticket": (1, 2, 3, 4, 5, 6, 7),
+    "lenet_fashion_mnist": (1, 4, 7, 9, 10, 12),
+    "controls": (3, 5),
+    "few_data": (3, 5),
+    "channels": (1, 2, 3),
+    "transfer_fashion_to_digits": (7, 10, 12),
+}
+
 INTRO = """\
 # Results
 
 The studies of `gin_configs/studies/` as they were run, beside what the papers say.
-`python tools/results.py --stores=DIR` makes this page from their stores; nothing in it was written
+`python tools/results --stores=DIR` makes this page from their stores; nothing in it was written
 by hand after the runs.
 
 None of these studies is on the data of its paper: Fashion-MNIST and scikit-learn's 1797 digits
@@ -84,59 +73,18 @@ ELSEWHERE_TITLE = "Not testable here"
 NOTE = "Search: what finding took, in dense trainings. Verdict: that of `ltx run`."
 
 
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """A study's gin file, and its record if there is a store of it."""
-
-    name: str
-    record: StudyRecord | None = None
-    seconds: float | None = None
-
-    @property
-    def finished(self) -> bool:
-        return self.record is not None and self.record.finished
-
-    @property
-    def arms(self) -> Arms | None:
-        return None if self.record is None else Arms(self.record)
-
-
-def studies() -> list[str]:
-    """All shipped ones, in the order of the page."""
-    names = [path.stem for path in STUDIES.glob("*.gin")]
-    return sorted(names, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n))
-
-
-def read(folders: Sequence[Path], name: str) -> Ran:
-    """What the last finished store of that name holds, or else the last one."""
-    found = Ran(name)
-    for folder in folders:
-        if Store.occupied(folder / name):
-            store = Store(folder / name, create=False)
-            if store.studies():
-                one = Ran(name, StudyRecord.read(store), _noted(folder / f"{name}.err"))
-                found = found if found.finished and not one.finished else one
-    return found
-
-
-def _noted(path: Path) -> float | None:
-    """User and system seconds in what bash's `time` wrote; None where nothing was written."""
-    text = path.read_text() if path.is_file() else ""
-    took = re.findall(r"^(?:user|sys)\s+(\d+)m([\d.]+)s$", text, re.MULTILINE)
-    return sum(60 * int(m) + float(s) for m, s in took) if took else None
-
-
-def page(ran: Sequence[Ran]) -> str:
-    asked = [(one, claim) for one in ran for claim in CLAIMS.get(one.name, ())]
-    judged = judge([(claim, one.arms) for one, claim in asked])
+def page(runs: Sequence[Run]) -> str:
+    """The whole page."""
+    claims = [(one, claim) for one in runs for claim in CLAIMS.get(one.name, ())]
+    judged = judge([(claim, one.arms) for one, claim in claims])
     by_study: dict[str, list[Judged]] = {}
-    for (one, _), answer in zip(asked, judged, strict=True):
+    for (one, _), answer in zip(claims, judged, strict=True):
         by_study.setdefault(one.name, []).append(answer)
     elsewhere = judge([(claim, None) for claim in ELSEWHERE])
     lines = [INTRO, "## In short", ""]
     counted = {**by_study, ELSEWHERE_TITLE: elsewhere}
     lines += _table(["study", *WORDS], list(_counts(counted)))
-    for one in ran:
+    for one in runs:
         lines += ["", f"## {one.name}", "", *_section(one, by_study.get(one.name, []))]
     lines += ["", f"## {ELSEWHERE_TITLE}", ""]
     rows = [[f"{j.claim.text} ({j.claim.source})", j.claim.here, j.word] for j in elsewhere]
@@ -153,7 +101,7 @@ def _counts(by_study: Mapping[str, Sequence[Judged]]) -> Iterator[list[str]]:
         yield [shown, *(str(words.count(word) or "") for word in WORDS)]
 
 
-def _section(one: Ran, judged: Sequence[Judged]) -> list[str]:
+def _section(one: Run, judged: Sequence[Judged]) -> list[str]:
     about, paper = _head(STUDIES / f"{one.name}.gin")
     lines = [about, "", f"Paper: {paper}", "", "```sh", _command(one), "```", ""]
     if one.record is None:
@@ -166,35 +114,35 @@ def _section(one: Ran, judged: Sequence[Judged]) -> list[str]:
 
 
 def _head(path: Path) -> tuple[str, str]:
-    """What a study's file says of itself, and of its paper."""
+    """The description and the paper in the head of a study's gin file."""
     head = path.read_text().partition("\ninclude")[0]
     text = " ".join(line.removeprefix("#").strip() for line in head.splitlines())
     about, _, rest = text.partition(" Paper: ")
     return about, re.sub(r"(https?://[^\s,;)]+)", r"<\1>", rest.partition(" Command: ")[0])
 
 
-def _command(one: Ran) -> str:
-    """The command of the record, but for where its store and its data lay."""
+def _command(one: Run) -> str:
+    """The command of the record, without the paths of its store and data."""
     if one.record is None:
         return f"ltx run --gin_file=gin_configs/studies/{one.name}.gin"
     words = shlex.split(one.record.command)
     return shlex.join(w for w in words if not w.startswith(("--store=", "--data_dir=")))
 
 
-def _provenance(one: Ran, record: StudyRecord) -> str:
+def _provenance(one: Run, record: StudyRecord) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     first, last = min(record.seeds), max(record.seeds)
-    run = len(record.seeds) > 2 and set(record.seeds) == set(range(first, last + 1))
-    seeds = f"{first} to {last}" if run else ", ".join(map(str, record.seeds))
-    took = "not noted" if one.seconds is None else f"{one.seconds / 60:.1f} minutes"
+    is_range = len(record.seeds) > 2 and set(record.seeds) == set(range(first, last + 1))
+    seeds = f"{first} to {last}" if is_range else ", ".join(map(str, record.seeds))
+    time = "not noted" if one.seconds is None else f"{one.seconds / 60:.1f} minutes"
     gaps = list(record.gaps())
     lacking = f" {len(gaps)} trials are missing." if gaps else ""
     state = "" if record.finished else " **Not finished.**"
-    return f"Seeds {seeds}. Processor time: {took}. {versions}.{state}{lacking}"
+    return f"Seeds {seeds}. Processor time: {time}. {versions}.{state}{lacking}"
 
 
 def _levels(name: str, record: StudyRecord) -> list[str]:
-    """A row for each finder at each level that is shown, below the dense network of its task."""
+    """A row for each finder at each level shown, below the dense network of its task."""
     controls = [label for label, control in record.finders.items() if control]
     judged = verdict.levels(
         record.rows, margin=record.margin, seeds=record.seeds, controls=controls
@@ -210,8 +158,8 @@ def _levels(name: str, record: StudyRecord) -> list[str]:
         for level in [level for level in LEVELS.get(name, ()) if level in points] or [last]:
             if level:
                 word = "control" if arm.control else words[arm.task, arm.finder, level]
-                took = _search(search(arm.finder, level, arm.task))
-                rows.append([arm.task, arm.finder, *_measured(points[level], record), took, word])
+                cost = _search(search(arm.finder, level, arm.task))
+                rows.append([arm.task, arm.finder, *_measured(points[level], record), cost, word])
     head = ["task", "finder", "density, %", "accuracy, %", "early stop, steps", "seeds"]
     head += ["search", "verdict"]
     shown = slice(0 if len(record.tasks) > 1 else 1, None)
@@ -228,8 +176,8 @@ def _measured(point: Point, record: StudyRecord) -> list[str]:
     ]
 
 
-def _search(took: Sequence[float]) -> str:
-    return format.number(sum(took) / len(took), ".3g") if took else "missing"
+def _search(costs: Sequence[float]) -> str:
+    return format.number(sum(costs) / len(costs), ".3g") if costs else "missing"
 
 
 def _claims(judged: Sequence[Judged]) -> list[str]:
@@ -238,12 +186,12 @@ def _claims(judged: Sequence[Judged]) -> list[str]:
         ours = one.claim.here if one.word != UNTESTABLE else ""
         here = f" Here: {ours}." if ours else ""
         seen = [_part(part) for part in one.parts] + [fact.what for fact in one.facts]
-        counts = sorted({part.values.count for part in one.parts})
+        counts = {part.values.count for part in one.parts}
         rows.append(
             [
                 f"{one.claim.text} ({one.claim.source}){here}",
                 "<br>".join(seen) or one.reason,
-                " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "",
+                span(counts) if counts else "",
                 "" if math.isnan(one.p) else format.p_value(one.p),
                 one.word + _more(one),
             ]
@@ -262,15 +210,15 @@ def _more(one: Judged) -> str:
 
 
 def _part(part: Part) -> str:
-    """A mean with its own interval, in the unit of the claim, and what it is held against."""
-    found = part.values.interval(0.025, 0.025)
+    """A mean with its own interval, in the unit of the claim, and the bound it must reach."""
+    interval = part.values.interval(0.025, 0.025)
     ends = ""
-    if not math.isnan(found.low):
-        ends = f" [{_value(found.low, part)}, {_value(found.high, part)}]"
-    alike = ", all seeds alike" if part.values.tied else ""
-    asked = f"asked {'' if part.reached else 'more than '}{_value(part.size, part)}"
+    if not math.isnan(interval.low):
+        ends = f" [{_value(interval.low, part)}, {_value(interval.high, part)}]"
+    tied = ", all seeds alike" if part.values.tied else ""
+    bound = f"asked {'' if part.reached else 'more than '}{_value(part.size, part)}"
     paper = "" if part.claimed is None else f"paper {_value(part.claimed, part)}, "
-    return f"{part.what}: {_value(found.mean, part)}{ends} {part.unit}{alike}; {paper}{asked}"
+    return f"{part.what}: {_value(interval.mean, part)}{ends} {part.unit}{tied}; {paper}{bound}"
 
 
 def _value(value: float, part: Part) -> str:
@@ -284,15 +232,3 @@ def _value(value: float, part: Part) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--stores", type=Path, action="append", required=True)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md")
-    flags = parser.parse_args()
-    flags.out.write_text(page([read(flags.stores, name) for name in studies()]))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Readings: what the words of a claim come to in the trials of a study."""
+"""Evidence: the comparisons of trials, in one study, that a paper's claim stands for."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from ltx.evaluation.mode_connectivity import TOLERANCE
 # Frankle & Carbin's densities of LeNet-300-100 in percent, after each of the first 12 rounds.
 LADDER = (80.04, 64.06, 51.28, 41.05, 32.87, 26.32, 21.07, 16.88, 13.52, 10.83, 8.68, 6.95)
 CHANCE = 0.1  # ten classes
-EARLY = 0.35  # of a dense training; a bound of ours, for "very early" has no number
+EARLY = 0.35  # of a dense training; our bound, since papers give "very early" no number
 
 
 def as_good(
@@ -30,23 +30,23 @@ def better(arms: Arms, ours: str, theirs: str, level: int = SPARSEST) -> Part:
 
 
 def early(arms: Arms, finder: str, levels: Sequence[int] = (SPARSEST,)) -> list[Fact]:
-    """Found within EARLY of a dense training with every seed."""
-    found = [arms.search(finder, level) for level in levels]
-    if not all(found):
-        raise MissingError(f"{finder}: no dense training to hold its search against")
+    """Found with every seed at the cost of at most EARLY dense trainings."""
+    costs = [arms.search(finder, level) for level in levels]
+    if not all(costs):
+        raise MissingError(f"{finder}: no dense training to compare its search with")
     return [
         Fact(
-            f"{finder} found within {max(took):.2f} of a dense training; asked {EARLY}",
-            max(took) <= EARLY,
+            f"{finder} found within {max(cost):.2f} of a dense training; asked {EARLY}",
+            max(cost) <= EARLY,
         )
-        for took in found
+        for cost in costs
     ]
 
 
 def by_seed(
     ours: Mapping[int, float], theirs: Mapping[int, float], of: Callable[[float, float], float]
 ) -> Paired:
-    """A number for each seed that both have; left out where a training left no curve."""
+    """A number for each seed that both have; seeds whose training has no curve are omitted."""
     both = sorted(ours.keys() & theirs.keys())
     values = [of(ours[seed], theirs[seed]) if theirs[seed] else math.nan for seed in both]
     return Paired(tuple(value for value in values if math.isfinite(value)))
@@ -90,7 +90,7 @@ def winning(level: int) -> Callable[[Arms], list[Part]]:
 
 
 def widening(arms: Arms) -> list[Part]:
-    """A straight line through all rounds for each seed, whose slope is to be positive."""
+    """The slopes of straight lines through all rounds, one a seed, which are to be positive."""
     levels = [level for level in arms.levels("reinit") if level]
     leads, late = [], []
     dense = arms.stops("imp", 0)
@@ -136,7 +136,7 @@ def all_better(arms: Arms, ours: Sequence[str], theirs: Sequence[str]) -> list[P
 
 
 def of_other_sources(arms: Arms) -> list[Part]:
-    """Carried tickets over native ones, by seed the mean over all targets and foreign sources."""
+    """Carried tickets over native ones: by seed, the mean over all pairs of two different tasks."""
     tasks = arms.record.tasks
     leads = [
         arms.lead(carried(source), "native", task=target)
@@ -149,7 +149,7 @@ def of_other_sources(arms: Arms) -> list[Part]:
 
 
 def of_the_larger(arms: Arms, small: str) -> list[Part]:
-    """On each large data set, tickets of the others that are large over those of the small one."""
+    """On each large data set, tickets of the other large ones over those of the small one."""
     large = [task for task in arms.record.tasks if task != small]
     return [
         Part(
@@ -174,7 +174,7 @@ def stable(arms: Arms, finder: str) -> list[Part]:
 
 
 def closer(arms: Arms, finder: str, later: str) -> list[Part]:
-    """Copies from a later step end nearer to one another, in shares of the distance from step 0."""
+    """Copies from a later step end closer together, relative to copies from step 0."""
     first, last = arms.compared(finder, "ticket"), arms.compared(finder, later)
     before, after = (
         {seed: one.to_order.distance for seed, one in found.items()} for found in (first, last)

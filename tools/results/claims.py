@@ -1,9 +1,9 @@
-"""Claims: what a paper says of a study's arms, and the rule by which their trials answer it.
+"""Claims of papers, and the rule by which the trials of a study decide on them.
 
 All tests are one-sided and paired by seed (ltx/analysis/paired_tests.py). A claim of several parts
 is shown where all of them are, so its p-value is the largest of theirs; it is refuted where one of
-them is, so its p-value is the least of theirs times their number. Over all claims of a page the
-p-values of each word are corrected by Holm.
+them is, so its p-value is the smallest of theirs times their number. The p-values of each verdict
+are corrected by Holm over all claims of a page.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from ltx.analysis.paired_tests import ALPHA, MOST, Paired, holm
 from ltx.evaluation.trial import Trial
 from ltx.study.record import StudyRecord
 
-# Of the paper's number, which an effect must be shown to reach to count as the same in size.
+# The share of the paper's number above which an effect counts as reproduced.
 SHARE = 0.5
 REPRODUCED, DIRECTION, NOT_REPRODUCED = "reproduced", "in direction only", "not reproduced"
 OPEN, MISSING, UNTESTABLE = "open", "missing", "not testable here"
@@ -27,16 +27,16 @@ POINTS, PERCENT, TIMES, A_ROUND = "points", "%", "times", "points a round"
 
 
 class MissingError(LookupError):
-    """A study has no trials where a claim looks for them."""
+    """A study lacks trials that a claim needs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One comparison: values by seed, positive where the paper is right, and what it asks of them.
+    """One comparison: values by seed, positive where the paper is right, and a bound on their mean.
 
     With `claimed`, the paper's number in the values' own unit, the mean must be shown above SHARE
-    of it; without, above `bound`. With `reached` the bound itself will do. Shares of 1 are shown as
-    `unit` says; those of TIMES are ratios less 1.
+    of it; without, above `bound`. With `reached` the bound itself suffices. Values are shares of 1,
+    shown in `unit`; those of TIMES are ratios less 1.
     """
 
     what: str
@@ -71,23 +71,23 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Fact:
-    """What is counted and needs no test."""
+    """A statement that is counted exactly and needs no test."""
 
     what: str
     holds: bool
 
 
 class Arms:
-    """A study's trials by task, finder and level, as a claim asks for them."""
+    """A study's trials by task, finder and level."""
 
     def __init__(self, record: StudyRecord) -> None:
         self.record = record
         self._arms = by_finder(record.rows)
 
     def trials(self, finder: str, level: int = SPARSEST, task: str = "") -> Mapping[int, Trial]:
-        """Those of every seed at a level, SPARSEST for the last; of the first task if none is told.
+        """The trials of all seeds at a level, SPARSEST for the last; by default of the first task.
 
-        Raises MissingError where a seed of the study has none.
+        Raises MissingError if a seed of the study has none.
         """
         there = self._there(finder, level, task)
         if lacking := set(self.record.seeds) - there.keys():
@@ -120,9 +120,9 @@ class Arms:
         return comparison.early_stops(self.trials(finder, level))
 
     def compared(self, finder: str, at: str) -> dict[int, Any]:
-        """What became of two copies of each seed's sparsest ticket that start from `at`.
+        """The instability of each seed's sparsest ticket, of copies that start from `at`.
 
-        Raises MissingError where a seed has none.
+        Raises MissingError if a seed has none.
         """
         last = max(self.levels(finder), default=0)
         found = {
@@ -135,7 +135,7 @@ class Arms:
         return found
 
     def search(self, finder: str, level: int = SPARSEST, task: str = "") -> list[float]:
-        """What finding took, in dense trainings, of the seeds that have both."""
+        """The cost of finding, in dense trainings, of the seeds that have both trials."""
         dense, found = self._there(finder, 0, task), self._there(finder, level, task)
         return [
             found[seed].found_for.dense_flops / whole
@@ -146,10 +146,10 @@ class Arms:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A statement of a paper, where it stands, and what a study's arms say to it.
+    """A statement of a paper, its source, and the comparisons that test it.
 
-    `here` says how our test is not the paper's. Without `parts` the claim is not testable here, and
-    `here` says why.
+    `here` says how our test differs from the paper's. Without `parts` the claim is not testable
+    here, and `here` says why.
     """
 
     text: str
@@ -160,10 +160,11 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """A claim's word; `p` is the corrected one behind it, or the least where nothing is shown.
+    """The verdict on a claim, a word of WORDS.
 
-    `more` is how many more seeds may settle an open claim: infinity where more than 100 would be
-    needed, NaN where the seeds are too few to tell.
+    `p` is its corrected p-value, or the smallest one where nothing is shown. `more` is how many
+    more seeds may settle an open claim: infinity where more than 100 would be needed, NaN where
+    the seeds are too few to estimate it.
     """
 
     claim: Claim
@@ -175,9 +176,9 @@ class Judged:
     reason: str = ""
 
 
-def judge(asked: Sequence[tuple[Claim, Arms | None]]) -> list[Judged]:
-    """Each claim's word, all of them corrected for one another; no arms are a study not run."""
-    opened = [_open(claim, arms) for claim, arms in asked]
+def judge(claims: Sequence[tuple[Claim, Arms | None]]) -> list[Judged]:
+    """The verdict on each claim, all corrected for one another; None for a study not run."""
+    opened = [_open(claim, arms) for claim, arms in claims]
     tested = [one for one in opened if one.word == OPEN and one.parts]
     sized = [one for one in tested if any(part.claimed is not None for part in one.parts)]
     tests = {REPRODUCED: _shown, DIRECTION: _direction, NOT_REPRODUCED: _refuted}
@@ -199,11 +200,11 @@ def _open(claim: Claim, arms: Arms | None) -> Judged:
     if not arms.record.finished:
         return Judged(claim, MISSING, reason="the study is not finished")
     try:
-        made = claim.parts(arms)
+        found = claim.parts(arms)
     except MissingError as error:
         return Judged(claim, MISSING, reason=str(error))
-    parts = tuple(one for one in made if isinstance(one, Part))
-    facts = tuple(one for one in made if isinstance(one, Fact))
+    parts = tuple(one for one in found if isinstance(one, Part))
+    facts = tuple(one for one in found if isinstance(one, Fact))
     return Judged(claim, OPEN, parts, facts)
 
 
@@ -233,7 +234,7 @@ def _refuted(one: Judged) -> float:
 
 
 def _more(one: Judged, levels: Mapping[str, float]) -> float:
-    """To show it if all parts point that way, else to refute the part that points away most."""
+    """More seeds that show the claim if all parts point that way, or else refute one of them."""
     away = [part for part in one.parts if part.values.mean < part.size]
     if away:
         level = levels[NOT_REPRODUCED] / len(one.parts)
