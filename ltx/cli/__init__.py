@@ -1,4 +1,4 @@
-"""Flags, commands and progress: the only room that knows all others.
+"""Flags, commands, progress, trackers and `ltx.run`: the only room that knows all others.
 
 Imports: every room.
 """

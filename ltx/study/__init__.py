@@ -1,4 +1,4 @@
-"""From a definition to results: the loop over cells, its plan, its record and its status.
+"""A study from its definition to its results: cells, loop, listeners, plan, record, status.
 
 Imports: core, pruning, evaluation, store.
 """
