@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 import ltx
 
@@ -160,7 +161,6 @@ def test_the_citation_is_of_this_version() -> None:
 
 
 def test_the_citation_is_yaml() -> None:
-    yaml = pytest.importorskip("yaml")
     about = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert about["authors"] == [{"name": "The ltx developers"}]
 
