@@ -1,4 +1,4 @@
-"""The finders that come with ltx; they reach it through the entry points, as anybody's do."""
+"""The finders that come with ltx, registered through entry points as any plugin's are."""
 
 if __name__ != "ltx_plugins":
     raise ImportError(

@@ -1,4 +1,4 @@
-"""Corrupted data: a finder that sees spoilt data, whose tickets train on the true ones."""
+"""Corrupted data: another finder runs on corrupted data, its tickets train on the true data."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ HOW = ("random_labels", "shuffled_pixels")
 
 @dataclasses.dataclass(frozen=True)
 class Corrupted(ltx.Finder):
-    """Another finder's tickets, found without what the data could teach it.
+    """Another finder's tickets, found on data without the information that it could learn.
 
-    `how`: "random_labels" gives the labels of the training examples to others of them,
-    "shuffled_pixels" puts each image's pixels in an order of its own; the validation examples are
-    spoilt alike, so that no finder learns from those. A ticket keeps its state: where that was
-    trained, as by early rewinding, it was trained on spoilt data. Costs what the other finder
-    costs, and a few gradients by which the data are seen to differ.
+    `how`: "random_labels" permutes the labels of the training examples, "shuffled_pixels" the
+    pixels of each image, by an order of its own; the validation examples are corrupted in the same
+    way. A ticket keeps its state: where that was trained, as by early rewinding, it was trained on
+    corrupted data. Costs what the other finder costs, and a few gradients to verify that the data
+    differ.
 
-    The paper draws the labels uniformly, which all but keeps their frequencies as a permutation
-    does; its code shuffles an image's channels among its pixels, and then has random labels, too.
+    The paper draws labels uniformly, which nearly keeps their frequencies, as a permutation does;
+    its code also shuffles an image's channels among its pixels, and then has random labels, too.
 
     Reference: Su et al., Sanity-Checking Pruning Methods, https://arxiv.org/abs/2009.11094
     """
@@ -39,12 +39,12 @@ class Corrupted(ltx.Finder):
         return cls(of=of)
 
     def check(self, lab: ltx.Lab) -> None:
-        ltx.require_finder(self.of, "corrupted").check(self._spoilt(lab))
+        ltx.require_finder(self.of, "corrupted").check(self._corrupted(lab))
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
-        spoilt = self._spoilt(lab)
-        seen = {"how": self.how, **ltx.check_corrupted("corrupted", lab, spoilt)}
-        for ticket in ltx.require_finder(self.of, "corrupted").find(spoilt):
+        corrupted = self._corrupted(lab)
+        note = {"how": self.how, **ltx.check_corrupted("corrupted", lab, corrupted)}
+        for ticket in ltx.require_finder(self.of, "corrupted").find(corrupted):
             yield ltx.Ticket.of(
                 lab,
                 ticket.mask,
@@ -52,10 +52,10 @@ class Corrupted(ltx.Finder):
                 level=ticket.level,
                 parent=ticket,
                 recipe=ticket.recipe,
-                control=seen,
+                control=note,
             )
 
-    def _spoilt(self, lab: ltx.Lab) -> ltx.Lab:
+    def _corrupted(self, lab: ltx.Lab) -> ltx.Lab:
         if lab.task.corrupt != "none":
             raise ltx.UsageError(
                 f"corrupted: the data of this task have {lab.task.corrupt} already; leave"

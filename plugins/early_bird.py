@@ -1,4 +1,4 @@
-"""Early-bird tickets: masks drawn while the dense network trains, taken once they stand still."""
+"""Early-bird tickets: masks drawn early in dense training, once they stop changing."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -20,19 +20,19 @@ class EarlyBird(ltx.Finder):
     independent random masks of density d that is 2d(1 - d). A ticket has emerged when the newest
     of `window` masks is at most `threshold` times this chance distance from each of the others: at
     density 0.5 a threshold of 0.2 is the paper's 0.1, and at any other it is as far from chance.
-    `start`: "init" goes back to the start, as lottery tickets do; "drawn" goes on training from the
-    weights, optimizer and step of the drawing, which saves the steps that are behind it.
+    `start`: "init" rewinds to the initial weights, as lottery tickets do; "drawn" continues from
+    the weights, optimizer and step at which the mask was drawn, which saves the steps before it.
 
     The paper's five masks of a training of 160 epochs lie within 3 % of it. In trainings of a few
-    epochs masks that near always agree, so here they span a fifth of whatever the length is, and
-    may differ half as much again. No ticket is found before a quarter of the training.
+    epochs masks that close always agree, so the defaults span a fifth of the training and allow a
+    distance half as large again. No ticket is found before a quarter of the training.
 
-    With `l1` above 0 the search, but not the ticket, trains by a recipe whose `scale_l1` it is; one
-    in the task's own recipe holds for both. The paper's tickets are structure=ByChannel() by
+    With `l1` above 0 the search, but not the ticket, trains with that `scale_l1`; one in the task's
+    own recipe holds for both. The paper's tickets are structure=ByChannel() by
     score=BatchNormScale(), at densities 0.7, 0.5 and 0.3 with L1 of 1e-4, drawn every epoch of 160.
 
     The note says whether the mask `emerged` or the training ended first, the `share` of the dense
-    training that it took, and the largest `distance` at the end.
+    training that it needed, and the largest `distance` at the end.
 
     Reference: You et al., Drawing Early-Bird Tickets, https://arxiv.org/abs/1909.11957
     """
@@ -89,22 +89,22 @@ class EarlyBird(ltx.Finder):
                 f" the {whole} steps of the training; draw more often than every {self.every}"
             )
         try:
-            self._searching(lab)
+            self._search_lab(lab)
         except ltx.UsageError as error:
             raise ltx.UsageError(f"early_bird.l1: {error}") from error
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
-        dense, init, search = lab.dense(), lab.init(), self._searching(lab)
+        dense, init, search = lab.dense(), lab.init(), self._search_lab(lab)
         first = ltx.Ticket.of(lab, dense, init)
         yield first
         drawn: dict[float, list[ltx.Mask]] = {density: [] for density in self.densities}
-        found: dict[float, ltx.Ticket] = {}
+        tickets: dict[float, ltx.Ticket] = {}
         state, whole = init, lab.steps()
-        while len(found) < len(drawn):
+        while len(tickets) < len(drawn):
             until = min(whole, state.step + lab.steps(self.every))
             state = search.train(state, dense, f"{until}it").state
             scores = self.score(search, state, dense)
-            for density in drawn.keys() - found.keys():
+            for density in drawn.keys() - tickets.keys():
                 mask = self._pruning(density)(lab, dense, scores)
                 masks = drawn[density] = [*drawn[density], mask][-self.window :]
                 distance = self._spread(lab, masks)
@@ -113,11 +113,11 @@ class EarlyBird(ltx.Finder):
                     begin = state if self.start == "drawn" else init
                     note = {"emerged": emerged, "share": until / whole, "distance": distance}
                     level = self.densities.index(density) + 1
-                    found[density] = first.child(lab, mask, state=begin, level=level, note=note)
-        # Some emerge out of order, and tickets come by falling density.
-        yield from (found[density] for density in self.densities)
+                    tickets[density] = first.child(lab, mask, state=begin, level=level, note=note)
+        # Some emerge out of order; tickets have to be yielded by falling density.
+        yield from (tickets[density] for density in self.densities)
 
-    def _searching(self, lab: ltx.Lab) -> ltx.Lab:
+    def _search_lab(self, lab: ltx.Lab) -> ltx.Lab:
         """The lab that the dense network trains in."""
         if not self.l1:
             return lab

@@ -1,4 +1,4 @@
-"""Early rewinding: iterative magnitude pruning that goes back to step k, not to the start."""
+"""Early rewinding: iterative magnitude pruning that rewinds to step k, not to step 0."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import ltx
 MODES = ("weights", "learning_rate", "fine_tune")
 AUTO = "auto"
 
-# The state to rewind to, what the dense training ends in where that is known, and a note.
+# The state to rewind to, the final state of the dense training if it was computed, and a note.
 Origin = tuple[ltx.State, ltx.State | None, dict[str, Any]]
 
 
@@ -22,15 +22,15 @@ class EarlyRewind(ltx.Finder):
     and trains as long at the schedule's last rate. Costs `levels` trainings, of which all but the
     first are shorter by `rewind`.
 
-    Rewind "auto" looks for the earliest step from which the data's order does not matter: two
-    copies of the dense network that part there end no more than `tolerance` of validation error
-    above each other on the line between them. The steps tried are 0 and `at_most` halved again and
-    again, by bisection, which takes it that stability once reached stays. The dense training is one
-    of the copies, so the search costs one training and one more for each step tried. The first
-    ticket's note has the step as `rewind`, whether it is `stable`, the `barriers` as [step, height]
-    and the `searched` share of a dense training. Where not even `at_most` is stable it is taken all
-    the same, and `stable` is False: its tickets are worth having, but not to be called matching by
-    the paper's account.
+    Rewind "auto" searches for the earliest step from which training is stable to the data's order:
+    on the line between two copies of the dense network that are trained from there in different
+    orders, the validation error rises by at most `tolerance`. The candidates are 0 and `at_most`
+    halved repeatedly, searched by bisection, which assumes that stability persists once reached.
+    The dense training is one of the copies, so the search costs one training and one more for each
+    candidate tried. The first ticket's note has the step as `rewind`, whether it is `stable`, the
+    `barriers` as [step, height] and the `searched` share of a dense training. Where not even
+    `at_most` is stable it is used, and `stable` is False: by the paper's account its tickets need
+    not be matching.
 
     Reference: Frankle et al., Linear Mode Connectivity and the Lottery Ticket Hypothesis,
     https://arxiv.org/abs/1912.05671; Renda et al., Comparing Rewinding and Fine-tuning in Neural
@@ -94,7 +94,7 @@ class EarlyRewind(ltx.Finder):
         return lab.train(lab.init(), lab.dense(), until=self.rewind).state, None, {}
 
     def _first_stable(self, lab: ltx.Lab) -> Origin:
-        """Bisect for the earliest step whose two copies end in one flat valley."""
+        """Bisect for the earliest step whose two copies have a barrier within tolerance."""
         dense, begun = lab.dense(), lab.spent
         end = lab.train(lab.init(), dense).state
         grid = _grid(lab.steps(self.at_most))
@@ -122,7 +122,7 @@ class EarlyRewind(ltx.Finder):
         return states[found], end, note
 
     def _start(self, trained: ltx.State, origin: ltx.State) -> ltx.State:
-        """Where a level begins: the optimizer starts afresh wherever trained weights are kept."""
+        """The state that a level trains from; trained weights get a fresh optimizer."""
         if self.mode == "weights":
             return origin
         step = origin.step if self.mode == "learning_rate" else 0
@@ -130,7 +130,7 @@ class EarlyRewind(ltx.Finder):
 
     def _last_rate(self, lab: ltx.Lab, start: int) -> ltx.Recipe:
         recipe, whole = lab.task.recipe, lab.steps()
-        # The last step's rate, because a cosine curve is zero behind it.
+        # The rate of the last step, because a cosine curve is zero after it.
         rate = float(recipe.learning_rates(whole - 1, whole, lab.epoch)[0])
         return dataclasses.replace(
             recipe,

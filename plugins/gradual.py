@@ -10,12 +10,12 @@ import ltx
 class Gradual(ltx.Finder):
     """Prunes every `every` from step `begin` to step `end`, ending exactly at `density`.
 
-    At a share p of the way the density is density + (1 - density)(1 - p)^3. What is pruned stays
-    pruned. Gives the dense network and one ticket that trains on from step `end`: ticket and trial
-    together cost one training. Magnitudes in scope "layer", as in the paper, are pruned by TF-MOT
-    itself, on its PolynomialDecay with an update at `end` added where its grid has none, and what
-    it keeps too many there, for it keeps all of equal weights, goes; other scores, scopes and
-    structures by Pruning. NofM knows no curve: it is pruned once, at `begin`.
+    At a share p of the steps the density is density + (1 - density)(1 - p)^3. Pruned weights stay
+    pruned. Yields the dense network and one ticket that continues from step `end`: ticket and trial
+    together cost one training. By magnitude in scope "layer", as in the paper, TF-MOT itself prunes
+    by its PolynomialDecay, with an update at `end` added where its grid has none; TF-MOT keeps all
+    of equal weights, so a last round removes the surplus there. Other scores, scopes and structures
+    are pruned by Pruning. NofM is pruned once, at `begin`.
 
     Reference: Zhu & Gupta, To prune, or not to prune, https://arxiv.org/abs/1710.01878
     """
@@ -77,9 +77,9 @@ class Gradual(ltx.Finder):
 
     @property
     def _is_tfmots(self) -> bool:
-        """Whether TF-MOT can prune so: by magnitude, tensor by tensor."""
-        own = isinstance(self.structure, ltx.Unstructured | ltx.Blocks | ltx.NofM)
-        return own and self.scope == "layer" and self.score == ltx.Magnitude()
+        """Whether TF-MOT prunes in this way: by magnitude, tensor by tensor."""
+        supported = isinstance(self.structure, ltx.Unstructured | ltx.Blocks | ltx.NofM)
+        return supported and self.scope == "layer" and self.score == ltx.Magnitude()
 
     def _times(self, lab: ltx.Lab) -> list[int]:
         """The steps after which something is pruned; the last is `end`, on the grid or not."""
@@ -89,7 +89,7 @@ class Gradual(ltx.Finder):
         return [*range(begin + every, end, every), end]
 
     def _schedule(self, lab: ltx.Lab, step: int) -> ltx.PolynomialDecay:
-        """TF-MOT's schedule; at an `end` off the grid, one whose grid is the whole way there."""
+        """TF-MOT's schedule; at an `end` off its grid, one that updates at `begin` and `end`."""
         begin, end, every = lab.steps(self.begin), lab.steps(self.end), lab.steps(self.every)
         if (step - begin) % every:
             every = end - begin

@@ -10,15 +10,15 @@ SCOPES = ("global", "layer", "erk", "smart")
 
 @dataclasses.dataclass(frozen=True)
 class OneShot(ltx.Finder):
-    """Prunes the initial weights to `density` by any score, and trains nothing.
+    """Prunes the initial weights to `density` by any score, without training.
 
-    `rounds` steps lower the density by the same factor each, and score anew what is left. Gives
-    the dense network and one ticket, whose note lists as `collapsed` the layers that lost every
-    weight. Costs what the score asks of the lab. With ltx.Random() in scope "erk" it is the sparse
-    random network that others start from, in scope "smart" a random ticket
+    `rounds` steps each lower the density by the same factor and recompute the scores. Yields the
+    dense network and one ticket, whose note lists as `collapsed` the layers that lost every
+    weight. Costs what the score computes with the lab. With ltx.Random() in scope "erk" it is the
+    sparse random network that others start from, in scope "smart" a random ticket
     (https://arxiv.org/abs/2009.11094).
 
-    `structure` says of what the density is a share. Channels are pruned in scope "global" or
+    `structure` says what units the density is a share of. Channels are pruned in scope "global" or
     "layer", by any score; blocks in every scope, but in kernels of rank 2 only, so that `keep` must
     name all others; NofM at its own density, in one round.
     """
@@ -34,7 +34,7 @@ class OneShot(ltx.Finder):
         _check("oneshot", self.density, self.score, self.rounds, self.scope)
         ltx.check_type("oneshot.structure", self.structure, ltx.Structure, "@ByChannel()")
         pruning = ltx.Pruning.to(self.density, self.scope, self.keep, self.structure)
-        object.__setattr__(self, "keep", pruning.keep)  # a list from gin, or one plain text
+        object.__setattr__(self, "keep", pruning.keep)  # gin gives a list, or one string
         if self.structure.only is not None and self.rounds > 1:
             raise ltx.UsageError(
                 f"oneshot.rounds: {self.structure} has one density, and rounds need one each; use"
@@ -55,8 +55,8 @@ class OneShot(ltx.Finder):
 class SNIP(ltx.Finder):
     """One round by connection sensitivity, over all layers together, on one training batch.
 
-    The paper initialises by variance scaling and takes 100 images, 128 for CIFAR-10; `batches` is
-    how many of the recipe's batches stand for them.
+    The paper initialises by variance scaling and uses 100 images, 128 for CIFAR-10; `batches` is
+    the number of the recipe's batches used instead.
 
     Reference: Lee et al., SNIP, https://arxiv.org/abs/1810.02340
     """
@@ -78,8 +78,8 @@ class SNIP(ltx.Finder):
 class GraSP(ltx.Finder):
     """One round that keeps the gradient's norm, over all layers together.
 
-    The paper takes ten images a class, evenly drawn, and logits divided by 200; `batches` is how
-    many of the recipe's batches, drawn without regard to class, stand for them.
+    The paper uses ten images per class, and logits divided by 200; `batches` is the number of the
+    recipe's batches, not balanced by class, used instead.
 
     Reference: Wang et al., Picking Winning Tickets Before Training by Preserving Gradient Flow,
     https://arxiv.org/abs/2002.07376
@@ -133,7 +133,7 @@ def _find(
     keep: tuple[str, ...] = (),
     structure: ltx.Structure = ltx.Unstructured(),  # noqa: B008 (frozen)
 ) -> Iterator[ltx.Ticket]:
-    """The dense network, then the ticket of that density, which all the rounds together make."""
+    """The dense network, then the ticket after all rounds."""
     ticket = ltx.Ticket.of(lab, lab.dense(), lab.init())
     yield ticket
     mask = ticket.mask

@@ -1,4 +1,4 @@
-"""Controls made from another finder's tickets: fresh weights, kept signs, masks by chance."""
+"""Controls of another finder's tickets: fresh weights, kept signs, random masks."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -14,23 +14,23 @@ MASKS = ("same", "shuffled", "random", "uniform")
 
 @dataclasses.dataclass(frozen=True)
 class RandomReinit(ltx.Finder):
-    """Another finder's tickets with what made them special taken away.
+    """Another finder's tickets with new weights, a random mask, or both.
 
     `weights`: "fresh" draws a new initialisation, "sign_kept" gives it the signs of the ticket's
-    weights, "same" keeps the ticket's own. `mask`: "same"; "shuffled" within each layer, anew for
-    each ticket; "random", one ranking of each layer's weights, of which every ticket keeps as many
-    as it kept there; "uniform", one such ranking, of which every layer keeps the same share. The
-    masks of "shuffled" and of "random" follow one law; only from level to level do they differ,
-    where the latter are nested as the tickets are.
+    weights, "same" keeps the ticket's own. `mask`: "same"; "shuffled" within each layer,
+    independently for each ticket; "random", one random ranking of each layer's weights, of which
+    every ticket keeps as many as it has there; "uniform", one such ranking, of which every layer
+    keeps the same share. The masks of "shuffled" and of "random" have the same distribution; but
+    those of "random" are nested from level to level, as the tickets are.
 
-    `structure` is that of the tickets, and what takes another place: a ticket of channels needs
-    ByChannel() to be held against channels that chance chose, or its control has lost the structure
-    as well; counts are those of units then. Blocks cut off at a kernel's edge change places among
-    themselves, and NofM draws n of every m weights anew. "uniform" takes units of one size that may
-    go from layer to layer: single weights, or blocks that divide every kernel.
+    `structure` is that of the tickets, whose units are permuted: a ticket of channels needs
+    ByChannel() to be compared with randomly chosen channels, or its control loses the structure as
+    well; counts are then those of units. Blocks cut off at a kernel's edge are permuted among
+    themselves, and NofM draws n of every m weights. "uniform" needs units of one size in all
+    layers: single weights, or blocks that divide every kernel.
 
-    What each control took away is checked and stored with it. Costs what the other finder costs,
-    which the memo gives for nothing where it ran already.
+    What each control removed is checked and stored with it. Costs what the other finder costs,
+    which is cached where it ran already.
 
     Reference: Frankle & Carbin, https://arxiv.org/abs/1803.03635 (fresh, same);
     Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067 (sign_kept);
@@ -51,7 +51,7 @@ class RandomReinit(ltx.Finder):
         ltx.check_type("random_reinit.structure", self.structure, ltx.Structure, "@ByChannel()")
         if (self.weights, self.mask) == ("same", "same"):
             raise ltx.UsageError("random_reinit: same weights under the same mask is no control")
-        told = list(_structures(ltx.require_finder(self.of, "random_reinit")))
+        declared = list(_structures(ltx.require_finder(self.of, "random_reinit")))
         if self.structure == ltx.Unstructured():
             return
         if self.mask == "same":
@@ -59,9 +59,9 @@ class RandomReinit(ltx.Finder):
                 f"random_reinit.structure: the same mask moves no {self.structure.unit}; set"
                 " random_reinit.mask to 'shuffled' or 'random', or drop the structure"
             )
-        if told and self.structure not in told:
+        if declared and self.structure not in declared:
             raise ltx.UsageError(
-                f"random_reinit.structure: expected that of the tickets, {told[0]}, got"
+                f"random_reinit.structure: expected that of the tickets, {declared[0]}, got"
                 f" {self.structure}"
             )
 
@@ -116,29 +116,29 @@ class RandomReinit(ltx.Finder):
         units, cells = self.structure.alive(lab, ticket.mask), self.structure.cells(lab)
         if self.mask == "shuffled":
             rng = lab.rng("shuffle", ticket.level)
-            placed = dict(ltx.Mask(units).shuffled(rng))
+            kept = dict(ltx.Mask(units).shuffled(rng))
             for name, cell in cells.items():
-                placed[name] = _first(rng.permutation(cell.size), units[name], cell)
+                kept[name] = _first(rng.permutation(cell.size), units[name], cell)
         else:
-            placed = self._ranked(lab, units, cells)
-        return ltx.Mask(self.structure.mask(lab, lab.dense(), placed))
+            kept = self._ranked(lab, units, cells)
+        return ltx.Mask(self.structure.mask(lab, lab.dense(), kept))
 
     def _ranked(
         self, lab: ltx.Lab, units: Mapping[str, np.ndarray], cells: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """The units that come first in one ranking of each group's, as many as survive."""
+        """The first units in one random ranking of each group, as many as survive."""
         counts = {name: int(keep.sum()) for name, keep in units.items()}
         if self.mask == "uniform":
             sizes = {name: keep.size for name, keep in units.items()}
             counts = _even_counts(sizes, sum(counts.values()))
-        placed = {}
+        kept = {}
         for name, keep in units.items():
             ranking = lab.rng("ranking", name).permutation(keep.size)
             if name in cells:
-                placed[name] = _first(ranking, keep, cells[name])
+                kept[name] = _first(ranking, keep, cells[name])
             else:
-                placed[name] = (ranking < counts[name]).reshape(keep.shape)
-        return placed
+                kept[name] = (ranking < counts[name]).reshape(keep.shape)
+        return kept
 
     def _weights(self, ticket: ltx.Ticket, fresh: ltx.State) -> ltx.State:
         if self.weights == "same":
@@ -152,7 +152,7 @@ class RandomReinit(ltx.Finder):
 
 
 def _structures(value: object) -> Iterator[ltx.Structure]:
-    """The structures among a finder's settings, and among those of what it holds."""
+    """The structures among a finder's settings, and among those of the dataclasses it holds."""
     if isinstance(value, ltx.Structure):
         yield value
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -161,18 +161,18 @@ def _structures(value: object) -> Iterator[ltx.Structure]:
 
 
 def _first(ranking: np.ndarray, keep: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """As many units of every cell as `keep` has there: those that come first in the ranking."""
+    """The first units of every cell in the ranking, as many as `keep` has in the cell."""
     cell = cell.reshape(-1)
     sizes = np.bincount(cell)
     counts = np.bincount(cell, keep.reshape(-1))
     row = np.lexsort((ranking, cell))
-    place = np.empty(cell.size, np.int64)
-    place[row] = np.arange(cell.size) - (np.cumsum(sizes) - sizes)[cell[row]]
-    return (place < counts[cell]).reshape(keep.shape)
+    rank = np.empty(cell.size, np.int64)
+    rank[row] = np.arange(cell.size) - (np.cumsum(sizes) - sizes)[cell[row]]
+    return (rank < counts[cell]).reshape(keep.shape)
 
 
 def _same_signs(state: ltx.State, ticket: ltx.Ticket) -> float:
-    """The share of the ticket's surviving weights whose sign the control has too."""
+    """The share of the ticket's surviving weights that have the same sign in the control."""
     same = sum(
         int((np.signbit(state.weights[n]) == np.signbit(ticket.state.weights[n]))[keep].sum())
         for n, keep in ticket.mask.items()
@@ -181,9 +181,9 @@ def _same_signs(state: ltx.State, ticket: ltx.Ticket) -> float:
 
 
 def _even_counts(sizes: dict[str, int], total: int) -> dict[str, int]:
-    """`total` weights shared out by size; fewer of them never give any layer more."""
+    """`total` weights allocated in proportion to size; monotone in `total` for every layer."""
     density = total / sum(sizes.values())
-    # Rounding moves no layer by more than there are layers; the rest goes where most is missing.
+    # Rounding moves no count by more than the number of layers; the rest goes to the sparsest.
     counts = {name: max(0, int(density * size) - len(sizes)) for name, size in sizes.items()}
     for _ in range(total - sum(counts.values())):
         counts[min(counts, key=lambda name: (counts[name] + 0.5) / sizes[name])] += 1

@@ -16,10 +16,10 @@ class RigL(ltx.Finder):
     """Drops the smallest weights of each layer and grows as many where the gradient is largest.
 
     Every `every` until `end`, a share that falls from `drop` to zero along a cosine. Starts at
-    random connections of `density`, shared out among the layers by `scope`: "erk", "layer" for all
-    alike, or "smart". Grown weights begin
-    at zero. Gives the dense network and one ticket that trains on from its last exchange. Costs
-    the sparse training and one batch's gradient an exchange, whose third part is dense.
+    random connections of `density`, allocated among the layers by `scope`: "erk", "layer" for the
+    same density in all, or "smart". Grown weights start at zero. Yields the dense network and one
+    ticket that continues from its last exchange. Costs the sparse training and one batch's gradient
+    per exchange, a third of which is dense.
 
     Reference: Evci et al., Rigging the Lottery, https://arxiv.org/abs/1911.11134
     """
@@ -60,8 +60,8 @@ class RigL(ltx.Finder):
 class SET(ltx.Finder):
     """Drops the same share of each layer's smallest weights every `every`, and grows at random.
 
-    Smallest in size: the paper drops the smallest positive and the largest negative ones. Else
-    like `rigl`, up to the last `every` of the training, which leaves the connections as they are.
+    Smallest in magnitude; the paper drops the smallest positive and the largest negative ones.
+    Otherwise like `rigl`, up to the last `every` of the training, in which connections are fixed.
 
     Reference: Mocanu et al., Scalable Training of Artificial Neural Networks with Adaptive Sparse
     Connectivity, https://arxiv.org/abs/1707.04780
@@ -102,10 +102,10 @@ def _find(
     mask = seen = ltx.Pruning.to(density, scope)(lab, seen, random)
     for step in times:
         state = lab.train(state, mask, f"{step}it").state
-        wanted = grow(state, mask)
+        scores = grow(state, mask)
         mask = ltx.Mask(
             {
-                name: _exchange(keep, np.abs(state.weights[name]), wanted[name], share(step))
+                name: _exchange(keep, np.abs(state.weights[name]), scores[name], share(step))
                 for name, keep in mask.items()
             }
         )
@@ -113,17 +113,17 @@ def _find(
     yield first.child(lab, mask, state=state, note={"exchanges": len(times), "seen": seen.density})
 
 
-def _exchange(keep: np.ndarray, size: np.ndarray, wanted: np.ndarray, share: float) -> np.ndarray:
-    """The mask after one drop of its smallest weights and the growth of as many most wanted.
+def _exchange(keep: np.ndarray, size: np.ndarray, scores: np.ndarray, share: float) -> np.ndarray:
+    """The mask without a share of its smallest weights, and with as many of the highest scores.
 
-    What was just dropped may grow again, with its value, as the papers' code has it.
+    A weight that was just dropped may grow again, with its value, as in the papers' code.
     """
     alive = np.flatnonzero(keep)
     count = round(share * alive.size)
     kept = keep.reshape(-1).copy()
     kept[alive[np.argsort(size.reshape(-1)[alive], kind="stable")[:count]]] = False
     free = np.flatnonzero(~kept)
-    kept[free[np.argsort(-wanted.reshape(-1)[free], kind="stable")[:count]]] = True
+    kept[free[np.argsort(-scores.reshape(-1)[free], kind="stable")[:count]]] = True
     return kept.reshape(keep.shape)
 
 

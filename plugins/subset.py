@@ -1,4 +1,4 @@
-"""Subset: tickets found on a share of the data in a share of the steps, for all of them."""
+"""Subset: tickets found on a share of the data in a share of the steps, for the whole task."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ import ltx
 class Subset(ltx.Finder):
     """Another finder's tickets, found on `share` of the training examples.
 
-    Its trainings are as many times shorter, with warm-up, drops and evaluations in proportion; a
-    duration among the settings of `of` is one of the short training, so give it in percent. A
-    ticket starts the whole training from step 0 with a fresh optimizer, at the weights and
-    BatchNorm statistics that it has. The examples are drawn by Task.split_seed, every class by its
-    share, and are the same for all seeds. Costs that share of what `of` costs.
+    Its trainings are shorter in proportion, with their warm-up, drops and evaluations; a duration
+    among the settings of `of` refers to the short training, so give it in percent. A ticket starts
+    the whole training from step 0 with a fresh optimizer, at its own weights and BatchNorm
+    statistics. The examples are drawn by Task.split_seed, stratified by class, and are the same for
+    all seeds. Costs that share of what `of` costs.
 
-    As in the paper, a ticket is found on few data and trained on all. Unlike there, the few are
-    drawn by chance: the paper takes those that are hard to memorise or that pruning makes the
-    network forget, 35 % to 78 % of a set, and adds shorter rounds and an early stop.
+    As in the paper, a ticket is found on a part of the data and trained on all. Unlike there, the
+    part is random: the paper chooses examples that are hard to memorise or that the network forgets
+    when pruned, 35 % to 78 % of a set, and adds shorter rounds and early stopping.
 
     Reference: Zhang et al., Efficient Lottery Ticket Finding: Less Data is More,
     https://arxiv.org/abs/2106.03225

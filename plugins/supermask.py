@@ -1,4 +1,4 @@
-"""Supermasks: subnetworks that are good before any of their weights is trained."""
+"""Supermasks: subnetworks that are accurate without training their weights."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ WEIGHTS = ("init", "signed_constant")
 
 @dataclasses.dataclass(frozen=True)
 class Supermask(ltx.Finder):
-    """Tickets whose weights are not to be trained, from a learned mask or another finder's masks.
+    """Tickets whose weights stay untrained, with a learned mask or another finder's masks.
 
     `method` (EdgePopup by default) learns one mask in a whole training. With `of` the masks are
-    another finder's in its stead, as in `imp` with the criterion of Zhou et al. for a score.
-    Weights "init" are as drawn; "signed_constant" keeps their signs and gives all of a tensor the
-    standard deviation that they had, before any mask is learned. A trial measures accuracy as it
-    stands: the recipe's length is 0it. BatchNorm's statistics are those of the mask's training,
-    or with `of` those of the other finder's ticket, which are an initial network's if it rewinds
-    that far. The dense network comes first and is trained, as what to compare with.
+    another finder's instead, as of `imp` with the criterion of Zhou et al. as its score. Weights
+    "init" are the initial ones; "signed_constant" keeps their signs and sets all of a tensor to
+    their standard deviation, before any mask is learned. A trial measures accuracy without
+    training: the recipe's length is 0it. BatchNorm's statistics are those of the mask's training,
+    or with `of` those of the other finder's ticket, which are an initial network's if it rewinds to
+    step 0. The dense network comes first and is trained, for comparison.
 
     Reference: Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067;
     Ramanujan et al., What's Hidden in a Randomly Weighted Neural Network?,

@@ -1,4 +1,4 @@
-"""Transfer: tickets found on a source task, put to work on this lab's."""
+"""Transfer: tickets found on a source task, trained on this lab's task."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import ltx
 
 CARRY = ("mask", "init", "rewind", "sign", "shuffled")
 HEADS = ("fresh", "random", "carry")
-# What a carry that takes something away says of mask and weights, in the words of check_control.
+# What each carry that removes something promises of mask and weights, as `check_control` names it.
 _PROMISES = {
     "mask": ("same", "fresh"),
     "sign": ("same", "sign_kept"),
@@ -19,22 +19,22 @@ _PROMISES = {
 
 @dataclasses.dataclass(frozen=True)
 class Transfer(ltx.Finder):
-    """Carries another task's tickets over to this one.
+    """Transfers another task's tickets to this one.
 
-    Tickets come from `of`, run on the `source`, or from the store at `store`, those of this lab's
+    Tickets come from `of`, run on the `source`, or from the store at `store`: those of this lab's
     seed and, where several finders left some there, of the one labelled `finder`. The source is a
-    data set's name, which stands for this task on all classes of that set with its images
-    converted to this task's; or a whole task of any data, classes, optimizer or recipe, whose
-    network has to have the same body. It may be this lab's own task.
+    data set's name, for this task on all classes of that set with its images converted to this
+    task's; or a whole task of any data, classes, optimizer or recipe, whose network has the same
+    body. It may be this lab's own task.
 
-    `carry`: "mask" alone over weights drawn afresh; the mask and the source's "init"; the mask and
-    the weights of the source's "rewind" point with their BatchNorm statistics; "sign", the mask
-    and fresh weights with the signs of that point's; "shuffled", as "rewind" with every carried
-    layer's mask shuffled. What the first, fourth and fifth took away is checked and stored with
-    each ticket. Training starts at step 0 with a fresh optimizer. `head` is the layer that makes
-    the logits: "fresh" keeps it dense and draws it anew, "random" gives it a random mask of the
-    source's density as well, "carry" takes it along, which needs as many classes. Costs what `of`
-    costs on the source.
+    `carry`: "mask", the mask alone with fresh weights; "init", the mask and the source's initial
+    weights; "rewind", the mask and the weights of the source's rewind point with their BatchNorm
+    statistics; "sign", the mask and fresh weights with the signs of that point's; "shuffled", as
+    "rewind" with every transferred layer's mask shuffled. What "mask", "sign" and "shuffled" remove
+    is checked and stored with each ticket. Training starts at step 0 with a fresh optimizer. `head`
+    is the layer that makes the logits: "fresh" keeps it dense with fresh weights, "random" also
+    gives it a random mask of the source's density, "carry" transfers it, which needs as many
+    classes. Costs what `of` costs on the source.
 
     Reference: Morcos et al., One ticket to win them all, https://arxiv.org/abs/1906.02773;
     Zhou et al., Deconstructing Lottery Tickets, https://arxiv.org/abs/1905.01067 (sign);
@@ -80,10 +80,9 @@ class Transfer(ltx.Finder):
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
         if self.store:
             for ticket, task, of in self._stored(lab):
-                made = self._carry(lab, ticket, ticket.state, task, of)
-                yield dataclasses.replace(
-                    made, cost=made.cost + ticket.cost, seconds=made.seconds + ticket.seconds
-                )
+                carried = self._carry(lab, ticket, ticket.state, task, of)
+                cost, seconds = carried.cost + ticket.cost, carried.seconds + ticket.seconds
+                yield dataclasses.replace(carried, cost=cost, seconds=seconds)
             return
         source = self._lab(lab)
         first = source.init()
@@ -100,30 +99,32 @@ class Transfer(ltx.Finder):
             task = self.source
             return lab.on(**{f.name: getattr(task, f.name) for f in dataclasses.fields(task)})
         source = lab.on(data=self.source, classes=())
-        # Where nothing needs converting the source task is the one that others train on, too.
+        # Without a conversion the source task is the same as in other studies, and is cached.
         same = source.input_shape == lab.input_shape
         return source if same else source.on(image=lab.input_shape)
 
     def _stored(self, lab: ltx.Lab) -> list[tuple[ltx.Ticket, str, object]]:
         """The stored tickets by level, each with its task's id and its finder's settings."""
         store = ltx.Store(self.store, create=False)
-        there = [m for m in store.manifests() if m["seed"] == lab.seed and self._is_source(lab, m)]
-        if not there:
+        candidates = [
+            m for m in store.manifests() if m["seed"] == lab.seed and self._is_source(lab, m)
+        ]
+        if not candidates:
             raise ltx.UsageError(
-                f"transfer.store: {self.store} holds no ticket found on {self._asked(lab)}; see"
-                f" `ltx tickets list --store={self.store}`"
+                f"transfer.store: {self.store} holds no ticket found on {self._description(lab)};"
+                f" see `ltx tickets list --store={self.store}`"
             )
-        labels = sorted({manifest["finder"] for manifest in there})
+        labels = sorted({manifest["finder"] for manifest in candidates})
         if self.finder and self.finder not in labels:
             raise ltx.UsageError(
                 f"transfer.finder: {self.finder!r} left no such ticket in {self.store}; those found"
                 f" on {self._label} with seed {lab.seed} are of {', '.join(labels)}"
             )
         # Several finders may have found one ticket, as the dense one at level 0.
-        found = {m["id"]: m for m in there if self.finder in ("", m["finder"])}
+        by_id = {m["id"]: m for m in candidates if self.finder in ("", m["finder"])}
         tickets = [
             (store.ticket(id, m["finder"]), str(m["task_id"]), m["finder_settings"])
-            for id, m in found.items()
+            for id, m in by_id.items()
         ]
         if len({ticket.level for ticket, _, _ in tickets}) < len(tickets):
             raise ltx.UsageError(
@@ -137,18 +138,18 @@ class Transfer(ltx.Finder):
     def _is_source(self, lab: ltx.Lab, manifest: dict) -> bool:
         if isinstance(self.source, ltx.Task):
             return manifest["task_id"] == self.source.id
-        wanted = {"data": self.source, "model": lab.task.model}
-        return all(manifest[key] == value for key, value in wanted.items()) and not manifest[
+        expected = {"data": self.source, "model": lab.task.model}
+        return all(manifest[key] == value for key, value in expected.items()) and not manifest[
             "task"
         ].get("classes")
 
-    def _asked(self, lab: ltx.Lab) -> str:
+    def _description(self, lab: ltx.Lab) -> str:
         if isinstance(self.source, ltx.Task):
             return f"{self._label} (task {self.source.id}) with seed {lab.seed}"
         return f"{self._label} with seed {lab.seed} and model {lab.task.model}"
 
     def _fit(self, lab: ltx.Lab, mask: ltx.Mask) -> None:
-        """Refuse, before any training, masks that this lab's model cannot wear."""
+        """Raise UsageError, before any training, for masks that do not fit this lab's model."""
         shapes = {w.name: w.shape for w in lab.prunable}
         for name in self._body(lab):
             got = mask[name].shape if name in mask else None
@@ -164,20 +165,20 @@ class Transfer(ltx.Finder):
                 )
 
     def _body(self, lab: ltx.Lab) -> list[str]:
-        """The weights whose masks are carried."""
+        """The names of the weights whose masks are transferred."""
         return [w.name for w in lab.prunable if self.head == "carry" or w.name not in lab.head]
 
     def _carry(
         self, lab: ltx.Lab, ticket: ltx.Ticket, start: ltx.State, source_task: str, of: object
     ) -> ltx.Ticket:
-        # A stream of its own: lab.init() would draw the source's very weights again.
+        # Another stream: lab.init() gives the source's initial weights.
         fresh = lab.init(stream="transfer")
         body = self._body(lab)
-        worn = ltx.Mask({name: ticket.mask[name] for name in body})
+        body_mask = ltx.Mask({name: ticket.mask[name] for name in body})
         if self.carry == "shuffled":
-            worn = worn.shuffled(lab.rng("transfer", "shuffled", ticket.level))
+            body_mask = body_mask.shuffled(lab.rng("transfer", "shuffled", ticket.level))
         mask, weights, statistics = dict(lab.dense()), dict(fresh.weights), dict(fresh.statistics)
-        mask.update(worn)
+        mask.update(body_mask)
         if self.head == "random":
             for name in mask.keys() - set(body):
                 shape, density = mask[name].shape, _head_density(lab, ticket)
@@ -191,7 +192,7 @@ class Transfer(ltx.Finder):
                     weights[name] = array
         if self.carry in ("rewind", "shuffled"):
             statistics.update(start.statistics)
-        made = ltx.Ticket.of(
+        carried = ltx.Ticket.of(
             lab,
             ltx.Mask(mask),
             ltx.State(weights, statistics),
@@ -204,12 +205,12 @@ class Transfer(ltx.Finder):
             head=self.head,
             of=of,
         )
-        return self._checked(ticket, made, body)
+        return self._checked(ticket, carried, body)
 
-    def _checked(self, ticket: ltx.Ticket, made: ltx.Ticket, body: list[str]) -> ltx.Ticket:
-        """The ticket, with the check that what its carry takes away is gone from the body."""
+    def _checked(self, ticket: ltx.Ticket, carried: ltx.Ticket, body: list[str]) -> ltx.Ticket:
+        """The carried ticket, checked to lack what its carry removes from the body."""
         if self.carry not in _PROMISES or not body:
-            return made
+            return carried
         mask, weights = _PROMISES[self.carry]
         old, new = (
             dataclasses.replace(
@@ -217,10 +218,10 @@ class Transfer(ltx.Finder):
                 mask=ltx.Mask({name: one.mask[name] for name in body}),
                 state=ltx.State({name: one.state.weights[name] for name in body}),
             )
-            for one in (ticket, made)
+            for one in (ticket, carried)
         )
         checked = ltx.check_control("transfer", old, new, mask=mask, weights=weights)
-        return dataclasses.replace(made, note=checked.note)
+        return dataclasses.replace(carried, note=checked.note)
 
 
 def _head_density(lab: ltx.Lab, ticket: ltx.Ticket) -> float:

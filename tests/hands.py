@@ -1,4 +1,4 @@
-"""Hands: a clock that goes only when a test moves it, and a lab whose every step takes a second."""
+"""Hands: a clock that advances only when a test moves it, and a lab that takes 1 s per step."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ltx.testing import FakeLab
 
 
 class Hands:
-    """Stands for the module `time`, of which ltx.clock uses one function."""
+    """Replaces the module `time`, of which ltx.core.clock uses one function."""
 
     def __init__(self) -> None:
         self.at = 100.0

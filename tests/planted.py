@@ -17,7 +17,7 @@ CUT = Pruning(0.5, scope="global")
 
 
 def halve(lab: Lab, ticket: Ticket, state: State | None = None) -> Ticket:
-    """The sound way that all the others stray from: train, prune half, go back."""
+    """The correct procedure that the others deviate from: train, prune half, rewind."""
     trained = lab.train(ticket.state, ticket.mask).state
     mask = CUT(lab, ticket.mask, Magnitude()(lab, trained, ticket.mask))
     return ticket.child(lab, mask, state=state or ticket.state)
@@ -39,7 +39,7 @@ class Sound(Finder):
             yield ticket
 
 
-# The six that public repositories shipped without a word
+# Six bugs of published code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ForgetsItsMask(Finder):
 
 @dataclasses.dataclass(frozen=True)
 class ShufflesACopy(Finder):
-    """The shuffled mask is bound to a name that nobody reads."""
+    """The shuffled mask is bound to a name that is never read."""
 
     control = True
     of: Finder = Sound()

@@ -1,4 +1,4 @@
-"""FakeLab: the lab of a network small enough for numpy, for testing finders in milliseconds."""
+"""FakeLab: a lab of a tiny network in numpy, for testing finders in milliseconds."""
 
 import dataclasses
 import functools
@@ -27,9 +27,9 @@ _STARTS = {"equal": 0.25, "zero": 0.0}
 
 
 class FakeLab(Lab):
-    """A network with one hidden layer of 12 units on made-up images, trained by momentum in numpy.
+    """A network with one hidden layer of 12 units on synthetic images, trained in numpy.
 
-    It keeps the whole contract of `Lab` without TensorFlow. The data depend on the task's `data`
+    It fulfils the whole contract of `Lab` without TensorFlow. The data depend on the task's `data`
     name, so that transfer between two names is transfer between two problems; `image` defaults to
     4x4x1 and the number of classes is 4, or N for a name that ends in `/N`. With one of `layers`
     it is a softmax regression. `start`: "drawn" weights, or an initial state whose kernels are all
@@ -50,20 +50,22 @@ class FakeLab(Lab):
         self.task.recipe.check_scales((), self.task.label)
         self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
         self.layers, self.start = layers, start
-        sampling.check_classes(f"Task.classes of {self.task.data!r}", self.task.classes, self._made)
+        sampling.check_classes(
+            f"Task.classes of {self.task.data!r}", self.task.classes, self._all_classes
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         return self.task.image or (4, 4, 1)
 
     @property
-    def _made(self) -> int:
-        """The classes of the set before any are left away."""
+    def _all_classes(self) -> int:
+        """The number of classes of the data set before `Task.classes` selects some."""
         return int(self.task.data.partition("/")[2] or 4)
 
     @property
     def classes(self) -> int:
-        return len(self.task.classes) or self._made
+        return len(self.task.classes) or self._all_classes
 
     @property
     def prunable(self) -> tuple[Weight, ...]:
@@ -79,9 +81,9 @@ class FakeLab(Lab):
     def channels(self) -> tuple[Channels, ...]:
         if self.layers == 1:
             return ()
-        made = Axis("hidden/kernel", 1, HIDDEN)
-        taken = Axis("output/kernel", 0, HIDDEN)
-        return (Channels(HIDDEN, (made,), (taken,), followers=("hidden/bias",)),)
+        written = Axis("hidden/kernel", 1, HIDDEN)
+        read = Axis("output/kernel", 0, HIDDEN)
+        return (Channels(HIDDEN, (written,), (read,), followers=("hidden/bias",)),)
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ class FakeLab(Lab):
             scale = np.sqrt(2 / sum(weight.shape))
             weights[weight.name] = rng.normal(0, scale, weight.shape)
             weights[weight.name.replace("kernel", "bias")] = np.zeros(weight.shape[1])
-            # Other streams stay drawn: a control that draws anew must find something new.
+            # Other streams stay random, so that a control that draws fresh weights differs.
             if stream == "init" and self.start != "drawn":
                 weights[weight.name] = np.full(weight.shape, _STARTS[self.start])
         return State({name: array.astype(np.float32) for name, array in weights.items()})
@@ -120,7 +122,7 @@ class FakeLab(Lab):
         )
         state = state.masked(mask)
         weights = {name: array.copy() for name, array in state.weights.items()}
-        speed = {
+        velocity = {
             name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()
         }
         images, labels = self._data["train"]
@@ -132,12 +134,12 @@ class FakeLab(Lab):
         for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
             gradients = mask.apply(fake_network.gradients(weights, images[rows], labels[rows]))
             for name, gradient in gradients.items():
-                speed[name] = np.float32(recipe.momentum) * speed[name] - rate * gradient
-                weights[name] = weights[name] + speed[name]
+                velocity[name] = np.float32(recipe.momentum) * velocity[name] - rate * gradient
+                weights[name] = weights[name] + velocity[name]
             if step % every == 0 or step == whole:
                 metrics = fake_network.measured(weights, *self._data["validation"])
                 points.append((step, metrics.loss, metrics.accuracy))
-        slots = {f"momentum:{name}": array for name, array in speed.items()}
+        slots = {f"momentum:{name}": array for name, array in velocity.items()}
         return Run(
             State(weights, slots=slots, step=stop), History(*map(tuple, zip(*points, strict=True)))
         )
@@ -149,7 +151,7 @@ class FakeLab(Lab):
         recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
         every, whole = max(1, self.steps(recipe.eval_every)), self.steps()
         scores = {name: state.slots[f"score:{name}"] for name in mask}
-        speeds = {name: state.slots[f"score_momentum:{name}"] for name in mask}
+        velocities = {name: state.slots[f"score_momentum:{name}"] for name in mask}
         fixed = mask.apply(state.weights)
         images, labels = self._data["train"]
         table = sampling.batch_table(
@@ -157,19 +159,19 @@ class FakeLab(Lab):
         )
         rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
         for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
-            drawn = method.sample_mask(scores, mask, self.rng("mask", stream, step))
-            gradients = fake_network.gradients(drawn.apply(fixed), images[rows], labels[rows])
+            sampled = method.sample_mask(scores, mask, self.rng("mask", stream, step))
+            gradients = fake_network.gradients(sampled.apply(fixed), images[rows], labels[rows])
             for name, slope in method.score_gradient(scores).items():
                 downhill = rate * gradients[name] * fixed[name] * slope
-                speeds[name] = np.float32(method.momentum) * speeds[name] - downhill
-                scores[name] = scores[name] + speeds[name]
+                velocities[name] = np.float32(method.momentum) * velocities[name] - downhill
+                scores[name] = scores[name] + velocities[name]
             if step % every == 0 or step == whole:
-                found = fake_network.measured(
+                metrics = fake_network.measured(
                     method.mask(scores, mask).apply(fixed), *self._data["validation"]
                 )
-                points.append((step, found.loss, found.accuracy))
+                points.append((step, metrics.loss, metrics.accuracy))
         slots = {f"score:{name}": array for name, array in scores.items()}
-        slots |= {f"score_momentum:{name}": array for name, array in speeds.items()}
+        slots |= {f"score_momentum:{name}": array for name, array in velocities.items()}
         history = History(*map(tuple, zip(*points, strict=True)))
         return Run(state.replace(slots=slots, step=stop), history)
 
@@ -177,16 +179,16 @@ class FakeLab(Lab):
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
         weights = mask.apply(state.weights)
-        made = self._batches(batches, stream)
-        return _mean([fake_network.gradients(weights, *batch) for batch in made], mask)
+        inputs = self._batches(batches, stream)
+        return _mean([fake_network.gradients(weights, *batch) for batch in inputs], mask)
 
     def compute_hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
-        weights, made = mask.apply(state.weights), self._batches(batches, stream)
-        each = [fake_network.gradients(weights, *batch, temperature) for batch in made]
+        weights, inputs = mask.apply(state.weights), self._batches(batches, stream)
+        each = [fake_network.gradients(weights, *batch, temperature) for batch in inputs]
         vector = mask.apply(_mean(each, mask))
-        each = [fake_network.hessian_times(vector, weights, *b, temperature) for b in made]
+        each = [fake_network.hessian_times(vector, weights, *b, temperature) for b in inputs]
         return _mean(each, mask)
 
     def _batches(self, count: int, stream: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -218,22 +220,22 @@ class FakeLab(Lab):
     def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         rng = identity.generator(0, "fake data", self.task.data)
         inputs = int(np.prod(self.input_shape))
-        centres = rng.normal(0, 1, (self._made, inputs))
-        made = {}
+        centres = rng.normal(0, 1, (self._all_classes, inputs))
+        splits = {}
         for split, count in _SPLITS.items():
-            labels = rng.integers(self._made, size=count)
+            labels = rng.integers(self._all_classes, size=count)
             images = centres[labels] + rng.normal(0, 1.5, (count, inputs))
-            made[split] = self._sampled(split, images.astype(np.float32), labels)
-        return made
+            splits[split] = self._sampled(split, images.astype(np.float32), labels)
+        return splits
 
     def _sampled(
         self, split: str, images: np.ndarray, labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the task leaves of a split, and how it spoils it."""
+        """The split as the task wants it: some classes, a subset, corrupted."""
         task, seed = self.task, self.task.split_seed
         if task.classes:
-            places = sampling.renumbered(labels, task.classes)
-            images, labels = images[places >= 0], places[places >= 0]
+            numbers = sampling.renumbered(labels, task.classes)
+            images, labels = images[numbers >= 0], numbers[numbers >= 0]
         if split == "train":
             rows = sampling.subset(labels, task.subset, seed)
             images, labels = images[rows], labels[rows]

@@ -1,4 +1,4 @@
-"""Fake network: a layer of ReLUs and a softmax in numpy, with its first and second derivatives.
+"""The network of FakeLab in numpy: a ReLU layer and a softmax, with derivatives to second order.
 
 Its weights are those of a FakeLab by name; without "hidden/kernel" it is a softmax regression.
 """
@@ -30,11 +30,11 @@ def gradients(
     error = np.exp(logs)
     error[np.arange(len(labels)), labels] -= 1
     error /= np.float32(len(labels) * temperature)
-    made = {"output/kernel": hidden.T @ error, "output/bias": error.sum(axis=0)}
+    result = {"output/kernel": hidden.T @ error, "output/bias": error.sum(axis=0)}
     if "hidden/kernel" in weights:
         back = (error @ weights["output/kernel"].T) * (hidden > 0)
-        made |= {"hidden/kernel": images.T @ back, "hidden/bias": back.sum(axis=0)}
-    return made
+        result |= {"hidden/kernel": images.T @ back, "hidden/bias": back.sum(axis=0)}
+    return result
 
 
 def hessian_times(
@@ -44,25 +44,27 @@ def hessian_times(
     hidden, logs = forward(weights, images, temperature)
     into, out = weights["output/kernel"], vector["output/kernel"]
     scale = np.float32(len(labels) * temperature)
-    chances = np.exp(logs)
-    error = chances.copy()
+    probabilities = np.exp(logs)
+    error = probabilities.copy()
     error[np.arange(len(labels)), labels] -= 1
     deep = "hidden/kernel" in weights
     moved = (images @ vector["hidden/kernel"]) * (hidden > 0) if deep else 0 * images
     logit = (moved @ into + hidden @ out) / np.float32(temperature)
-    turned = chances * (logit - (chances * logit).sum(axis=1, keepdims=True)) / scale
+    error_change = (
+        probabilities * (logit - (probabilities * logit).sum(axis=1, keepdims=True)) / scale
+    )
     error /= scale
     if not deep:
-        return {"output/kernel": hidden.T @ turned}
-    back = (turned @ into.T + error @ out.T) * (hidden > 0)
+        return {"output/kernel": hidden.T @ error_change}
+    back = (error_change @ into.T + error @ out.T) * (hidden > 0)
     return {
         "hidden/kernel": images.T @ back,
-        "output/kernel": moved.T @ error + hidden.T @ turned,
+        "output/kernel": moved.T @ error + hidden.T @ error_change,
     }
 
 
 def synaptic_flow(weights: dict) -> dict[str, np.ndarray]:
-    """The derivative of the summed logits of an image of ones, all weights absolute."""
+    """The derivative of the summed logits for an image of ones, with absolute weights."""
     weights = {name: np.abs(array) for name, array in weights.items()}
     if "hidden/kernel" not in weights:
         return {"output/kernel": np.ones_like(weights["output/kernel"])}
@@ -80,9 +82,10 @@ def effective(mask: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     kept = mask["output/kernel"]
     if "hidden/kernel" not in mask:
         return {"output/kernel": kept}
-    made = mask["hidden/kernel"].any(axis=0, keepdims=True)
-    taken = kept.any(axis=1, keepdims=True)
-    return {"hidden/kernel": mask["hidden/kernel"] & taken.T, "output/kernel": kept & made.T}
+    has_input = mask["hidden/kernel"].any(axis=0, keepdims=True)
+    is_read = kept.any(axis=1, keepdims=True)
+    hidden = mask["hidden/kernel"] & is_read.T
+    return {"hidden/kernel": hidden, "output/kernel": kept & has_input.T}
 
 
 def measured(weights: dict, images: np.ndarray, labels: np.ndarray) -> Metrics:

@@ -1,4 +1,4 @@
-"""Versions: what is installed, named without being imported."""
+"""Environment: installed versions, read without importing the packages."""
 
 import subprocess
 import sys
