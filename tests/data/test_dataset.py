@@ -1,4 +1,4 @@
-"""Dataset: a cut is a partition, its moments are the training part's, and its identity follows."""
+"""Dataset: splits partition the examples, moments are the training part's, hashes follow both."""
 
 import dataclasses
 from typing import Any

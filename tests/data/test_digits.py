@@ -1,4 +1,4 @@
-"""Digits: scikit-learn's, cut by class, and always the same bytes."""
+"""Digits: scikit-learn's, split by class, and always the same bytes."""
 
 import numpy as np
 

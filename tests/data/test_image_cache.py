@@ -1,4 +1,4 @@
-"""Image cache: mapped or resident, damaged, half-written or of another shape, it gives the same."""
+"""Image cache: mapped, resident, damaged or half-written, it gives the same images."""
 
 import errno
 import json

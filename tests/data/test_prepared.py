@@ -1,4 +1,4 @@
-"""Prepared: names are told apart, and lead to the folders that TFDS writes."""
+"""Prepared data sets: names are parsed and lead to the folders that TFDS writes."""
 
 from pathlib import Path
 

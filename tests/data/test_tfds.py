@@ -1,4 +1,4 @@
-"""Data: real TFDS builders, read offline."""
+"""Data sets: real TFDS builders, read offline."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Compiled: what making a program takes is not charged, and changes nothing."""
+"""Compiled: compilation time is not charged, and warming up has no effect."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Sensitivity: second derivatives and flows of models that the labs' own do not resemble."""
+"""Derivatives: second derivatives and flows of models that the labs' own do not resemble."""
 
 import dataclasses
 

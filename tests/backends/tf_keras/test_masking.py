@@ -1,4 +1,4 @@
-"""Masking: TF-MOT's wrappers on every kind of layer, honoured, shared and reported honestly."""
+"""Masking: TF-MOT's wrappers mask every kind of layer, share its variables and report coverage."""
 
 import math
 import subprocess

@@ -1,4 +1,4 @@
-"""Optimizer: every variable that changes in training is a named slot."""
+"""Optimizers: every variable that changes in training is a named slot."""
 
 import pytest
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Calibration: statistics are the plain means of what the batches give, and nothing else moves."""
+"""Recalibration: statistics are plain means over the batches, and nothing else changes."""
 
 import numpy as np
 import pytest

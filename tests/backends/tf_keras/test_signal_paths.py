@@ -1,4 +1,4 @@
-"""Paths: they are those of a graph of single neurons, walked by hand, in every kind of network."""
+"""Signal paths: they equal those found neuron by neuron, in every kind of network."""
 
 import itertools
 from collections.abc import Callable, Iterator

@@ -45,7 +45,7 @@ def dense(x: tf.Tensor, units: int, name: str, initializer: str) -> tf.Tensor:
 
 def logits(x: tf.Tensor, classes: int, initializer: str) -> tf.Tensor:
     """The dense output layer, without activation."""
-    # float32 whatever the policy: a half-precision cross-entropy loses small probabilities.
+    # float32 in every precision policy: a half-precision cross-entropy loses small probabilities.
     layer = tf_keras.layers.Dense(
         classes, kernel_initializer=fresh(initializer), dtype="float32", name="logits"
     )

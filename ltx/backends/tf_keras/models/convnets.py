@@ -61,7 +61,7 @@ def _plain(
 def conv_2(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
     """Conv-2: two 3x3 convolutions of 64, a pool, two dense layers of 256; 4.3M on CIFAR-10.
 
-    A pool on a single pixel is omitted, in conv_2, conv_4 and conv_6 alike.
+    A pool on a single pixel is omitted, in all of conv_2, conv_4 and conv_6.
 
     Reference: Frankle & Carbin 2019, https://arxiv.org/abs/1803.03635, figure 2.
     """
@@ -123,7 +123,7 @@ def _vgg(
 def vgg_11(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -> tf_keras.Model:
     """VGG-11 with BatchNorm, global average pooling and one dense head; 9.2M on CIFAR-10.
 
-    A pool on a single pixel is omitted, in vgg_11, vgg_16 and vgg_19 alike.
+    A pool on a single pixel is omitted, in all of vgg_11, vgg_16 and vgg_19.
 
     Reference: Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556.
     """

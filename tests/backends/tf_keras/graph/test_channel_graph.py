@@ -1,4 +1,4 @@
-"""Wiring: which channels a model has, and that dropping one touches nothing else."""
+"""Channel graph: which channels a model has, and that dropping one changes nothing else."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Constants: what is told of a channel is what the network emits there, for every input."""
+"""Constant propagation: predicted constants are what the network emits, for every input."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Geometry: what a weight multiplies, for every kind of layer and for whole networks."""
+"""Layer types: disjoint groups, and what a weight multiplies, for every kind of layer."""
 
 from itertools import combinations
 

@@ -1,4 +1,4 @@
-"""Graph: values go where tensors go, and what has no graph is refused."""
+"""Traversal: values follow the tensors, and models without a graph are refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Variables: one name each, and every generator that draws, before it has drawn."""
+"""Variables: unique names, and every random generator, before its first draw."""
 
 import numpy as np
 import pytest

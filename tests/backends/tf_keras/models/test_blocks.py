@@ -1,4 +1,4 @@
-"""Parts: layers with weights of their own, under names and types that hold everywhere."""
+"""Blocks: layers with weights of their own, with stable names and dtypes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Models: the same bytes for the same seed, users' functions, and one-line refusals."""
+"""Builder: the same bytes for the same seed, users' functions, and one-line refusals."""
 
 import hashlib
 import random

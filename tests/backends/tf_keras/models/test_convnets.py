@@ -1,4 +1,4 @@
-"""Architectures: the sizes the papers give, for any image, under names that stay."""
+"""Convnets: the sizes of the papers, for any image, under stable names."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Residual: ResNets of the papers' sizes, whose stem follows the image."""
+"""ResNets: the sizes of the papers, and a stem that follows the image."""
 
 import pytest
 
