@@ -95,7 +95,7 @@ class EarlyRewind(ltx.Finder):
 
     def _first_stable(self, lab: ltx.Lab) -> Origin:
         """Bisect for the earliest step whose two copies have a barrier within tolerance."""
-        dense, begun = lab.dense(), lab.spent
+        dense, before = lab.dense(), lab.spent
         end = lab.train(lab.init(), dense).state
         grid = _grid(lab.steps(self.at_most))
         states: dict[int, ltx.State] = {}
@@ -112,7 +112,7 @@ class EarlyRewind(ltx.Finder):
             else:
                 low = middle + 1
         found = grid[min(low, len(grid) - 1)]
-        spent = (lab.spent - begun).dense_flops / lab.cost(lab.steps(), dense).dense_flops
+        spent = (lab.spent - before).dense_flops / lab.cost(lab.steps(), dense).dense_flops
         note = {
             "rewind": found,
             "stable": low < len(grid),

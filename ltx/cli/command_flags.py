@@ -68,7 +68,7 @@ def _define_study_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "tracker",
         [],
-        "NAME:LOCATION of a tracker, as in csv:trials.csv; may be given more than once.",
+        "A tracker as NAME:LOCATION, as in csv:trials.csv; may be given more than once.",
         flag_values=values,
     )
 

@@ -2,12 +2,14 @@
 
 import functools
 import html
+import importlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ltx.analysis import transfer, verdict
 from ltx.analysis.verdict import LevelVerdict
+from ltx.core.environment import DISTRIBUTION
 from ltx.core.errors import UsageError
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
@@ -44,20 +46,20 @@ class Results:
     @functools.cached_property
     def trials(self) -> "pandas.DataFrame":
         """A row for each trial, and one for each missing trial with the reason."""
-        tables = _tables()
-        return _frame(tables.trials(self.record, self.tickets), tables.TRIALS)
+        measurements = _tables("measurements")
+        return _frame(measurements.trials(self.record, self.tickets), measurements.TRIALS)
 
     @functools.cached_property
     def levels(self) -> "pandas.DataFrame":
         """A row for each task, finder and level: means over seeds, intervals and the verdict."""
-        tables = _tables()
-        return _frame(tables.levels(self._levels), tables.LEVELS)
+        analyses = _tables("analyses")
+        return _frame(analyses.levels(self._levels), analyses.LEVELS)
 
     @functools.cached_property
     def comparisons(self) -> "pandas.DataFrame":
         """A row for each level and control: the finder's lead in accuracy, paired by seed."""
-        tables = _tables()
-        return _frame(tables.comparisons(self._levels), tables.COMPARISONS)
+        analyses = _tables("analyses")
+        return _frame(analyses.comparisons(self._levels), analyses.COMPARISONS)
 
     @functools.cached_property
     def verdicts(self) -> "pandas.DataFrame":
@@ -74,15 +76,15 @@ class Results:
     @functools.cached_property
     def stability(self) -> "pandas.DataFrame":
         """A row for each ticket and rewind point whose stability was to be measured."""
-        tables = _tables()
-        return _frame(tables.stability(self.record), tables.STABILITY)
+        measurements = _tables("measurements")
+        return _frame(measurements.stability(self.record), measurements.STABILITY)
 
     @functools.cached_property
     def transfers(self) -> "pandas.DataFrame":
         """A row for each level of each transfer of tickets between tasks."""
-        tables = _tables()
+        analyses = _tables("analyses")
         results = transfer.transfer_results(self.record, self.store)
-        return _frame(tables.transfers(results), tables.TRANSFERS)
+        return _frame(analyses.transfers(results), analyses.TRANSFERS)
 
     @functools.cached_property
     def tickets(self) -> dict[str, dict]:
@@ -142,13 +144,9 @@ def _frame(lines: Iterable[Mapping[str, object]], columns: Mapping[str, Any]) ->
     return table.to_pandas(types_mapper=types.get)
 
 
-def _tables() -> Any:
-    def load() -> Any:
-        from ltx.reporting import tables
-
-        return tables
-
-    return _optional(load)
+def _tables(name: str) -> Any:
+    """A module of `ltx.reporting.tables`, which need pyarrow."""
+    return _optional(lambda: importlib.import_module(f"ltx.reporting.tables.{name}"))
 
 
 def _pandas() -> Any:
@@ -166,5 +164,6 @@ def _optional(load: Callable[[], Any]) -> Any:
         return load()
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"ltx.Results: {error.name} is not installed; `pip install 'ltx[report]'` brings it"
+            f"ltx.Results: {error.name} is not installed;"
+            f" `pip install '{DISTRIBUTION}[report]'` brings it"
         ) from error

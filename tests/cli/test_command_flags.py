@@ -14,6 +14,7 @@ COMMANDS = {name: [name] for name in command_flags.FLAGS} | {"check": ["check", 
 VALUES = {
     "gin_file": ("a.gin", ["a.gin"]),
     "gin_param": ("imp.levels=5", ["imp.levels=5"]),
+    "tracker": ("csv:a.csv", ["csv:a.csv"]),
     "allow_gin_imports": ("true", True),
     "memo_gb": ("0.5", 0.5),
     "checkpoint_seconds": ("3", 3.0),

@@ -8,7 +8,15 @@ import pytest
 import studied
 
 from ltx import Results, Store, UsageError
-from ltx.reporting import tables
+from ltx.reporting.tables import analyses, measurements
+
+MODULES = {
+    "trials": measurements,
+    "stability": measurements,
+    "levels": analyses,
+    "comparisons": analyses,
+    "transfers": analyses,
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.mark.parametrize("name", ["trials", "levels", "comparisons", "stability", "transfers"])
 def test_a_frame_has_the_columns_of_its_table(results: Results, name: str) -> None:
     frame = getattr(results, name)
-    assert list(frame.columns) == list(getattr(tables, name.upper()))
+    assert list(frame.columns) == list(getattr(MODULES[name], name.upper()))
     assert getattr(results, name) is frame
 
 
@@ -80,7 +88,9 @@ def test_frames_without_pandas_say_what_brings_it(
     monkeypatch.setitem(sys.modules, "pandas", None)
     fresh = Results(results.record, results.store)
     for name in ("trials", "levels", "verdicts"):
-        with pytest.raises(UsageError, match=r"pandas is not installed; `pip install 'ltx\[report"):
+        with pytest.raises(
+            UsageError, match=r"pandas is not installed; `pip install 'ltx-lottery\[report"
+        ):
             getattr(fresh, name)
 
 
@@ -93,5 +103,5 @@ def test_results_need_no_extra_and_frames_say_which_they_need(tmp_path: Path) ->
     assert done.stdout.startswith("<ltx.Results of study ")
     assert done.stderr.splitlines()[-1] == (
         "ltx.core.errors.UsageError: ltx.Results: pyarrow is not installed;"
-        " `pip install 'ltx[report]'` brings it"
+        " `pip install 'ltx-lottery[report]'` brings it"
     )
