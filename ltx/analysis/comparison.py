@@ -1,4 +1,4 @@
-"""Cell: the trials of one finder at one level, and what they are held against."""
+"""The trials of one finder at one level, paired with the dense network and with its controls."""
 
 import dataclasses
 import math
@@ -16,9 +16,9 @@ PAIRED_DENSITY_TOLERANCE = 0.02  # relative, between a ticket and what it is tes
 
 @dataclasses.dataclass(frozen=True)
 class LevelComparison:
-    """Pairs by seed of one level with dense and its controls, and the p-values before correction.
+    """One level of a finder against dense and its controls, with p-values before correction.
 
-    `dense` and the `panel` of controls may lack seeds, and a control that failed is empty.
+    `dense` and the controls of `panel` may lack seeds; a control that failed is empty.
     """
 
     task: str
@@ -42,8 +42,8 @@ class LevelComparison:
 
     @property
     def leads(self) -> dict[str, Paired]:
-        ours = accuracies(self.trials)
-        return {name: Paired.of(ours, accuracies(them)) for name, them in self.panel.items()}
+        own = accuracies(self.trials)
+        return {name: Paired.of(own, accuracies(other)) for name, other in self.panel.items()}
 
     @property
     def matching(self) -> float:
@@ -55,7 +55,7 @@ class LevelComparison:
 
     @property
     def parts(self) -> dict[str, float]:
-        """What winning needs beside matching, with the p-value of each."""
+        """What winning needs besides matching, with the p-value of each part."""
         ahead = {f"ahead of {name}": lead.above(0) for name, lead in self.leads.items()}
         return {"in dense's time": self.delay.at_most(0), **ahead}
 
@@ -67,37 +67,37 @@ class LevelComparison:
 def comparisons(
     rows: Sequence[TrialResult], margin: float, planned: Sequence[str]
 ) -> list[LevelComparison]:
-    """Every level of every finder that is no control; `planned` are controls that may lack rows."""
+    """Every level of every finder that is no control; `planned` controls may have no rows."""
     arms = by_finder(rows)
     controls = dict.fromkeys((row.task, name) for row in rows for name in planned)
     controls |= dict.fromkeys((row.task, row.finder) for row in rows if row.control)
-    made = []
+    levels = []
     for (task, finder), arm in arms.items():
         if (task, finder) in controls:
             continue
         dense = {seed: t for seed, t in arm.get(0, {}).items() if math.isclose(t.density, 1)}
         others = {name: arms.get((task, name), {}) for t, name in controls if t == task}
-        panel = {name: them for name, them in others.items() if _controls(them, arm)}
+        panel = {name: other for name, other in others.items() if _controls(other, arm)}
         for level in arm:
-            beside = {
-                name: them.get(level, {}) if _alike(them, arm, level) else {}
-                for name, them in panel.items()
+            matched = {
+                name: other.get(level, {}) if _as_dense(other, arm, level) else {}
+                for name, other in panel.items()
             }
-            made.append(
-                LevelComparison(task, finder, arm[level], dense, beside if level else {}, margin)
+            levels.append(
+                LevelComparison(task, finder, arm[level], dense, matched if level else {}, margin)
             )
-    return made
+    return levels
 
 
-def _controls(them: Mapping[int, Trials], us: Mapping[int, Trials]) -> bool:
-    """Whether these control that finder: as sparse at one level at least, or failed at all."""
-    failed = not any(level > 0 for level in them)
-    return failed or any(level > 0 and _alike(them, us, level) for level in us)
+def _controls(control: Mapping[int, Trials], arm: Mapping[int, Trials]) -> bool:
+    """Whether the control has the finder's density at a level, or has failed at all levels."""
+    failed = not any(level > 0 for level in control)
+    return failed or any(level > 0 and _as_dense(control, arm, level) for level in arm)
 
 
-def _alike(them: Mapping[int, Trials], us: Mapping[int, Trials], level: int) -> bool:
-    return level in them and math.isclose(
-        density(them[level]), density(us[level]), rel_tol=PAIRED_DENSITY_TOLERANCE
+def _as_dense(control: Mapping[int, Trials], arm: Mapping[int, Trials], level: int) -> bool:
+    return level in control and math.isclose(
+        density(control[level]), density(arm[level]), rel_tol=PAIRED_DENSITY_TOLERANCE
     )
 
 
@@ -110,7 +110,7 @@ def accuracies(trials: Trials) -> dict[int, float]:
 
 
 def early_stops(trials: Trials) -> dict[int, float]:
-    """In steps; 0 where nothing was trained, NaN of a training that left no curve."""
+    """In steps; 0 if nothing was trained, NaN if a training has no curve."""
     return {seed: _early_stop(trial) for seed, trial in trials.items()}
 
 

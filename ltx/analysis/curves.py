@@ -1,4 +1,4 @@
-"""Curve: one finder on one task, level by level, as the numbers that a plot shows."""
+"""Curves: accuracy, early stop and cost of one finder on one task, level by level."""
 
 import dataclasses
 import math
@@ -16,12 +16,12 @@ from ltx.study.results import TrialResult
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """All seeds of one level; `steps` and `flops` are means of what finding and training took.
+    """All seeds of one level; `steps` and `flops` are mean costs of finding and training.
 
-    `steps` are dense-equivalent: those of dense training that take as many FLOPs as were spent
-    where every weight counts; gradients taken without training count, too. `flops` counts the
-    weights that survive alone. `seconds` are the median over those seeds whose seconds are known,
-    since a machine may be busy with other things; NaN where none are.
+    `steps` are dense-equivalent: steps of dense training with the same FLOPs, where every weight
+    counts, and gradients without training count too. `flops` counts only the weights that survive.
+    `seconds` are the median over the seeds for which they are known, since a machine may be busy
+    with other work; NaN if there are none.
     """
 
     level: int
@@ -46,11 +46,13 @@ class Curve:
 
 
 def curves(
-    rows: Sequence[TrialResult], finders: Sequence[str], took: Mapping[str, Timing] | None = None
+    rows: Sequence[TrialResult],
+    finders: Sequence[str],
+    timings: Mapping[str, Timing] | None = None,
 ) -> list[Curve]:
     """The curves of every finder on every task, from the first level to the last.
 
-    `took` has the seconds of trials by their ids.
+    `timings` has the seconds of trials by their ids.
     """
     controls = {(row.task, row.finder): row.control for row in rows}
     order = list(finders)
@@ -60,14 +62,16 @@ def curves(
             finder,
             controls[task, finder],
             order.index(finder),
-            tuple(_point(level, trials.values(), took or {}) for level, trials in levels.items()),
+            tuple(
+                _point(level, trials.values(), timings or {}) for level, trials in levels.items()
+            ),
         )
         for (task, finder), levels in by_finder(rows).items()
     ]
 
 
-def _point(level: int, trials: Collection[Trial], took: Mapping[str, Timing]) -> Point:
-    seconds = [took[trial.id].total for trial in trials if trial.id in took]
+def _point(level: int, trials: Collection[Trial], timings: Mapping[str, Timing]) -> Point:
+    seconds = [timings[trial.id].total for trial in trials if trial.id in timings]
     known = [total for total in seconds if not math.isnan(total)]
     return Point(
         level=level,
@@ -84,11 +88,11 @@ def _point(level: int, trials: Collection[Trial], took: Mapping[str, Timing]) ->
 
 
 def spent(trial: Trial) -> Cost:
-    """What it took to find the ticket and to train it to the end."""
+    """The cost of finding the ticket and of training it to the end."""
     return trial.found_for + trial.trained_for
 
 
 def dense_steps(trial: Trial) -> float:
-    """The steps of dense training that would have cost as much as finding and training did."""
+    """The number of steps of dense training that cost as much as finding and training."""
     per_step = trial.trained_for.dense_flops / max(1, trial.trained_for.steps)
     return spent(trial).dense_flops / per_step if per_step else float(spent(trial).steps)

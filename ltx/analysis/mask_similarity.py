@@ -1,4 +1,4 @@
-"""Likeness: how much the masks of a study's tickets overlap, between seeds and between finders."""
+"""How much the masks of a study's tickets overlap, between seeds and between finders."""
 
 import dataclasses
 import itertools
@@ -19,10 +19,10 @@ CACHE_BYTES = 1 << 30
 
 @dataclasses.dataclass(frozen=True)
 class MaskSimilarity:
-    """The overlap of two finders' tickets of the same seeds, or of one's tickets of several.
+    """The mean overlap of two finders' tickets with the same seed, or of one finder's over seeds.
 
-    Then `other` is the same finder. Of each finder the level and the mean density; under `layers`
-    the overlap in each layer. Where finders differ, `other_level` is the one of nearest density.
+    In the latter case `other` is the finder itself. Densities are means over seeds. Between two
+    finders, `other_level` is the level of nearest density. `layers` has the overlap in each layer.
     """
 
     task: str
@@ -50,9 +50,9 @@ class _Level:
 
 
 def similarities(record: StudyRecord, store: Store) -> Iterator[MaskSimilarity]:
-    """Every level of every finder between seeds, then every two finders where densities are alike.
+    """Every level of every finder between seeds, then every two finders at levels of like density.
 
-    Dense tickets are all the same and left out, and so are tickets that are missing.
+    Dense tickets, which are all the same, and missing tickets are omitted.
     """
     arms = by_finder(row for row in record.rows if row.trial.density < 1)
     for task in record.tasks:
@@ -98,30 +98,30 @@ def _compared(
     (finder, level), (second, near) = one, other or one
     seeds = [s for s in level.tickets if s in near.tickets]
     pairs = [(masks.get(level.tickets[s]), masks.get(near.tickets[s])) for s in seeds]
-    there = [(a, b) for a, b in pairs if a and b and a[1] == b[1]]
-    if len(there) < (1 if other else 2):
+    stored = [(a, b) for a, b in pairs if a and b and a[1] == b[1]]
+    if len(stored) < (1 if other else 2):
         return
-    ones, others, sizes = [a[0] for a, _ in there], [b[0] for _, b in there], there[0][0][1]
-    found = mask_overlap.between(ones, others, sizes) if other else mask_overlap.among(ones, sizes)
-    whole = found.pop("")
+    ones, others, sizes = [a[0] for a, _ in stored], [b[0] for _, b in stored], stored[0][0][1]
+    parts = mask_overlap.between(ones, others, sizes) if other else mask_overlap.among(ones, sizes)
+    whole = parts.pop("")
     densities = level.density, near.density
-    yield MaskSimilarity(task, finder, second, level.level, near.level, *densities, whole, found)
+    yield MaskSimilarity(task, finder, second, level.level, near.level, *densities, whole, parts)
 
 
 class _Masks:
-    """Packed masks by ticket, each read once as long as all of them fit into memory."""
+    """Packed masks by ticket id, cached up to CACHE_BYTES; the oldest are dropped first."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._held, self._bytes = store, {}, 0  # type: ignore[var-annotated]
 
     def get(self, id: str) -> tuple[dict[str, np.ndarray], dict[str, int]] | None:
         if id not in self._held:
-            found = self._held[id] = self._store.packed(id)
-            self._bytes += _size(found)
+            packed = self._held[id] = self._store.packed(id)
+            self._bytes += _size(packed)
             while self._bytes > CACHE_BYTES and len(self._held) > 1:
                 self._bytes -= _size(self._held.pop(next(iter(self._held))))
         return self._held[id]
 
 
-def _size(found: tuple[Mapping[str, np.ndarray], object] | None) -> int:
-    return sum(array.nbytes for array in found[0].values()) if found else 0
+def _size(packed: tuple[Mapping[str, np.ndarray], object] | None) -> int:
+    return sum(array.nbytes for array in packed[0].values()) if packed else 0

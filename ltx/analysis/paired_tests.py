@@ -1,4 +1,4 @@
-"""Paired: the differences between two arms, seed by seed, and what can be shown of their mean."""
+"""Paired tests: differences between two arms by seed, intervals, p-values and sample sizes."""
 
 import dataclasses
 import functools
@@ -9,15 +9,15 @@ import numpy as np
 from scipy import special
 
 CONFIDENCE = 0.95
-ALPHA = 0.05  # the chance of a false claim that a whole study may run
+ALPHA = 0.05  # probability of a false claim in a whole study
 POWER = 0.8
-MOST = 100  # seeds; whoever needs more has no effect worth the search
-ROUNDING = 1e-9  # of the values: a spread below it is the arithmetic's, not the seeds'
+MOST = 100  # seeds: an effect that needs more is treated as absent
+ROUNDING = 1e-9  # relative: a smaller spread is due to floating point, not to the seeds
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A mean over `count` seeds and its t-interval; NaN ends where chance is unknown."""
+    """A mean over `count` seeds and its t-interval; ends are NaN if the spread is unknown."""
 
     mean: float
     low: float
@@ -26,7 +26,7 @@ class Interval:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Interval":
-        """The 95% interval of these values by itself; NaN among them is left out."""
+        """The 95% interval of the mean of these values; NaN among them are omitted."""
         known = [v for v in values if math.isfinite(v)]
         if not known:
             return cls(math.nan, math.nan, math.nan)
@@ -43,12 +43,12 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Paired:
-    """Ours less theirs, for each seed that both have; pairing takes out what a seed does to both.
+    """Differences, ours less theirs, for each seed that both have: the seed's effect cancels.
 
-    A claim on the mean is tested by the one-sided paired t-test. Where all differences are the
-    same there is no spread to go by (accuracies are counts, and early stops come in steps of
-    `eval_every`, so this happens by chance), and the sign test takes its place: n seeds on one
-    side of the bound have p = 1/2^n.
+    A claim on the mean is tested by the one-sided paired t-test. If all differences are the same
+    there is no spread to estimate (accuracies are counts, and early stops come in steps of
+    `eval_every`, so this happens by chance), and the sign test is used: n seeds on one side of the
+    bound have p = 1/2^n.
     """
 
     values: tuple[float, ...]
@@ -73,7 +73,7 @@ class Paired:
         return self.count > 1 and bool(_tied(np.array(self.values)))
 
     def above(self, bound: float) -> float:
-        """p of "the mean is at most `bound`": small where it is shown to be above."""
+        """p of "the mean is at most `bound`": small if it is shown to be above."""
         return float(above(np.array(self.values), bound))
 
     def below(self, bound: float) -> float:
@@ -81,11 +81,11 @@ class Paired:
         return self.turned.above(-bound)
 
     def at_most(self, bound: float) -> float:
-        """p of "the mean is above `bound`"; unlike `below`, a tie on the bound keeps it."""
+        """p of "the mean is above `bound`"; unlike in `below`, all values may lie on the bound."""
         return float(at_most(np.array(self.values), bound))
 
     def interval(self, lower: float, upper: float) -> Interval:
-        """The interval whose ends are clear of a bound just where p is at most these levels."""
+        """The interval whose ends exclude a bound exactly if p is at most these levels."""
         ends = [math.nan, math.nan]
         if self.tied:
             ends = [self.mean if 0.5**self.count <= level else math.nan for level in (lower, upper)]
@@ -96,8 +96,8 @@ class Paired:
     def seeds_above(self, bound: float, level: float) -> float:
         """How many seeds in all would show, with 80% power, that the mean is above `bound`.
 
-        If mean and spread are what they seem to be: with few seeds that is a rough guess. Infinity
-        where 100 would not do or the mean is on the wrong side, NaN where one seed tells no spread.
+        Mean and spread are taken from the seeds at hand: with few of them it is a rough guess.
+        Infinity if 100 would not suffice or the mean is on the wrong side, NaN with one seed.
         """
         if self.count < 2:
             return math.nan
@@ -132,7 +132,7 @@ def above(values: np.ndarray, bound: float) -> np.ndarray:
 
 
 def at_most(values: np.ndarray, bound: float) -> np.ndarray:
-    """p of "the mean over the last axis is above `bound`"; a tie on the bound keeps it."""
+    """p of "the mean over the last axis is above `bound`"; all values may lie on the bound."""
     kept = values.shape[-1] > 1 and _tied(values) & (values.mean(axis=-1) <= bound)
     return np.where(kept, 0.5 ** values.shape[-1], above(-values, -bound))
 
@@ -145,11 +145,11 @@ SEEDS = np.arange(2, MOST + 1)
 
 
 def holm(p: Sequence[float]) -> tuple[list[float], float]:
-    """The p-values corrected for one another, and the level that each by itself had to meet.
+    """The p-values corrected for one another, and the threshold that each plain one had to meet.
 
-    Holm's procedure keeps the chance of even one false claim among all of them at 5%, however they
-    hang together; and they do: all levels of a finder share its seeds and its dense network. A
-    corrected p is at most 5% just where the plain one is at most the level.
+    Holm's procedure keeps the probability of even one false claim among them at 5%, however they
+    depend on one another; and they do: all levels of a finder share its seeds and its dense
+    network. A corrected p is at most 5% exactly if the plain one is at most the threshold.
     Reference: Holm (1979), A simple sequentially rejective multiple test procedure.
     """
     count = len(p)
@@ -168,10 +168,10 @@ def holm(p: Sequence[float]) -> tuple[list[float], float]:
 
 @functools.lru_cache(maxsize=1024)
 def _power(effect: float, level: float) -> np.ndarray:
-    """Of the paired t-test with each of SEEDS, for a mean of `effect` standard deviations."""
+    """The power of the paired t-test with each of SEEDS, for a mean of `effect` deviations."""
     from statsmodels.stats.power import TTestPower
 
-    # Somewhere beyond this SciPy takes seconds, where hardly any seed is needed.
+    # For far larger effects SciPy takes seconds, and the power is 1 with hardly any seed.
     effect = min(effect, 1000.0)
     return np.nan_to_num(TTestPower().power(effect, SEEDS, level, alternative="larger"))
 

@@ -113,7 +113,7 @@ class _NotedTrials:
         self.trials = by_finder(record.rows)
 
     def arms(self) -> list[_Arm]:
-        """The finders that carry tickets, by target and source."""
+        """The finders that carry tickets, in order of target and source."""
         found: list[tuple[str, str, Mapping]] = []
         names: dict[str, str] = {}  # of tasks, by their ids
         for (task, finder), levels in self.trials.items():
@@ -176,7 +176,7 @@ class _NotedTrials:
 
 
 def _unique_names(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-    """A name for each task's id: its label in the study, else its note's, with its id if shared."""
+    """A name per task id: its label in the study, else that of the note, with its id if shared."""
     names = {id: known.get(id, name) for id, name in wanted.items()}
     shared = list(names.values())
     return {
@@ -235,17 +235,17 @@ def _reason(cell: _Cell, verdict: str, margin: float) -> str:
 
 
 def sparsest(found: Iterable[TransferResult]) -> dict[tuple[str, str], TransferResult]:
-    """What each finder carried to each task, at the last level that all of them reached."""
+    """The result of each finder on each task, at the last level that all of them reached."""
     groups = group(found, lambda one: (one.task, one.finder))
     arms = {arm: {one.level: one for one in own} for arm, own in groups.items()}
     shared = set.intersection(*(set(arm) for arm in arms.values())) if arms else set()
-    return {place: arm[max(shared)] for place, arm in arms.items() if shared}
+    return {name: arm[max(shared)] for name, arm in arms.items() if shared}
 
 
 def carry_labels(found: Sequence[TransferResult]) -> dict[str, str]:
-    """A name for what each finder carries: its `carry` if that tells finders of one source apart.
+    """A label for what each finder carries: its `carry`, if that is unique for each source.
 
-    Else the finder's own label, as where heads or the finders that are carried differ as well.
+    Otherwise the finder's own label, for example if heads or carried finders differ as well.
     """
     arms = {(one.task, one.source, one.finder): one.carry for one in found}
     places = [(task, source, carry) for (task, source, _), carry in arms.items()]
@@ -254,7 +254,7 @@ def carry_labels(found: Sequence[TransferResult]) -> dict[str, str]:
 
 
 def sentence(found: Sequence[TransferResult]) -> str:
-    """What a study may say of all that was carried, in a few words."""
+    """What a study may claim of all carried tickets, in a few words."""
     parts = []
     names = {AS_GOOD: "as good as native", BETTER: "better than native"}
     for verdict in VERDICTS:

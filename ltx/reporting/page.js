@@ -1,5 +1,5 @@
 "use strict";
-// Sorts and filters the table of trials; without it the table is there all the same.
+// Sorts and filters the table of trials, which is readable without this script.
 (() => {
   const table = document.getElementById("all-trials");
   const body = table.tBodies[0];
@@ -15,7 +15,7 @@
     const numeric = rows.every(({ cells }) => cells[column] === "-" || !Number.isNaN(number(cells[column])));
     rows.sort((a, b) => {
       const [x, y] = [a.cells[column], b.cells[column]];
-      // What is missing comes last, whichever way the rest is sorted.
+      // Missing values come last in both directions.
       if (x === "-" || y === "-") return (x === "-") - (y === "-") || a.place - b.place;
       const order = numeric ? number(x) - number(y) : x.localeCompare(y);
       return sign * order || a.place - b.place;

@@ -1,4 +1,4 @@
-"""Outlook: a plan as a table, with what it will take in time and on the disk, for a terminal."""
+"""A study's plan as a table, with the time and the disk space it needs, for a terminal."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def show(
     memo_bytes: int,
     limit: Limit | None = None,
 ) -> None:
-    """Print a line for each finder on each task, the total, and what to know about them."""
+    """Print a line for each finder on each task, the total, and remarks."""
     rows = [_row(line) for line in lines]
     total = _total(lines)
     console.print(
@@ -68,27 +68,29 @@ def _remarks(
     memo_bytes: int,
     limit: Limit | None,
 ) -> list[str]:
-    said = []
+    remarks = []
     if not total.cost.steps:
-        said.append("Nothing is left to train: the store holds all of it.")
+        remarks.append("Nothing is left to train: the store holds all of it.")
     else:
-        said.append(
+        remarks.append(
             "Time is an estimate from a short measurement on this machine, FLOPs are those of the"
             " dense network, disk is that of tickets and trials; beside them the memo takes up to"
             f" {size(memo_bytes)} (--memo_gb)."
         )
     if open_ended := [line.finder for line in lines if line.least < line.cost.steps]:
         names = ", ".join(dict.fromkeys(open_ended))
-        said.append(f"What is left of {names} depends on what it sees; time is that of the most.")
+        remarks.append(
+            f"What is left of {names} depends on what it sees; time is that of the most."
+        )
     for cell in cells:
         if cell.error:
-            said.append(
+            remarks.append(
                 f"{cell.finder} on {cell.task}, seed {cell.seed} stops after {cell.tickets} tickets"
                 f" of this plan, where what it sees may be made up: {cell.error}"
             )
     if limit:
-        said.append(_fit(total, limit))
-    return said
+        remarks.append(_fit(total, limit))
+    return remarks
 
 
 def _fit(total: PlanLine, limit: Limit) -> str:

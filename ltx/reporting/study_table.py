@@ -1,4 +1,4 @@
-"""Summary: a study's tables and verdicts, for a terminal."""
+"""A study's tables and verdicts, for a terminal."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def show(
     seeds: Sequence[int] = (),
     controls: Sequence[str] = (),
 ) -> None:
-    """Print each finder's table with its verdict in a sentence, then what stopped early."""
+    """Print each finder's table and a sentence on its verdicts, then the cells that failed."""
     levels = verdict.levels(rows, margin=margin, seeds=seeds, controls=controls)
     groups = group(levels, lambda level: (level.task, level.finder))
     for (task, finder), found in groups.items():
@@ -45,9 +45,9 @@ def show(
 def show_stability(
     console: rich.console.Console, compared: Sequence[StabilityResult], finders: Sequence[str]
 ) -> None:
-    """Print how high the barrier between two copies of every ticket is, where that was measured.
+    """Print the barrier between two copies of every ticket, where it was measured.
 
-    Distances are by how far the copies moved, angles in degrees.
+    Distances are relative to how far the copies moved, angles in degrees.
     """
     tasks = group(stability_curves(compared, finders), lambda curve: curve.task)
     columns = ["finder", "from", "level", "density", "barrier", "stable", "distance", "angle"]
@@ -68,43 +68,42 @@ def show_stability(
         console.print(make_table(columns, rows, right=range(2, len(columns))))
 
 
-def show_transfers(console: rich.console.Console, found: Sequence[TransferResult]) -> None:
-    """Print one table of all that was carried: the gap to native in points, with its word.
+def show_transfers(console: rich.console.Console, results: Sequence[TransferResult]) -> None:
+    """Print one table of all carried tickets: the gap to native in points, with its verdict.
 
-    A gap without a word is inconclusive, and a dash is missing.
+    A gap without a verdict is inconclusive, and a dash is missing.
     """
-    if not found:
+    if not results:
         return
-    ways = transfer.carry_labels(found)
-    carries = list(dict.fromkeys(ways.values()))
+    labels = transfer.carry_labels(results)
+    carries = list(dict.fromkeys(labels.values()))
     lines: dict[tuple[str, str, int], dict[str, TransferResult]] = {}
-    for one in found:
-        lines.setdefault((one.task, one.source, one.level), {})[ways[one.finder]] = one
+    for one in results:
+        lines.setdefault((one.task, one.source, one.level), {})[labels[one.finder]] = one
     rows = []
     for (task, source, level), cells in lines.items():
         natives = {_percent(one.native_accuracy): None for one in cells.values()}
         denses = {_percent(one.dense_accuracy): None for one in cells.values()}
         gaps = [_gap(cells.get(carry)) for carry in carries]
-        beside = (" / ".join(denses), " / ".join(natives))
-        rows.append([task, source, str(level), *beside, *gaps])
+        rows.append([task, source, str(level), " / ".join(denses), " / ".join(natives), *gaps])
     columns = ["target", "source", "level", "dense", "native", *carries]
     console.print("\nCarried to the target, test accuracy less native, in points\n", style="bold")
     console.print(make_table(columns, rows, right=range(2, len(columns))))
-    console.print(f"\n{transfer.sentence(found)}", soft_wrap=True)
+    console.print(f"\n{transfer.sentence(results)}", soft_wrap=True)
 
 
 def _gap(one: TransferResult | None) -> str:
     if one is None or one.gap is None:
         return "-"
-    word = "" if one.verdict == transfer.INCONCLUSIVE else f"{one.verdict} "
-    return word + points(one.gap.mean)
+    shown = "" if one.verdict == transfer.INCONCLUSIVE else f"{one.verdict} "
+    return shown + points(one.gap.mean)
 
 
 def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
-    """The levels of one finder on one task, its controls beside it.
+    """The levels of one finder on one task, with its controls.
 
-    `p` is the corrected one of the verdict, and where nothing is shown the least there is; `seeds`
-    is how many more may settle it.
+    `p` is the corrected one of the verdict, or the smallest if nothing is shown; `seeds` is how
+    many more may settle it.
     """
     controls = list(dict.fromkeys(name for level in levels for name in level.controls))
     columns = [

@@ -215,8 +215,8 @@ def test_seconds_whose_log_is_gone_are_missing(tmp_path: Path) -> None:
     timed = [line for line in lines if '"timed"' in line]
     assert len(timed) == 2
     for known, words in (
-        (timed, "building models and compiling them are left out.</p>"),
-        (timed[:1], "Of 1 trial they are not known"),
+        (timed, "but not reading data, building models and compiling them.</p>"),
+        (timed[:1], "For 1 trial they are not known"),
         ([], "There is no plot of seconds"),
     ):
         log.write_text("".join([*kept, *known]))
@@ -271,7 +271,7 @@ def test_one_seed_is_called_what_it_is(tiny: Store, tmp_path: Path) -> None:
 def test_tickets_of_an_older_store_have_no_effective_weights_to_show(tmp_path: Path) -> None:
     store = studied.large(tmp_path / "store", tasks=1, labels=2, seeds=2, levels=2)
     text = report.write(store, tmp_path / "page.html")[0].read_text()
-    assert "of no ticket is it known which of its weights are effective" in text
+    assert "effective weights are known for no ticket" in text
     assert text.count("</td><td>-</td><td>") == 2 * 2 * 2
 
 

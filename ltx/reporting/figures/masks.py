@@ -1,4 +1,4 @@
-"""What of a study's masks is effective, and how much they overlap."""
+"""Effective shares of masks by density, and overlaps of masks between finders."""
 
 import dataclasses
 import math
@@ -24,7 +24,7 @@ class SharePoint:
 
 @dataclasses.dataclass(frozen=True)
 class ShareCurve:
-    """One finder's effective shares, level by level, in the looks of its other curves."""
+    """One finder's effective shares, level by level; `position` is its own in the study."""
 
     finder: str
     control: bool
@@ -72,12 +72,12 @@ def _shares(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> li
     return made
 
 
-def overlaps(task: str, found: Sequence[MaskSimilarity]) -> Plot | None:
-    """What finders' masks share beyond chance, at the sparsest density that all reached.
+def overlaps(task: str, similarities: Sequence[MaskSimilarity]) -> Plot | None:
+    """The overlap of finders' masks beyond chance, at the sparsest density that all reached.
 
-    On the diagonal between seeds. None unless two finders can be compared.
+    On the diagonal it is between seeds. None unless two finders can be compared.
     """
-    found = [one for one in found if one.task == task]
+    found = [one for one in similarities if one.task == task]
     finders = list(dict.fromkeys(name for one in found for name in (one.finder, one.other)))
     if all(one.is_between_seeds for one in found):
         return None
@@ -85,21 +85,21 @@ def overlaps(task: str, found: Sequence[MaskSimilarity]) -> Plot | None:
     for one in found:
         for name, density in ((one.finder, one.density), (one.other, one.other_density)):
             least[name] = min(density, least.get(name, 1.0))
-    wanted = max(least.values())
+    target = max(least.values())
     values = np.full((len(finders), len(finders)), math.nan)
     for pair in {(one.finder, one.other) for one in found}:
         own = [one for one in found if (one.finder, one.other) == pair]
-        near = min(own, key=lambda one: abs(math.log(one.density / wanted)))
-        if are_near(near.density, wanted):
+        near = min(own, key=lambda one: abs(math.log(one.density / target)))
+        if are_near(near.density, target):
             row, column = map(finders.index, pair)
-            beyond = 100 * (near.whole.shared - near.whole.chance_shared)
-            values[row, column] = values[column, row] = beyond
+            excess = 100 * (near.whole.shared - near.whole.chance_shared)
+            values[row, column] = values[column, row] = excess
     if not np.isfinite(values).any():
         return None
     numbers = [str(number) for number, _ in enumerate(finders, 1)]
     names = [f"{name} {number}" for name, number in zip(finders, numbers, strict=True)]
     figure, axes = heat_map.grid(len(finders), names, numbers)
-    heat_map.title(axes, style.truncate(f"{task}, near density {wanted:.1%}", 48))
+    heat_map.title(axes, style.truncate(f"{task}, near density {target:.1%}", 48))
     reach = max([1.0, *np.abs(values[np.isfinite(values)])])
     norm = TwoSlopeNorm(0, -reach, reach)
     heat_map.cells(figure, axes, values, norm, "PuOr", "points", lambda v: f"{v:+.1f}")
@@ -108,5 +108,5 @@ def overlaps(task: str, found: Sequence[MaskSimilarity]) -> Plot | None:
         for (row, one) in enumerate(finders)
         for other, v in list(zip(finders, values[row], strict=True))[row:]
     )
-    title = f"{task}: overlap beyond chance near density {wanted:.1%}"
+    title = f"{task}: overlap beyond chance near density {target:.1%}"
     return Plot(style.file_name("overlap", task), title, text, figure)

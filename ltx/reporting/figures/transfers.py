@@ -12,36 +12,36 @@ from ltx.reporting.figures import heat_map, style
 from ltx.reporting.figures.style import Plot
 
 
-def maps(found: Sequence[TransferResult]) -> list[Plot]:
-    """Maps of sources and targets: native accuracies, then the gap to them, one map a carry.
+def maps(results: Sequence[TransferResult]) -> list[Plot]:
+    """Maps of sources and targets: native accuracies, then the gap to them, one map per carry.
 
-    All at the last level that everything carried reached; none of one source and target only.
+    All at the last level that everything carried reached; no maps of one source and one target.
     """
-    cells = list(transfer.sparsest(found).values())
+    cells = list(transfer.sparsest(results).values())
     if len({(one.source, one.task) for one in cells}) < 2:
         return []
-    ways, level = transfer.carry_labels(found), cells[0].level
+    labels, level = transfer.carry_labels(results), cells[0].level
     tasks = list(dict.fromkeys(one.task for one in cells))
     gaps = [abs(100 * one.gap.mean) for one in cells if one.gap]
     norm = TwoSlopeNorm(0, -max([0.1, *gaps]), max([0.1, *gaps]))
-    made = [_natives(cells, tasks, level)]
-    for way in dict.fromkeys(ways.values()):
+    plots = [_natives(cells, tasks, level)]
+    for label in dict.fromkeys(labels.values()):
         values = {
             (one.source, one.task): round(100 * one.gap.mean, 1)
             for one in cells
-            if ways[one.finder] == way and one.gap
+            if labels[one.finder] == label and one.gap
         }
-        sources = dict.fromkeys(one.source for one in cells if ways[one.finder] == way)
-        heading = f"{way}: points above native, level {level}"
-        look = (norm, "PuOr", "points")
-        made.append(
-            _map(("transfers", way), heading, values, list(sources), tasks, look, "{:+z.1f}")
+        sources = dict.fromkeys(one.source for one in cells if labels[one.finder] == label)
+        heading = f"{label}: points above native, level {level}"
+        colours = (norm, "PuOr", "points")
+        plots.append(
+            _map(("transfers", label), heading, values, list(sources), tasks, colours, "{:+z.1f}")
         )
-    return made
+    return plots
 
 
 def _natives(cells: Sequence[TransferResult], tasks: Sequence[str], level: int) -> Plot:
-    """The accuracies that everything carried to these tasks is held against."""
+    """The native and dense accuracies on these tasks."""
     values = {}
     for one in cells:
         if one.native_accuracy:
@@ -50,9 +50,9 @@ def _natives(cells: Sequence[TransferResult], tasks: Sequence[str], level: int) 
             values["dense", one.task] = 100 * one.dense_accuracy.mean
     rows = sorted({row for row, _ in values} | {"dense"}, key=lambda row: row == "dense")
     low, high = min(values.values(), default=0), max(values.values(), default=0)
-    look = (Normalize(low - 0.1, high + 0.1), "cividis", "percent")
+    colours = (Normalize(low - 0.1, high + 0.1), "cividis", "percent")
     heading = f"native: test accuracy, level {level}"
-    return _map(("transfers", "native"), heading, values, rows, tasks, look, "{:.1f}")
+    return _map(("transfers", "native"), heading, values, rows, tasks, colours, "{:.1f}")
 
 
 def _map(
@@ -61,15 +61,15 @@ def _map(
     values: Mapping[tuple[str, str], float],
     rows: Sequence[str],
     columns: Sequence[str],
-    look: tuple[Normalize, str, str],
+    colours: tuple[Normalize, str, str],
     form: str,
 ) -> Plot:
-    """A heat map of what these rows are worth in these columns."""
+    """A heat map of {(row, column): value}; missing values are dashes."""
     grid = np.array([[values.get((row, column), math.nan) for column in columns] for row in rows])
     figure, axes = heat_map.grid(len(rows), rows, columns)
     heat_map.title(axes, style.truncate(heading, 48))
     axes.set_xlabel("target")
-    heat_map.cells(figure, axes, grid, *look, form.format)
+    heat_map.cells(figure, axes, grid, *colours, form.format)
     text = "; ".join(
         f"{row} on {column}: "
         + (form.format(values[row, column]) if (row, column) in values else "missing")
