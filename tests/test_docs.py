@@ -68,7 +68,9 @@ def test_the_linters_of_the_pages_are_those_of_make_lint():
     assert shown == re.findall(r"\$\(BIN\)/(.*)", lint)
 
 
-@pytest.mark.parametrize("page", [*PAGES, *OWN, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [*PAGES, *sorted(OWN), ROOT / "CHANGELOG.md"], ids=lambda page: page.name
+)
 def test_every_link_to_a_file_leads_there(page):
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):

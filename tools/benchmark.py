@@ -1,8 +1,8 @@
-"""Benchmark: what a step, a start, a mask, a search and a study cost, measured side by side.
+"""Measure what training steps, starts, masks, searches and studies cost, as a Markdown table.
 
     python tools/benchmark.py [--rounds=5] [NAME ...]
 
-Each line is one row of a table: the median and, in brackets, the least and the largest of the
+Each line is one row of a table: the median and, in brackets, the smallest and the largest of the
 rounds. The names are those in PARTS; without any, all of them are measured.
 """
 
@@ -39,9 +39,9 @@ def memory(rounds: int) -> Iterator[str]:
 
 
 def seconds_to_first_step() -> float:
-    """From starting `ltx run` on digits, in an empty store, until its first 20 steps are done."""
+    """From the start of `ltx run` on digits, in an empty store, to the end of 20 steps."""
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.time()
+        started = time.time()
         _ltx(
             folder,
             "studies/first_ticket.gin",
@@ -50,11 +50,11 @@ def seconds_to_first_step() -> float:
             "Recipe.length='40it'",
         )
         first = next(e for e in Store(folder).events() if isinstance(e, Trained))
-    return first.time - begun
+    return first.time - started
 
 
 def peak_memory() -> float:
-    """Gigabytes that the LeNet study on Fashion-MNIST takes at most, with short trainings."""
+    """Peak memory in GB of the LeNet study on Fashion-MNIST, with short trainings."""
     with tempfile.TemporaryDirectory() as folder:
         _ltx(
             folder,
@@ -67,29 +67,29 @@ def peak_memory() -> float:
 
 
 def report_of_two_thousand() -> tuple[float, float]:
-    """Seconds that `ltx report` takes for 2,000 made-up trials, and the page's megabytes."""
+    """Seconds of `ltx report` for 2,000 made-up trials, and the size of its page in MB."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     import studied
 
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         studied.large(Path(folder) / "store")
-        begun = time.perf_counter()
+        started = time.perf_counter()
         command = [sys.executable, "-m", "ltx", "report", f"--store={folder}/store"]
         subprocess.run([*command, f"--out={page}"], check=True, capture_output=True)
-        return time.perf_counter() - begun, page.stat().st_size / 1e6
+        return time.perf_counter() - started, page.stat().st_size / 1e6
 
 
 def replay_of_three_seeds(rounds: int) -> list[float]:
-    """Seconds that a finished study of three seeds takes when it is run again."""
+    """Seconds of running a finished study of three seeds again."""
     seeds = ("studies/first_ticket.gin", "Study.seeds=3")
     with tempfile.TemporaryDirectory() as folder:
         _ltx(folder, *seeds)
         trained, times = _trained(folder), []
         for _ in range(rounds):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             _ltx(folder, *seeds)
-            times.append(time.perf_counter() - begun)
+            times.append(time.perf_counter() - started)
         assert _trained(folder) == trained > 0, "a finished study trained again"
     return sorted(times)
 
@@ -117,7 +117,8 @@ def replay(rounds: int) -> Iterator[str]:
     yield f"| `ltx run` of a finished study of 3 seeds, s | {spread} | | | 10.0 |"
 
 
-# First what runs in processes of its own: a child counts its parent's memory as its peak.
+# Measurements in processes of their own come first: the peak memory of a child includes that of
+# its parent.
 PARTS: dict[str, Callable[[int], Iterator[str]]] = {
     "start": start,
     "memory": memory,
@@ -151,7 +152,7 @@ def main() -> None:
         try:
             for row in measure(options.rounds):
                 print(row, flush=True)
-        except UsageError as error:  # a data set that is not here
+        except UsageError as error:  # a data set that is missing
             print(f"| {name} | not measured: {error} | | | |")
 
 

@@ -1,4 +1,4 @@
-"""Mask cost: what making one global mask of 25 million weights takes, in time and in memory.
+"""Time and memory of making one global mask of 25 million weights.
 
 Run by tools/benchmark.py, by the name pruning.
 """
@@ -35,9 +35,9 @@ def pruning(rounds: int) -> Iterator[str]:
 
 
 def mask_costs(rounds: int) -> tuple[list[float], float]:
-    """Seconds for one global mask of dense and of half-pruned weights, and the peak of its memory.
+    """Seconds of one global mask of dense and of half-pruned weights, and its peak memory.
 
-    The memory is a multiple of the weights' own, beside the scores and the mask that are given.
+    The memory is a multiple of that of the weights, without the scores and the mask passed in.
     """
     weights = tuple(Weight(str(number), shape) for number, shape in enumerate(KERNELS))
     lab = SimpleNamespace(prunable=weights, channels=())
@@ -48,10 +48,10 @@ def mask_costs(rounds: int) -> tuple[list[float], float]:
     half, seconds, peak = Pruning.to(0.5)(lab, dense, scores), [], 0.0
     for mask in (dense, half):
         for _ in range(rounds):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             Pruning(0.2, scope="global")(lab, mask, scores)
-            seconds.append(time.perf_counter() - begun)
-        # In a run of its own, for counting every allocation takes time.
+            seconds.append(time.perf_counter() - started)
+        # In a run of its own, since tracing every allocation takes time.
         tracemalloc.start()
         Pruning(0.2, scope="global")(lab, mask, scores)
         peak = max(peak, tracemalloc.get_traced_memory()[1] / (4 * dense.size))

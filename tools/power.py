@@ -1,4 +1,4 @@
-"""Power: what verdicts are worth, from simulated studies in which the truth is planted.
+"""Error rates and power of verdicts, from simulated studies with known effects.
 
     python tools/power.py [--studies=1000]
 
@@ -25,7 +25,8 @@ SEEDS = (2, 3, 5, 10)
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """What is true of a level: accuracy less dense's and less its control's, in points; steps."""
+    """The true effects at a level: accuracy above dense and above its control, in points; steps
+    that the early stop comes sooner."""
 
     gain: float = 0.0
     lead: float = 0.0
@@ -51,7 +52,10 @@ WINNERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Simulated:
-    """Accuracies as shares and early stops in steps, [studies, levels, seeds]; dense's alike."""
+    """Accuracies as shares and early stops in steps, float [studies, levels, seeds].
+
+    Those of dense are [studies, 1, seeds].
+    """
 
     dense: np.ndarray
     ticket: np.ndarray
@@ -71,24 +75,24 @@ class Simulated:
 
 
 def simulate(worlds: Sequence[World], seeds: int, studies: int, stream: str) -> Simulated:
-    """Studies of one finder with one control, a world for each of their levels."""
+    """Studies of one finder with one control, at a level for each of the worlds."""
     draw = generator(0, stream, seeds)
     shape = (studies, len(worlds), seeds)
     gain, lead, sooner = np.array([dataclasses.astuple(w) for w in worlds]).T[:, None, :, None]
-    luck = draw.normal(98.8, 0.15, (studies, 1, seeds))  # what a seed does to all its arms
+    dense = draw.normal(98.8, 0.15, (studies, 1, seeds))  # the effect of a seed on all its arms
 
     def accuracy(offset: np.ndarray | float, shape: tuple[int, ...]) -> np.ndarray:
-        share = (luck + offset + draw.normal(0, 0.4 / 2**0.5, shape)) / 100
+        share = (dense + offset + draw.normal(0, 0.4 / 2**0.5, shape)) / 100
         return np.round(share * 360) / 360
 
     def stop(offset: np.ndarray | float, shape: tuple[int, ...]) -> np.ndarray:
         return np.round((1250 - offset + draw.normal(0, 300 / 2**0.5, shape)) / 50) * 50
 
     return Simulated(
-        dense=accuracy(0.0, luck.shape),
+        dense=accuracy(0.0, dense.shape),
         ticket=accuracy(gain, shape),
         control=accuracy(gain - lead, shape),
-        dense_stop=stop(0.0, luck.shape),
+        dense_stop=stop(0.0, dense.shape),
         ticket_stop=stop(sooner, shape),
     )
 
@@ -114,14 +118,14 @@ def mixed(seeds: int, studies: int) -> float:
 
 
 def power(world: World, seeds: int, studies: int) -> float:
-    """The share of winners called so, where all levels are."""
+    """The share of levels called winning, where all are."""
     return float(called(simulate([world] * LEVELS, seeds, studies, "power").winning).mean())
 
 
 def tables(studies: int) -> str:
     """Both tables in Markdown, in percent."""
     paired_tests.holm([1.0])
-    gc.freeze()  # statsmodels collects garbage for each correction, and there is none to find
+    gc.freeze()  # statsmodels collects garbage at each correction, which takes time for nothing
     head = [" seeds | ".join(map(str, SEEDS)), "|".join(["---", *("---:" for _ in SEEDS)])]
     lines = [f"| no level wins; called so anyway | {head[0]} seeds |", f"|{head[1]}|"]
     for name, world in NO_EFFECT.items():

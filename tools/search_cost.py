@@ -1,4 +1,4 @@
-"""Search cost: what finding a ticket takes, as shares of one dense training, and what it is worth.
+"""The cost of finding a ticket, as a share of one dense training, and the ticket's accuracy.
 
 Run by tools/benchmark.py, by the names early_bird, at_init and collapse.
 """
@@ -14,10 +14,10 @@ from ltx.config import plugins
 
 DENSE_SHARE = 0.35  # of a training, for an early-bird ticket
 AT_INIT_SHARE = 0.02  # of a training, for a ticket found before it
-POINTS = 0.5  # of test accuracy, that an early-bird ticket may stay behind a one-shot one
+POINTS = 0.5  # of test accuracy, by which an early-bird ticket may be below a one-shot one
 COMPRESSION = 1000
 
-# Rates that fall to zero, or the noise of the last step is as large as what is measured.
+# Learning rates fall to zero; otherwise the noise of the last step would exceed the effect.
 LENET = ltx.Task(
     data="fashion_mnist",
     recipe=ltx.Recipe(batch_size=60, schedule="cosine", length="3000it", eval_every="3000it"),
@@ -58,7 +58,7 @@ def _early_bird(  # type: ignore[no-untyped-def]
         lab = KerasLab(task, seed, sealed=False)
         finder.check(lab)
         whole = lab.cost(lab.steps(), lab.dense()).dense_flops
-        # Both search under the same penalty, and both tickets train without it.
+        # Both search with the same penalty, and both tickets train without it.
         slim = lab.on(recipe=dataclasses.replace(task.recipe, scale_l1=l1))
         for density, ticket in zip(densities, list(finder.find(lab))[1:], strict=True):
             shares[density].append(ticket.cost.dense_flops / whole)
@@ -78,20 +78,20 @@ def _test(lab: ltx.Lab, ticket: ltx.Ticket) -> float:
 
 
 def at_init(rounds: int) -> Iterator[str]:
-    """What SNIP, GraSP and SynFlow take, in steps, in FLOPs and on the clock."""
+    """The cost of SNIP, GraSP and SynFlow in steps, FLOPs and seconds."""
     lab = KerasLab(LENET, 0)
     times: list[float] = []
     for number in range(1 + rounds):  # the first compiles
-        begun = time.perf_counter()
+        started = time.perf_counter()
         run = lab.train(lab.init(str(number)), lab.dense())
-        times[:] = [*times, time.perf_counter() - begun][-rounds:]
+        times[:] = [*times, time.perf_counter() - started][-rounds:]
     dense = lab.cost(run.state.step, lab.dense())
     for name in ("snip", "grasp", "synflow"):
         finder = plugins.load(name)(density=0.1)
         for _ in range(1 + rounds):
-            before, begun = lab.spent, time.perf_counter()
+            before, started = lab.spent, time.perf_counter()
             list(finder.find(lab))
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - started
             cost = lab.spent - before
         what = f"{name}, LeNet, against {dense.steps} dense steps"
         yield _row(f"{what}: steps", [cost.steps / dense.steps], AT_INIT_SHARE)
@@ -100,8 +100,8 @@ def at_init(rounds: int) -> Iterator[str]:
 
 
 def collapse(rounds: int) -> Iterator[str]:
-    """How many layers lose every weight where one in a thousand survives."""
-    del rounds  # masks at the start follow from the seed
+    """The number of layers without weights when one weight in a thousand survives."""
+    del rounds  # masks at initialisation depend on the seed alone
     for model in ("conv_6", "vgg_11"):
         task = ltx.Task(model=model, image=(32, 32, 3), recipe=ltx.Recipe(batch_size=128))
         lab = KerasLab(task, 0)

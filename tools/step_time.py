@@ -1,8 +1,8 @@
-"""Step time: what one training step costs, against model.fit, an unmasked loop, a compact model.
+"""The time of one training step, against model.fit, an unmasked loop and a compact model.
 
 Run by tools/benchmark.py, by the names lenet, resnet and compact. Contestants take turns, round by
-round, so that a machine that drifts drifts for all of them. The middle number is the median of the
-rounds' ratios, the brackets hold the least and the largest.
+round, so that drift of the machine affects all of them. The middle number is the median of the
+rounds' ratios, the brackets hold the smallest and the largest.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ def step_ratios(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
 
 
 def compact_times(task: Task, steps: int, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds a step, round by round, of a network whole and with half its channels."""
+    """Milliseconds a step, round by round, of a whole network and of one with half its channels."""
     half = dataclasses.replace(task, model="step_time.half", model_args={"whole": task.model})
     contestants = {
         "compact": _loop(half, masked=True, steps=steps, density=1),
@@ -90,13 +90,13 @@ def half(input_shape: tuple[int, int, int], classes: int, whole: str) -> "tf_ker
     from ltx.backends.tf_keras.models import builder
 
     model = builder.build(whole, input_shape, classes)
-    held = masking.MaskedModel(model)
-    mask = held.get_masks()
+    masked = masking.MaskedModel(model)
+    mask = masked.get_masks()
     for channels in channel_graph.channels(model, mask):
         mask = channels.drop(mask, np.arange(channels.size) % 2 == 1)
     weights, statistics = (
         {name: variable.numpy() for name, variable in group.items()}
-        for group in (held.weights, held.statistics)
+        for group in (masked.weights, masked.statistics)
     )
     ticket = Ticket(Mask(mask), State(weights, statistics), 0, "benchmark", 0)
     return compact.compact(model, ticket)
@@ -110,9 +110,9 @@ def _in_turns(
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
-            begun = time.perf_counter()
+            started = time.perf_counter()
             run()
-            times[name].append((time.perf_counter() - begun) / steps * 1e3)
+            times[name].append((time.perf_counter() - started) / steps * 1e3)
     return times
 
 
@@ -129,7 +129,7 @@ def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Cal
             assert report == ()
 
     class Bare(Program):
-        """The same compiled loop with nothing of masks in it."""
+        """The same compiled loop without masks."""
 
         GUARD = NoGuard
 
@@ -159,11 +159,13 @@ def _fit(task: Task, steps: int) -> Callable[[], None]:
     from ltx.backends.tf_keras.models import builder
 
     loaded = tfds.load(task.data, image=task.image)
-    held = masking.MaskedModel(builder.build(task.model, loaded.image, loaded.classes))
-    held.set_masks({w.name: generator(0, w.name).random(w.shape) < DENSITY for w in held.prunable})
-    model = held.wrapped()
+    masked = masking.MaskedModel(builder.build(task.model, loaded.image, loaded.classes))
+    masked.set_masks(
+        {w.name: generator(0, w.name).random(w.shape) < DENSITY for w in masked.prunable}
+    )
+    model = masked.wrapped()
     model.compile(
-        optimizer=optimizers.make(task.recipe, held.weights, set(), "float32"),
+        optimizer=optimizers.make(task.recipe, masked.weights, set(), "float32"),
         loss=tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     count = steps * task.recipe.batch_size
