@@ -114,15 +114,15 @@ class _NotedTrials:
 
     def arms(self) -> list[_Arm]:
         """The finders that carry tickets, in order of target and source."""
-        found: list[tuple[str, str, Mapping]] = []
+        notes: list[tuple[str, str, Mapping]] = []
         names: dict[str, str] = {}  # of tasks, by their ids
         for (task, finder), levels in self.trials.items():
             manifest = self._first(finder, levels)
             names.setdefault(str(manifest.get("task_id")), task)
             note = manifest.get("note", {})
             if note.keys() >= {"source", "source_task", "source_density", "carry", "of"}:
-                found.append((task, finder, note))
-        sources = _unique_names({n["source_task"]: n["source"] for _, _, n in found}, names)
+                notes.append((task, finder, note))
+        sources = _unique_names({n["source_task"]: n["source"] for _, _, n in notes}, names)
         arms = [
             _Arm(
                 task,
@@ -132,7 +132,7 @@ class _NotedTrials:
                 native := self._native(task, note["of"]),
                 {seed: t for seed, t in self._level(task, native, 0).items() if t.density == 1},
             )
-            for task, finder, note in found
+            for task, finder, note in notes
         ]
         order = [*self.record.tasks, *sources.values()]
         return sorted(arms, key=lambda a: (order.index(a.task), order.index(a.source)))
@@ -175,12 +175,12 @@ class _NotedTrials:
         return self.store.find_manifest(trial.ticket, finder, self.settings.get(finder)) or {}
 
 
-def _unique_names(wanted: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+def _unique_names(noted: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
     """A name per task id: its label in the study, else that of the note, with its id if shared."""
-    names = {id: known.get(id, name) for id, name in wanted.items()}
+    names = {id: labels.get(id, name) for id, name in noted.items()}
     shared = list(names.values())
     return {
-        id: name if shared.count(name) == 1 or id in known else f"{name} {id[:6]}"
+        id: name if shared.count(name) == 1 or id in labels else f"{name} {id[:6]}"
         for id, name in names.items()
     }
 
@@ -234,40 +234,40 @@ def _reason(cell: _Cell, verdict: str, margin: float) -> str:
     return "shown neither to keep the native accuracy nor to lose it"
 
 
-def sparsest(found: Iterable[TransferResult]) -> dict[tuple[str, str], TransferResult]:
+def sparsest(results: Iterable[TransferResult]) -> dict[tuple[str, str], TransferResult]:
     """The result of each finder on each task, at the last level that all of them reached."""
-    groups = group(found, lambda one: (one.task, one.finder))
+    groups = group(results, lambda one: (one.task, one.finder))
     arms = {arm: {one.level: one for one in own} for arm, own in groups.items()}
     shared = set.intersection(*(set(arm) for arm in arms.values())) if arms else set()
     return {name: arm[max(shared)] for name, arm in arms.items() if shared}
 
 
-def carry_labels(found: Sequence[TransferResult]) -> dict[str, str]:
+def carry_labels(results: Sequence[TransferResult]) -> dict[str, str]:
     """A label for what each finder carries: its `carry`, if that is unique for each source.
 
     Otherwise the finder's own label, for example if heads or carried finders differ as well.
     """
-    arms = {(one.task, one.source, one.finder): one.carry for one in found}
+    arms = {(one.task, one.source, one.finder): one.carry for one in results}
     places = [(task, source, carry) for (task, source, _), carry in arms.items()]
     unique = len(set(places)) == len(places)
-    return {one.finder: one.carry if unique else one.finder for one in found}
+    return {one.finder: one.carry if unique else one.finder for one in results}
 
 
-def sentence(found: Sequence[TransferResult]) -> str:
+def sentence(results: Sequence[TransferResult]) -> str:
     """What a study may claim of all carried tickets, in a few words."""
     parts = []
     names = {AS_GOOD: "as good as native", BETTER: "better than native"}
     for verdict in VERDICTS:
-        if count := sum(one.verdict == verdict for one in found):
+        if count := sum(one.verdict == verdict for one in results):
             name = names.get(verdict, verdict)
-            parts.append(f"{name} in {count} of {len(found)} cells")
+            parts.append(f"{name} in {count} of {len(results)} cells")
     text = f"Carried tickets are {'; '.join(parts)}."
-    pairs = {one.gap.count if one.gap else 0 for one in found}
+    pairs = {one.gap.count if one.gap else 0 for one in results}
     if max(pairs) < 2:
         return f"{text} One seed cannot tell luck from merit; use --seeds=3 or more."
-    lacking = sum(bool(one.missing) for one in found)
+    lacking = sum(bool(one.missing) for one in results)
     return (
-        f"{text} Gaps are paired over {span(pairs)} seeds, margin {100 * found[0].margin:g}%; p,"
-        f" corrected over {found[0].claims} cells (Holm), decides."
-        + (f" Seeds are missing in {lacking} of {len(found)} cells." if lacking else "")
+        f"{text} Gaps are paired over {span(pairs)} seeds, margin {100 * results[0].margin:g}%; p,"
+        f" corrected over {results[0].claims} cells (Holm), decides."
+        + (f" Seeds are missing in {lacking} of {len(results)} cells." if lacking else "")
     )

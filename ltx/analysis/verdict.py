@@ -195,9 +195,9 @@ def _more_seeds(cell: LevelComparison, verdict: str, tests: CorrectedTests) -> f
     return math.nan if any(map(math.isnan, more)) else max(more)
 
 
-def sentence(found: Sequence[LevelVerdict]) -> str:
+def sentence(verdicts: Sequence[LevelVerdict]) -> str:
     """What a study may claim of one finder on one task, over all levels but the dense one."""
-    sparse = [level for level in found if level.level > 0]
+    sparse = [level for level in verdicts if level.level > 0]
     if not sparse:
         return "Nothing sparse was tried, so there is nothing to say."
     name = f"{sparse[0].finder} on {sparse[0].task}"
@@ -218,9 +218,9 @@ def sentence(found: Sequence[LevelVerdict]) -> str:
     )
 
 
-def _open(found: Sequence[LevelVerdict]) -> str:
+def _open(verdicts: Sequence[LevelVerdict]) -> str:
     """How many more seeds the inconclusive levels need."""
-    needed = [level.more_seeds for level in found if level.verdict == INCONCLUSIVE]
+    needed = [level.more_seeds for level in verdicts if level.verdict == INCONCLUSIVE]
     few = [int(n) for n in needed if n <= MOST]
     parts = []
     if few:
@@ -233,11 +233,11 @@ def _open(found: Sequence[LevelVerdict]) -> str:
     return f" {text[0].upper()}{text[1:]}." if parts else ""
 
 
-def _missing(found: Sequence[LevelVerdict]) -> str:
-    lacking = sum(bool(level.missing) for level in found)
-    return f" Trials are missing at {lacking} of {len(found)} levels." if lacking else ""
+def _missing(verdicts: Sequence[LevelVerdict]) -> str:
+    lacking = sum(bool(level.missing) for level in verdicts)
+    return f" Trials are missing at {lacking} of {len(verdicts)} levels." if lacking else ""
 
 
-def _densities(found: Sequence[LevelVerdict]) -> str:
-    shares = [level.density for level in found]
+def _densities(verdicts: Sequence[LevelVerdict]) -> str:
+    shares = [level.density for level in verdicts]
     return f"{shares[0]:.1%}" if len(shares) == 1 else f"{min(shares):.1%} to {max(shares):.1%}"

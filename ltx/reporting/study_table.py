@@ -28,12 +28,14 @@ def show(
     """Print each finder's table and a sentence on its verdicts, then the cells that failed."""
     levels = verdict.levels(rows, margin=margin, seeds=seeds, controls=controls)
     groups = group(levels, lambda level: (level.task, level.finder))
-    for (task, finder), found in groups.items():
-        seen = max(level.seeds for level in found)
-        console.print(f"\n{finder} on {task}, test accuracy over {seen} seeds\n", style="bold")
-        console.print(_table(found))
-        console.print("\n".join(["", *_reasons(found)]), soft_wrap=True)
-        console.print(verdict.sentence(found), soft_wrap=True)
+    for (task, finder), own in groups.items():
+        seeds_seen = max(level.seeds for level in own)
+        console.print(
+            f"\n{finder} on {task}, test accuracy over {seeds_seen} seeds\n", style="bold"
+        )
+        console.print(_table(own))
+        console.print("\n".join(["", *_reasons(own)]), soft_wrap=True)
+        console.print(verdict.sentence(own), soft_wrap=True)
     for failure in failures:
         console.print(
             f"\n{failure.finder} on {failure.task}, seed {failure.seed}"
@@ -142,10 +144,10 @@ def _judged(level: LevelVerdict) -> tuple[str, str, str]:
     return level.verdict, p_value(p), more_seeds(level.more_seeds, "+", "+>")
 
 
-def _reasons(found: Sequence[LevelVerdict]) -> list[str]:
+def _reasons(levels: Sequence[LevelVerdict]) -> list[str]:
     """A line for each verdict and reason, with the levels that share them."""
     shared: dict[str, list[str]] = {}
-    for level in found:
+    for level in levels:
         if level.level > 0:
             shared.setdefault(f"{level.verdict}: {level.reason}", []).append(str(level.level))
     return [

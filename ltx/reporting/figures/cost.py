@@ -23,13 +23,13 @@ _MOST_MARKS = 6
 
 def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
     """Accuracy against cost in steps, in FLOPs and, where any is known, in seconds."""
-    made = [
+    plots = [
         _cost(task, curves, "steps", "dense-equivalent steps, finding and training"),
         _cost(task, curves, "FLOPs", "FLOPs of the weights that survive"),
     ]
     if any(not math.isnan(point.seconds) for curve in curves for point in curve.points):
-        made.append(_cost(task, curves, "seconds", "time, finding and training"))
-    return made
+        plots.append(_cost(task, curves, "seconds", "time, finding and training"))
+    return plots
 
 
 def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:

@@ -60,7 +60,7 @@ def _shares(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> li
         if line["task"] == task and line.get("effective_density") is not None:
             level = line["finder"], line["level"]
             shares.setdefault(level, []).append(line["effective_density"] / line["density"])
-    made = []
+    series = []
     for curve in curves:
         points = tuple(
             SharePoint(point.density, Interval.of(shares[curve.finder, point.level]))
@@ -68,8 +68,8 @@ def _shares(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> li
             if (curve.finder, point.level) in shares
         )
         if points:
-            made.append(ShareCurve(curve.finder, curve.control, curve.position, points))
-    return made
+            series.append(ShareCurve(curve.finder, curve.control, curve.position, points))
+    return series
 
 
 def overlaps(task: str, similarities: Sequence[MaskSimilarity]) -> Plot | None:
@@ -77,18 +77,18 @@ def overlaps(task: str, similarities: Sequence[MaskSimilarity]) -> Plot | None:
 
     On the diagonal it is between seeds. None unless two finders can be compared.
     """
-    found = [one for one in similarities if one.task == task]
-    finders = list(dict.fromkeys(name for one in found for name in (one.finder, one.other)))
-    if all(one.is_between_seeds for one in found):
+    similarities = [one for one in similarities if one.task == task]
+    finders = list(dict.fromkeys(name for one in similarities for name in (one.finder, one.other)))
+    if all(one.is_between_seeds for one in similarities):
         return None
     least: dict[str, float] = {}
-    for one in found:
+    for one in similarities:
         for name, density in ((one.finder, one.density), (one.other, one.other_density)):
             least[name] = min(density, least.get(name, 1.0))
     target = max(least.values())
     values = np.full((len(finders), len(finders)), math.nan)
-    for pair in {(one.finder, one.other) for one in found}:
-        own = [one for one in found if (one.finder, one.other) == pair]
+    for pair in {(one.finder, one.other) for one in similarities}:
+        own = [one for one in similarities if (one.finder, one.other) == pair]
         near = min(own, key=lambda one: abs(math.log(one.density / target)))
         if are_near(near.density, target):
             row, column = map(finders.index, pair)
