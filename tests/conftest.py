@@ -81,6 +81,6 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     made = Hands()
     monkeypatch.setattr(clock, "time", made)
     # What earlier tests paused for is no round number, and would round differences.
-    monkeypatch.setattr(clock, "_stops", clock._Stops())
+    monkeypatch.setattr(clock, "_pauses", clock._Pauses())
     monkeypatch.setattr(SlowLab, "hands", made, raising=False)
     return made

@@ -57,6 +57,7 @@ def test_every_shipped_study_of_digits_fits_its_network(path: Path) -> None:
     fits(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", OF_FASHION, ids=lambda path: path.stem)
 def test_every_shipped_study_of_fashion_mnist_fits_its_network(
     path: Path, fashion_mnist: str

@@ -247,7 +247,7 @@ def test_training_compacted_is_training_masked():
     recipe = Recipe(optimizer="momentum", learning_rate=0.1, batch_size=32, length="6it")
     recipe = dataclasses.replace(recipe, eval_every="2it", weight_decay=1e-3)
     whole = KerasLab(Task(data="digits", model="tiny.residual", recipe=recipe), 0)
-    model = tiny.residual(whole.image, 10)
+    model = tiny.residual(whole.input_shape, 10)
     mask = whole.dense()
     for channels in whole.channels:
         mask = Mask(channels.drop(mask, np.arange(channels.size) % 2 == 1))
