@@ -1,9 +1,6 @@
-"""The claims of papers that docs/results.md compares our studies with, by study.
+"""The claims of papers that docs/results.md compares our studies with; none changed after results.
 
-Claims are worded after their papers, and so is what would show them; neither was changed after the
-results. Where a paper names no density that a study has, the study's sparsest level decides. "As
-good as" allows the study's margin, as the verdict of a matching ticket does.
-"""
+Where a paper names no density that a study has, its sparsest level decides."""
 
 from citations import (
     AT_INIT,
