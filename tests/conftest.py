@@ -29,7 +29,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that ask for what a machine may lack; skip them there, but not in CI."""
+    """Mark the tests that ask for what a machine may lack; skip them there, but not in CI.
+
+    The file that takes longest goes first, so that it is not left for one of two processes at the
+    end.
+    """
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
     for item in items:
         for need in NEEDS:
             if need.fixture in getattr(item, "fixturenames", ()):

@@ -307,4 +307,4 @@ def test_interrupted_from_the_keyboard_it_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.endswith("ltx: interrupted; the same command goes on where this one stopped\n")
+    assert errors.endswith("ltx: interrupted; run the same command again to continue from here\n")
