@@ -7,7 +7,7 @@ from absl import flags
 
 from ltx.core.errors import UsageError
 
-_GIN = ("gin_file", "gin_param", "allow_gin_imports")
+_GIN = ("gin_file", "gin_param", "allow_gin_imports", "trust")
 _STUDY = (*_GIN, "seeds", "budget", "store", "memo_gb", "data_dir")
 FLAGS: dict[str, tuple[str, ...]] = {
     "run": (*_STUDY, "checkpoint_seconds", "tensorboard", "tracker"),
@@ -45,6 +45,13 @@ def _define_study_flags(values: flags.FlagValues) -> None:
         "allow_gin_imports",
         False,
         "Let gin files import Python modules, which runs their code.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "trust",
+        [],
+        "A package whose functions a gin file may name as models, as in --trust=my_package; may be"
+        " given more than once. $LTX_TRUST lists such packages, too.",
         flag_values=values,
     )
     flags.DEFINE_string(

@@ -13,6 +13,7 @@ from absl import flags
 from absl.flags import argparse_flags
 
 from ltx import __version__
+from ltx.backends import trust
 from ltx.cli import command_flags, commands
 from ltx.core import environment
 from ltx.core.errors import LtxError, UsageError
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parse(arguments)
         for name in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
-        return options.command(options)
+        with trust.only(vars(options).get("trust", []), "--trust"):
+            return options.command(options)
     except flags.Error as error:
         return _fail(UsageError(str(error)))
     except LtxError as error:

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from ltx.backends import trust as trusted
 from ltx.cli import study as command
 from ltx.cli.trackers import open_trackers
 from ltx.config import gin_files
@@ -31,6 +32,7 @@ def run(
     trackers: Sequence[StudyListener | str] = (),
     memo_bytes: int = MEMO_BYTES,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    trust: Sequence[str] = (),
 ) -> Results:
     """Run a study to its end, or go on where it was stopped, and return its results.
 
@@ -46,12 +48,14 @@ def run(
       trackers: listeners, or NAME:LOCATION of an installed tracker, as in "csv:trials.csv".
       memo_bytes: how much finished training the store caches.
       checkpoint_seconds: how much training a killed run may lose.
+      trust: the packages whose functions a gin file may name as models, as in ("my_package",);
+        the models of a Study may be of any package.
     """
-    config = _config(study, engine, params)
     limit = None if budget is None else Limit.parse(budget)
-    listeners = [_listener(tracker, config.study) for tracker in trackers]
-    opened = store if isinstance(store, Store) else Store(store)
-    with contextlib.suppress(BudgetError):
+    with contextlib.suppress(BudgetError), _trust(study, trust):
+        config = _config(study, engine, params)
+        listeners = [_listener(tracker, config.study) for tracker in trackers]
+        opened = store if isinstance(store, Store) else Store(store)
         command.train(
             config,
             opened,
@@ -64,6 +68,15 @@ def run(
             limit=limit,
         )
     return Results.read(opened, config.study.id)
+
+
+def _trust(study: object, packages: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+    """The packages that a gin file may name; a Study comes from code, which may name any."""
+    if not isinstance(study, Study):
+        return trusted.only(packages, "ltx.run trust")
+    if packages:
+        raise UsageError("ltx.run: `trust` is for a gin file; the models of a Study may be any")
+    return contextlib.nullcontext()
 
 
 def _listener(tracker: StudyListener | str, study: Study) -> StudyListener:

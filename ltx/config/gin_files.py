@@ -13,6 +13,7 @@ from pathlib import Path
 import gin
 from gin import config_parser
 
+from ltx.backends import trust
 from ltx.config import plugins
 from ltx.core.engine import Engine
 from ltx.core.errors import LtxError, UsageError, unknown
@@ -84,6 +85,9 @@ def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool =
         study = gin.get_configurable("ltx.Study")()
         engine = gin.get_configurable("ltx.Engine")()
         _check_all_used()
+        for task in study.named.values():  # again where it is imported, but TensorFlow is slow
+            if trust.is_path(task.model):
+                trust.require(task.model)
         return Config(study, engine, gin.config_str())
 
 

@@ -17,8 +17,9 @@ class Task:
     """A data set, a model and a recipe.
 
     `model` is a name that `ltx models` lists, or the dotted path of a function that returns an
-    uncompiled tf_keras model. `image` (height, width, channels) converts the images, by `fit`
-    ("resize" or "pad"); None keeps their own size. `validation` is the count or the share of
+    uncompiled tf_keras model; a gin file may name one of the packages that --trust lists.
+    `image` (height, width, channels) converts the images, by `fit` ("resize" or "pad"); None
+    keeps their own size. `validation` is the count or the share of
     the training examples that is held out by `split_seed`; `subset` is the count or the share of
     the others that training uses, stratified by class and normalised like the whole. `classes`
     keeps only these classes, renumbered in this order. `corrupt` trains a finder on corrupted

@@ -15,6 +15,7 @@ VALUES = {
     "gin_file": ("a.gin", ["a.gin"]),
     "gin_param": ("imp.levels=5", ["imp.levels=5"]),
     "tracker": ("csv:a.csv", ["csv:a.csv"]),
+    "trust": ("mine", ["mine"]),
     "allow_gin_imports": ("true", True),
     "memo_gb": ("0.5", 0.5),
     "checkpoint_seconds": ("3", 3.0),

@@ -36,8 +36,15 @@ BAD = [
     ),
     (["run", STUDY, "--gin_param=Task.data='digitz'"], ["'digitz'", "did you mean digits"]),
     (["run", STUDY, "--gin_param=Task.model='lenet_300'"], ["did you mean lenet_300_100"]),
-    (["run", STUDY, "--gin_param=Task.model='os.getcwd'"], ["os.getcwd", "tf_keras model"]),
-    (["run", STUDY, "--gin_param=Task.model='tiny.keras_3'"], ["Keras 3", "tf_keras"]),
+    (
+        ["run", STUDY, "--gin_param=Task.model='os.getcwd'", "--trust=os", "--trust=posix"],
+        ["os.getcwd", "tf_keras model"],
+    ),
+    (
+        ["run", STUDY, "--gin_param=Task.model='tiny.keras_3'", "--trust=tiny"],
+        ["Keras 3", "tf_keras"],
+    ),
+    (["run", STUDY, "--trust=my.models"], ["--trust", "top package", "'my.models'"]),
     (["run", STUDY, "--gin_param=Pruning.keep='conv_9/*'"], ["conv_9/*", "dense_1/kernel"]),
     (["run", STUDY, "--gin_param=Recipe.batch_size=9999"], ["9999", "training examples"]),
     (["run", STUDY, "--gin_param=import os"], ["would run code", "--allow_gin_imports"]),
@@ -104,8 +111,11 @@ NO_FIT = [
     (finding("imp", "Recipe.scale_l1=1e-4"), ["Recipe.scale_l1", "has no BatchNorm"]),
     (finding("early_bird", "early_bird.every='30%'"), ["do not fit", "1500", "more often"]),
     (finding("early_bird", "early_bird.every='0it'"), ["less than one step", "draw less often"]),
-    (finding("synflow", "Task.model='tiny.convnet'"), ["softmax", "logits"]),
-    (finding("imp", "imp.score=@Synflow()", "Task.model='tiny.convnet'"), ["softmax", "logits"]),
+    ([*finding("synflow", "Task.model='tiny.convnet'"), "--trust=tiny"], ["softmax", "logits"]),
+    (
+        [*finding("imp", "imp.score=@Synflow()", "Task.model='tiny.convnet'"), "--trust=tiny"],
+        ["softmax", "logits"],
+    ),
     (finding("synflow", "synflow.batches=1"), ["parameter of synflow 'batches'", "rounds"]),
     (finding("imp", "imp.score=@Synflow()", "Synflow.batches=3"), ["of Synflow 'batches'", "none"]),
     (finding("imp", "imp.score=@Snip"), ["imp.score: expected a score"]),
@@ -236,6 +246,7 @@ def test_a_model_of_the_users_own_is_found_in_the_current_folder(tmp_path, monke
     # As of the installed command, to whose path Python adds no current folder.
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", tmp_path)])
     params = ["Task.model='my_models.net'", "Recipe.length='5it'", "imp.levels=1"]
-    assert run(["run", STUDY, "--seeds=1", *(f"--gin_param={p}" for p in params)]) == 0
+    words = ["run", STUDY, "--seeds=1", *(f"--gin_param={p}" for p in params)]
+    assert run([*words, "--trust=my_models"]) == 0
     assert "imp on digits/net" in capsys.readouterr().out
     assert sys.path[-1] == str(tmp_path)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from ltx.backends import trust
 from ltx.backends.tf_keras.models.blocks import Shape
 from ltx.backends.tf_keras.models.convnets import BUILDERS, Builder
 from ltx.core.errors import UsageError, unknown
@@ -38,7 +39,8 @@ def build(
     names, and all of `args`. Same seed, same initial bytes. Python's and numpy's global random
     states and the global precision policy are left as they were; TensorFlow's seed is not.
 
-    Raises UsageError for an unknown name, an invalid argument or a result that is no such model.
+    Raises UsageError for an unknown name, a dotted path of a package that is not trusted, an
+    invalid argument or a result that is no such model.
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
@@ -80,6 +82,7 @@ def _resolve(name: str) -> Builder:
     if not separator:
         remedy = "Or give the dotted path of a function: package.module.function."
         raise unknown("model", name, BUILDERS, remedy)
+    trust.require(name)
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
@@ -97,6 +100,9 @@ def _resolve(name: str) -> Builder:
             f"model {name!r} is of type {type(function).__name__}; expected a function that "
             "returns a tf_keras model."
         )
+    # What an instance does was decided by the package that made it.
+    if isinstance(function, type) or inspect.isroutine(function):
+        trust.require(name, getattr(function, "__module__", None) or "")
     return function
 
 
