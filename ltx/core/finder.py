@@ -4,6 +4,7 @@ import abc
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+from ltx.core import seal
 from ltx.core.errors import UsageError
 from ltx.core.lab import Lab
 from ltx.core.ticket import Ticket
@@ -37,6 +38,18 @@ class Finder(abc.ABC):
         """
         del of
         return cls()
+
+
+def search(finder: Finder, lab: Lab) -> Iterator[Ticket]:
+    """The finder's tickets; test data and results are closed to it while it works on each."""
+    with seal.closed():
+        tickets = iter(finder.find(lab))
+    while True:
+        with seal.closed():
+            ticket = next(tickets, None)
+        if ticket is None:
+            return
+        yield ticket
 
 
 def require_finder(of: "Finder | None", owner: str) -> "Finder":

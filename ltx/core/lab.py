@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ltx.core import clock, identity
+from ltx.core import clock, identity, seal
 from ltx.core.backend import Backend
 from ltx.core.cost import GRADIENT_FLOPS, Cost, Ledger, forward, forward_backward
 from ltx.core.duration import Duration
@@ -26,7 +26,23 @@ class Lab(Backend):
     """
 
     ledger: Ledger
-    sealed: bool = True
+    _sealed: bool | None = None
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the test split is closed to this lab; set once, when it is opened."""
+        return self._sealed is not False
+
+    @sealed.setter
+    def sealed(self, sealed: bool) -> None:
+        if self._sealed not in (None, sealed):
+            raise UsageError(
+                f"{type(self).__name__}.sealed: it stays {self._sealed}, as the lab was opened; use"
+                " split='validation'"
+            )
+        if not sealed:
+            seal.require_open(f"{type(self).__name__}(sealed=False)")
+        self._sealed = sealed
 
     @abc.abstractmethod
     def open_sibling(self, task: Task) -> "Lab":
@@ -226,10 +242,13 @@ class Lab(Backend):
         """Raise UsageError where there is no such split, or this lab may not see it."""
         if split not in ("train", "validation", "test"):
             raise UsageError(f"evaluate: expected split train, validation or test, got {split!r}")
-        if split == "test" and self.sealed:
+        if split != "test":
+            return
+        if self.sealed:
             raise UsageError(
                 "evaluate: a finder may not read the test split; use split='validation'"
             )
+        seal.require_open("evaluate on the test split")
 
     def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
         """The numbers that `make` returns; a lab with a cache calls it once for each key.

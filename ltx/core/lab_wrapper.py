@@ -81,4 +81,5 @@ class LabWrapper(Lab):
         return self.inner.compute_scheduled_mask(state, mask, schedule)
 
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
+        self.check_split(split)
         return self.inner.run_evaluation(state, mask, split)

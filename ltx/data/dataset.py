@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ltx.core import seal
 from ltx.core.errors import UsageError, unknown
 from ltx.core.task import Task
 from ltx.data import sampling
@@ -90,7 +91,8 @@ class Dataset:
     `mean` and `std` are float32 [channels] over all training images that are not held out, in raw
     0..255 units; the std of a constant channel is 1. A subset has the mean and std of the whole,
     so that tickets found on it see the same inputs there. `fingerprint` is a hash of images,
-    labels and splits: data sets with equal fingerprints give equal training.
+    labels and splits: data sets with equal fingerprints give equal training. `nbytes` is the size
+    of the images of all splits, the test split included.
     """
 
     name: str
@@ -98,10 +100,25 @@ class Dataset:
     image: Image
     train: Split
     validation: Split
-    test: Split
     mean: np.ndarray
     std: np.ndarray
     fingerprint: str
+    nbytes: int
+    held_out: Split | None = dataclasses.field(repr=False)
+
+    @property
+    def test(self) -> Split:
+        """The test split; UsageError while a finder searches, and for a copy without one."""
+        seal.require_open(f"test split of {self.name!r}")
+        if self.held_out is None:
+            raise UsageError(
+                f"test split of {self.name!r}: this copy has none; load the data set again"
+            )
+        return self.held_out
+
+    def without_test(self) -> "Dataset":
+        """The same data set without its test split."""
+        return dataclasses.replace(self, held_out=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,23 +208,31 @@ def make_splits(spec: DataSpec, raw: RawDataset) -> Dataset:
         image=raw.image,
         train=Split(train.source, labels, seen, shuffle),
         validation=Split(train.source, labels, held, shuffle),
-        test=raw.test,
         mean=mean,
         std=std,
         fingerprint=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+        nbytes=(len(seen) + len(held) + len(raw.test)) * math.prod(raw.image),
+        held_out=raw.test,
     )
+
+
+def test_split(spec: DataSpec, raw: RawDataset) -> Split:
+    """The test split alone: the examples of `spec.classes`, never corrupted."""
+    return _split_of_classes(raw.test, spec) if spec.classes else raw.test
+
+
+def _split_of_classes(split: Split, spec: DataSpec) -> Split:
+    """The examples of `spec.classes`, numbered in that order; no image is copied."""
+    labels = sampling.renumbered(split.source_labels, spec.classes)
+    rows = split.rows[labels[split.rows] >= 0]
+    return Split(split.source, frozen(labels), frozen(rows))
 
 
 def _of_classes(spec: DataSpec, raw: RawDataset) -> RawDataset:
     """The examples of `spec.classes`, numbered in that order; no image is copied."""
     classes = spec.classes
     sampling.check_classes(f"Task.classes of {spec.data!r}", classes, raw.classes)
-    parts = []
-    for split in (raw.train, raw.test):
-        labels = sampling.renumbered(split.source_labels, classes)
-        rows = split.rows[labels[split.rows] >= 0]
-        parts.append(Split(split.source, frozen(labels), frozen(rows)))
-    train, test = parts
+    train, test = (_split_of_classes(split, spec) for split in (raw.train, raw.test))
     counts = np.zeros_like(raw.histogram)
     for images, _ in train.blocks(batch_size(train.source.shape[1:])):
         counts += histogram(images)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ltx.core import environment
+from ltx.core import environment, seal
 from ltx.core.errors import CorruptError, LtxError, UsageError
 from ltx.data import digits, fashion_mnist, image_cache, prepared
 from ltx.data.dataset import (
@@ -26,10 +26,20 @@ from ltx.data.dataset import (
     batch_size,
     checked_image,
     make_splits,
+    test_split,
 )
 from ltx.data.image_cache import CACHE, Parts, locked
 
-__all__ = ["Dataset", "Split", "available", "import_fashion_mnist", "load", "load_spec", "prepare"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "available",
+    "import_fashion_mnist",
+    "load",
+    "load_spec",
+    "load_test",
+    "prepare",
+]
 
 
 def load(
@@ -51,6 +61,7 @@ def load(
     becomes its ITU-R 601 luma. `validation` is the number (int) or fraction (float) of training
     examples to hold out, drawn uniformly by `split_seed`. A set without labelled test images is
     tested on its own "validation" split. `subset`, `corrupt` and `classes` are those of a Task.
+    While a finder searches, the test split of the result is refused.
     """
     spec = DataSpec(name, image, fit, validation, split_seed, subset, corrupt, classes)
     return load_spec(spec, data_dir)
@@ -58,6 +69,17 @@ def load(
 
 def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
     """`load` with all settings in one value."""
+    return make_splits(spec, _raw(spec, data_dir))
+
+
+def load_test(spec: DataSpec, data_dir: str | None = None) -> Split:
+    """The test split alone; UsageError while a finder searches."""
+    seal.require_open(f"test split of {spec.data!r}")
+    return test_split(spec, _raw(spec, data_dir))
+
+
+def _raw(spec: DataSpec, data_dir: str | None) -> RawDataset:
+    """The data set before its training examples are split."""
     name, root = spec.data, prepared.root(data_dir)
     folder = prepared.folder(name, root)
     if folder is None and prepared.parse(name)[0] == digits.NAME:
@@ -65,7 +87,7 @@ def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
         folder = prepared.folder(name, root)
     if folder is None:
         raise _not_prepared(name, root)
-    return make_splits(spec, _cached(name, root, folder, spec.image, spec.fit))
+    return _cached(name, root, folder, spec.image, spec.fit)
 
 
 def prepare(name: str, data_dir: str | None = None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ltx.core import identity
+from ltx.core import identity, seal
 from ltx.core.duration import Duration
 from ltx.core.errors import UsageError
 from ltx.core.lab import Lab
@@ -180,6 +180,7 @@ class Instability:
 
     @classmethod
     def from_document(cls, document: Mapping) -> "Instability":
+        seal.require_open("Instability.from_document")
         values = {field.name: document[field.name] for field in dataclasses.fields(cls)}
         pruning = values["to_pruning"]
         return cls(

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ltx.core import identity
+from ltx.core import identity, seal
 from ltx.core.cost import Cost
 from ltx.core.lab import Lab
 from ltx.core.run import History, Metrics
@@ -73,6 +73,7 @@ class Trial:
 
     @classmethod
     def from_document(cls, document: dict) -> "Trial":
+        seal.require_open("Trial.from_document")
         values = {field.name: document[field.name] for field in dataclasses.fields(cls)}
         curve = {key: tuple(points) for key, points in values["history"].items()}
         return cls(

@@ -8,6 +8,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 
+from ltx.core import seal
 from ltx.core.errors import CorruptError, UsageError
 from ltx.core.state import State
 from ltx.core.task import Task
@@ -213,6 +214,7 @@ class Store:
 
     def study(self, id: str = "") -> dict:
         """Look up a study's record by id or unique id prefix; the latest for ""."""
+        seal.require_open("Store.study")
         paths = self._folder.files("studies")
         if not paths:
             raise UsageError(
@@ -239,6 +241,7 @@ class Store:
 
     def studies(self) -> list[dict]:
         """The records of all studies, newest first; corrupt ones are logged and left out."""
+        seal.require_open("Store.studies")
         records = self._folder.read_all(self._folder.files("studies"), atomic_files.read_json)
         dated = [(path.stat().st_mtime, record) for path, record in records]
         return [record for _, record in sorted(dated, key=lambda pair: -pair[0])]

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ltx.core import identity
+from ltx.core import finder as finders
+from ltx.core import identity, seal
 from ltx.core.errors import BudgetError, LtxError, StoreFullError, UsageError
 from ltx.core.finder import Finder
 from ltx.core.lab import Lab
@@ -48,7 +49,8 @@ def check(study: Study, open_lab: OpenLab) -> None:
                 identity.identity(finder)
             except TypeError as error:
                 raise UsageError(f"Study.finders[{label!r}]: {error}") from error
-            finder.check(lab)
+            with seal.closed():
+                finder.check(lab)
 
 
 def run(
@@ -119,7 +121,7 @@ def _run_cell(
 
 def _search(finder: Finder, lab: Lab) -> Iterator[Ticket]:
     """The finder's tickets; all of its work between them counts among the lab's seconds."""
-    tickets = iter(finder.find(lab))
+    tickets = finders.search(finder, lab)
     while True:
         with lab.ledger.working():
             ticket = next(tickets, None)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ltx.core import identity
 from ltx.core.cost import Cost
+from ltx.core.finder import search
 from ltx.core.lab import Lab
 from ltx.core.state import State
 from ltx.core.ticket import Ticket
@@ -74,7 +75,7 @@ def _fill(
         return DryRunLab(inner, plan, counts, Replay(replays))
 
     try:
-        for ticket in cell.finder.find(lab(True, key in plan.started)):
+        for ticket in search(cell.finder, lab(True, key in plan.started)):
             counts.tickets += 1
             _count_ticket(counts, plan, ticket)
             _count_trial(lab(False, False), ticket)

@@ -12,7 +12,7 @@ import numpy as np
 from ltx.core import identity
 from ltx.core.cost import Cost, Ledger
 from ltx.core.errors import LtxError, UsageError
-from ltx.core.finder import Finder
+from ltx.core.finder import Finder, search
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
 from ltx.core.run import Metrics, Run
@@ -168,7 +168,7 @@ def find(finder: Finder, lab: TracedLab) -> SearchResult:
     np.random.random()
     states, settings = generators(), repr(finder)
     try:
-        for ticket in itertools.islice(finder.find(lab), TICKETS + 1):
+        for ticket in itertools.islice(search(finder, lab), TICKETS + 1):
             tickets.append(ticket)
             spent.append(lab.spent)
             lab.trace.remember(f"the mask of the ticket at level {ticket.level}", ticket.mask)

@@ -165,6 +165,8 @@ def check_sealed(make_lab: MakeLab) -> None:
     for sealed in (lab, lab.on(data=lab.task.data)):
         with refused("the test split", "test split"):
             sealed.evaluate(state, mask, "test")
+        with refused("to be unsealed", "stays"):
+            sealed.sealed = False
     require(make_lab(sealed=False).evaluate(state, mask, "test").loss > 0, "the test loss is 0")
 
 

@@ -55,6 +55,9 @@ class ForgetsMomentum(FakeLab):
 
 
 class Unsealed(FakeLab):
+    def __init__(self, *args: object, **settings: object) -> None:
+        super().__init__(*args, **{**settings, "sealed": False})  # type: ignore[arg-type]
+
     def check_split(self, split: str) -> None:
         pass
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from ltx.backends.tf_keras import input_pipeline
 from ltx.backends.tf_keras.compiled import Compiled
-from ltx.backends.tf_keras.input_pipeline import ResidentData
+from ltx.backends.tf_keras.input_pipeline import HeldOut, ResidentData
 from ltx.backends.tf_keras.loss import Loss
 from ltx.data.dataset import Dataset, Split
 
@@ -28,14 +28,23 @@ class Evaluator:
         self._score = Compiled(self._score_batch, xla)
 
     def evaluate(self, split: str) -> tuple[float, float]:
-        """Mean loss and accuracy over a split, summed in float64."""
-        part: Split = getattr(self._data, split)
+        """Mean loss and accuracy over the training or validation split, summed in float64."""
+        resident = self._resident(split) if self._resident is not None else None
+        return self._measure(getattr(self._data, split), resident)
+
+    def measure(self, held_out: HeldOut) -> tuple[float, float]:
+        """The same over a split that the program does not hold."""
+        return self._measure(held_out.split, held_out.tensors)
+
+    def _measure(
+        self, part: Split, resident: tuple[tf.Tensor, tf.Tensor] | None
+    ) -> tuple[float, float]:
         size = min(EVAL_BATCH, len(part))
         count = -(-len(part) // size)
         rows = np.resize(np.arange(len(part), dtype=np.int32), (count, size))
         is_example = (np.arange(count * size) < len(part)).astype(np.float32).reshape(count, size)
-        if self._resident is not None:
-            inputs = (*self._resident(split), tf.constant(rows), tf.constant(is_example))
+        if resident is not None:
+            inputs = (*resident, tf.constant(rows), tf.constant(is_example))
             sums = self._evaluate(*inputs).numpy()
         else:
             batches = input_pipeline.stream(part, rows)

@@ -1,5 +1,7 @@
 """Input pipeline: batches resident on the device or streamed, split over replicas, augmented."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -43,6 +45,24 @@ def stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
     return rows.map(read, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
+class HeldOut:
+    """A split that no program holds; if `resident`, a tensor on the device from its first use."""
+
+    def __init__(self, split: Split, resident: bool) -> None:
+        self.split, self._resident = split, resident
+
+    @functools.cached_property
+    def tensors(self) -> tuple[tf.Tensor, tf.Tensor] | None:
+        """Images and labels, as ResidentData has them; None for a split that is streamed."""
+        return on_device(self.split) if self._resident else None
+
+
+def on_device(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+    """The images, uint8 [n, height, width, channels], and labels, int32 [n], of a split."""
+    with clock.paused():
+        return tf.constant(split.images), tf.constant(split.labels, tf.int32)
+
+
 class ResidentData:
     """The splits of a data set as tensors, each copied to the device at its first use."""
 
@@ -51,9 +71,7 @@ class ResidentData:
         self.held: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
 
     def __call__(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
-        """The images, uint8 [n, height, width, channels], and labels, int32 [n], of a split."""
+        """The images and labels of a split; see `on_device`."""
         if split not in self.held:
-            part: Split = getattr(self._data, split)
-            with clock.paused():
-                self.held[split] = (tf.constant(part.images), tf.constant(part.labels, tf.int32))
+            self.held[split] = on_device(getattr(self._data, split))
         return self.held[split]

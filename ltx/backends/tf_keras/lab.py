@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from ltx.backends.tf_keras.input_pipeline import HeldOut
 from ltx.backends.tf_keras.mask_program import MaskProgram
 from ltx.backends.tf_keras.program import VERSION, Program
 from ltx.core import clock, identity
@@ -48,6 +49,7 @@ class RecentlyUsed(Generic[_K, _V]):
 
 
 _programs: RecentlyUsed[str, Program] = RecentlyUsed(6)
+_held_out: RecentlyUsed[str, HeldOut] = RecentlyUsed(6)
 _mask_programs: RecentlyUsed[tuple[Program, MaskLearner], MaskProgram] = RecentlyUsed(2)
 
 
@@ -56,9 +58,17 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
     key = identity.identity([task, engine, engine.resident_mb, data_dir])
 
     def make() -> Program:
-        return Program(task, engine, tfds.load_spec(DataSpec.of(task), data_dir))
+        data = tfds.load_spec(DataSpec.of(task), data_dir)
+        return Program(task, engine, data.without_test())
 
     return _programs.get(key, make)
+
+
+def held_out(spec: DataSpec, data_dir: str | None, resident: bool) -> HeldOut:
+    """The test split of a data set, for labs that are not sealed; programs hold none."""
+    key = identity.identity([spec, resident, data_dir])
+    with clock.paused():
+        return _held_out.get(key, lambda: HeldOut(tfds.load_test(spec, data_dir), resident))
 
 
 def mask_program(inner: Program, method: MaskLearner) -> MaskProgram:
@@ -228,8 +238,13 @@ class KerasLab(Lab):
         return sampling.batch_table(self.seed, stream, examples, size, 0, batches)
 
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
+        self.check_split(split)
         self._program.show(state, mask)
-        return Metrics(*self._program.evaluator.evaluate(split))
+        if split != "test":
+            return Metrics(*self._program.evaluator.evaluate(split))
+        resident = self._program.resident is not None
+        test = held_out(DataSpec.of(self.task), self._data_dir, resident)
+        return Metrics(*self._program.evaluator.measure(test))
 
     def open_sibling(self, task: Task) -> Lab:
         return KerasLab(

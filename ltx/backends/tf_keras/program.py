@@ -62,10 +62,8 @@ class Program:
         task.recipe.check_scales(self.masked.scales, task.label)
         self.slots = optimizers.slots(self.optimizer, self.weights)
         self.fresh_slots = {name: slot.numpy() for name, slot in self.slots.items()}
-        size = sum(split.nbytes for split in (data.train, data.validation, data.test))
-        self.resident = (
-            input_pipeline.ResidentData(data) if size <= engine.resident_mb << 20 else None
-        )
+        fits = data.nbytes <= engine.resident_mb << 20
+        self.resident = input_pipeline.ResidentData(data) if fits else None
         pools = any("MaxPool" in type(layer).__name__ for layer in self.model._flatten_layers())
         self.xla = devices.use_xla(engine, self.masked.has_convolution, pools)
         self.loss = Loss(self.masked, data)

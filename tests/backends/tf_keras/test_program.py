@@ -14,6 +14,7 @@ import ltx
 from ltx.backends.tf_keras.input_pipeline import augment, stream
 from ltx.backends.tf_keras.lab import KerasLab, RecentlyUsed
 from ltx.backends.tf_keras.program import Program, arrays
+from ltx.core import seal
 from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, GuardError, UsageError
 from ltx.core.recipe import OPTIMIZERS
@@ -347,7 +348,8 @@ def test_two_mirrored_replicas_train_like_one_device():
         half = tf.config.LogicalDeviceConfiguration()
         tf.config.set_logical_device_configuration(cpu, [half, half])
         import ltx
-        from ltx.core.engine import Engine
+        from ltx.core import seal
+from ltx.core.engine import Engine
         from ltx.core.errors import UsageError
         from ltx.backends.tf_keras.lab import KerasLab
         short = dict(length="24it", eval_every="8it", clip_norm=1.0, learning_rate=.02)
@@ -397,3 +399,17 @@ def test_an_initial_state_that_several_finders_ask_for_is_drawn_once(monkeypatch
     made.init("third")
     assert made.init("first") == first
     assert len(built) == 4  # few are kept: a state is as large as its network
+
+
+def test_programs_hold_no_test_data_and_a_sealed_lab_evaluates_none() -> None:
+    made = lab()
+    assert made._program.data.held_out is None
+    whole = tfds.load("digits")
+    assert whole.nbytes == 1797 * 64  # the test split counts: it decides what stays on the device
+    with pytest.raises(UsageError, match="test split"):
+        made.run_evaluation(made.init(), made.dense(), "test")
+    judge = KerasLab(made.task, 0, sealed=False)
+    found = judge.evaluate(judge.init(), judge.dense(), "test")
+    assert found.accuracy * 360 == pytest.approx(round(found.accuracy * 360))
+    with seal.closed(), pytest.raises(UsageError, match="test data"):
+        KerasLab(made.task, 0, sealed=False)
