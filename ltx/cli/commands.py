@@ -56,7 +56,7 @@ def explain(options: argparse.Namespace) -> int:
 def _config(options: argparse.Namespace) -> "tuple[Config, dict[str, Any]]":
     """The study and engine that the flags describe, and the other settings of a run."""
     from ltx.config import gin_files
-    from ltx.core.budget import Limit
+    from ltx.store.budget import Limit
 
     if not options.gin_file and not options.gin_param:
         raise UsageError(

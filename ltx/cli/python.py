@@ -9,11 +9,11 @@ from ltx.cli import study as command
 from ltx.cli.trackers import open_trackers
 from ltx.config import gin_files
 from ltx.config.gin_files import Config
-from ltx.core.budget import Limit
 from ltx.core.engine import Engine
 from ltx.core.errors import BudgetError, UsageError
 from ltx.core.validation import check_type
 from ltx.reporting.results import Results
+from ltx.store.budget import Limit
 from ltx.store.memo import CHECKPOINT_SECONDS, MEMO_BYTES
 from ltx.store.store import Store
 from ltx.study.definition import Study

@@ -10,11 +10,11 @@ from ltx.cli.progress import progress_bar
 from ltx.config import plugins
 from ltx.config.gin_files import Config
 from ltx.core import environment
-from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError, LtxError
 from ltx.core.lab import Lab
 from ltx.core.task import Task
 from ltx.reporting.console import console
+from ltx.store.budget import Budget, Limit
 from ltx.store.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.store.store import Store
 from ltx.study import loop, plan, runner, throughput

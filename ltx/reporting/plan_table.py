@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import rich.console
 
-from ltx.core.budget import Limit
 from ltx.reporting.console import make_table
 from ltx.reporting.format import duration, si, size
+from ltx.store.budget import Limit
 from ltx.study.dry_run_lab import CellPlan
 from ltx.study.plan import PlanLine
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ltx.core import clock, identity
-from ltx.core.budget import Budget
 from ltx.core.errors import BudgetError
 from ltx.core.lab import Lab
 from ltx.core.lab_wrapper import LabWrapper
@@ -14,6 +13,7 @@ from ltx.core.mask import Mask, MaskLearner
 from ltx.core.run import History, Run
 from ltx.core.state import State
 from ltx.core.task import Task
+from ltx.store.budget import Budget
 from ltx.store.event_log import Trained
 from ltx.store.memo_cache import Numbers
 from ltx.store.store import Store

@@ -5,12 +5,12 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
-from ltx.core.budget import Budget
 from ltx.core.engine import Engine
 from ltx.core.errors import LtxError
 from ltx.core.lab import Lab
 from ltx.core.task import Task
 from ltx.store import liveness
+from ltx.store.budget import Budget
 from ltx.store.event_log import StudyStarted
 from ltx.store.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.store.store import Store

@@ -16,7 +16,6 @@ from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.supermask import Supermask
 
 from ltx import Finder, Lab, Mask, Run, State, Store, Task, Ticket, Trial, UsageError
-from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError, DivergedError
 from ltx.evaluation.instability import (
     Instability,
@@ -25,6 +24,7 @@ from ltx.evaluation.instability import (
     rewind_points,
     start_state,
 )
+from ltx.store.budget import Budget, Limit
 from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.study import loop, plan

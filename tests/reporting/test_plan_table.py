@@ -6,9 +6,9 @@ import io
 import pytest
 import rich.console
 
-from ltx.core.budget import Limit
 from ltx.core.cost import Cost
 from ltx.reporting import plan_table
+from ltx.store.budget import Limit
 from ltx.study.dry_run_lab import CellPlan
 from ltx.study.plan import PlanLine
 

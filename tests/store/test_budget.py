@@ -6,8 +6,8 @@ import pytest
 from ltx_plugins.imp import IMP
 
 from ltx import Store, Task, UsageError
-from ltx.core.budget import Budget, Limit
 from ltx.core.errors import BudgetError
+from ltx.store.budget import Budget, Limit
 from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.study import loop
