@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.stats
-from verdict_rows import rows
+from verdict_rows import CONTROLS, rows
 
 from ltx.analysis import paired_tests, verdict
 
@@ -37,7 +37,7 @@ def test_the_tool_judges_as_verdicts_do(tool: SimpleNamespace, seeds: int) -> No
                     given_rows += rows(
                         name, {seed: accuracy}, level=level, stop=stop, control=control
                     )
-        found = verdict.levels(given_rows)[1:]
+        found = verdict.levels(given_rows, controls=CONTROLS)[1:]
         assert [lv.p["winning"] for lv in found] == pytest.approx(paired_tests.holm(list(p))[0])
         assert [lv.verdict == "winning" for lv in found] == tool.called(p[None])[0].tolist()
 

@@ -6,6 +6,7 @@ from ltx.study.results import TrialResult
 DENSE = (0.980, 0.982, 0.978, 0.981, 0.979, 0.983)
 
 
+CONTROLS = {"reinit": ("imp",)}
 CONTROL = (0.930, 0.935, 0.925, 0.931, 0.929, 0.936)
 
 
@@ -17,18 +18,20 @@ def rows(
     stop: int = 30,
     control: bool = False,
     task: str = "t",
+    density: float | None = None,
+    of: tuple[str, int] | None = None,
 ) -> list[TrialResult]:
-    """A row for each seed of one finder at one level."""
+    """A row for each seed of one finder at one level; `of`: finder and level of its parent."""
     values = accuracies if isinstance(accuracies, dict) else dict(enumerate(accuracies))
     made = []
     for seed, accuracy in values.items():
         trial = Trial(
             id=f"{finder}{level}{seed}",
-            ticket="",
+            ticket=f"{finder} {level} {seed}",
             task=task,
             seed=seed,
             level=level,
-            density=0.8**level,
+            density=0.8**level if density is None else density,
             start=0,
             history=History((stop,), (0.1,), (accuracy,)),
             validation=Metrics(0.1, accuracy),
@@ -36,7 +39,9 @@ def rows(
             found_for=Cost(),
             trained_for=Cost(),
         )
-        made.append(TrialResult(task, finder, control, seed, trial))
+        made.append(
+            TrialResult(task, finder, control, seed, trial, of and f"{of[0]} {of[1]} {seed}")
+        )
     return made
 
 

@@ -1,12 +1,16 @@
-"""The trials of one finder at one level, paired with the dense network and with its controls."""
+"""The trials of one finder at one level, paired with the dense network and with its controls.
+
+A control is compared with the finders that it holds, and each of its tickets with the very ticket
+that it was made from.
+"""
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from ltx.analysis.grouping import Trials, by_finder
+from ltx.analysis.grouping import Levels, Trials, by_finder, group
 from ltx.analysis.paired_tests import Paired
 from ltx.evaluation.trial import Trial
 from ltx.study.results import TrialResult
@@ -18,7 +22,8 @@ PAIRED_DENSITY_TOLERANCE = 0.02  # relative, between a ticket and what it is tes
 class LevelComparison:
     """One level of a finder against dense and its controls, with p-values before correction.
 
-    `dense` and the controls of `panel` may lack seeds; a control that failed is empty.
+    `panel` has the finder's own controls by name. They and `dense` may lack seeds; a control that
+    failed, or has no ticket made from those of this level, is empty.
     """
 
     task: str
@@ -65,40 +70,73 @@ class LevelComparison:
 
 
 def comparisons(
-    rows: Sequence[TrialResult], margin: float, planned: Sequence[str]
+    rows: Sequence[TrialResult], margin: float, controls: Mapping[str, Collection[str]]
 ) -> list[LevelComparison]:
-    """Every level of every finder that is no control; `planned` controls may have no rows."""
+    """Every level of every finder that is no control.
+
+    `controls` has the names of the finders that each control controls; it may have no rows.
+    """
     arms = by_finder(rows)
-    controls = dict.fromkeys((row.task, name) for row in rows for name in planned)
-    controls |= dict.fromkeys((row.task, row.finder) for row in rows if row.control)
+    of_controls = group((row for row in rows if row.control), lambda row: row.task)
+    skipped = {row.finder for row in rows if row.control} | set(controls)
     levels = []
     for (task, finder), arm in arms.items():
-        if (task, finder) in controls:
+        if finder in skipped:
             continue
         dense = {seed: t for seed, t in arm.get(0, {}).items() if math.isclose(t.density, 1)}
-        others = {name: arms.get((task, name), {}) for t, name in controls if t == task}
-        panel = {name: other for name, other in others.items() if _controls(other, arm)}
-        for level in arm:
-            matched = {
-                name: other.get(level, {}) if _as_dense(other, arm, level) else {}
-                for name, other in panel.items()
-            }
-            levels.append(
-                LevelComparison(task, finder, arm[level], dense, matched if level else {}, margin)
-            )
+        own = {
+            name: _by_subject(arm, name, of_controls.get(task, []))
+            for name, subjects in controls.items()
+            if finder in subjects
+        }
+        for level, trials in arm.items():
+            panel = {name: made.get(level, {}) for name, made in own.items()} if level else {}
+            levels.append(LevelComparison(task, finder, trials, dense, panel, margin))
     return levels
 
 
-def _controls(control: Mapping[int, Trials], arm: Mapping[int, Trials]) -> bool:
-    """Whether the control has the finder's density at a level, or has failed at all levels."""
-    failed = not any(level > 0 for level in control)
-    return failed or any(level > 0 and _as_dense(control, arm, level) for level in arm)
+def _by_subject(
+    arm: Levels[Trial], control: str, rows: Sequence[TrialResult]
+) -> dict[int, dict[int, Trial]]:
+    """A control's trials by level of the finder's tickets that they were made from, and by seed.
+
+    `rows` are those of all controls of the task. A trial is omitted if there is no such ticket of
+    its seed, or one of another density. Of two that were made from one ticket, the one of the
+    ticket's own level counts, or else the last.
+    """
+    subjects = {(s, t.ticket): level for level, trials in arm.items() for s, t in trials.items()}
+    parents = {row.trial.ticket: row.parent for row in rows if row.finder != control}
+    made: dict[int, dict[int, Trial]] = {}
+    for row in rows:
+        if row.finder != control:
+            continue
+        level = _level_of_subject(row, subjects, parents)
+        subject = arm.get(level, {}).get(row.seed)
+        if subject is None or not is_as_dense(row.trial, subject):
+            continue
+        rival = made.setdefault(level, {}).get(row.seed)
+        if rival is None or rival.level != level:
+            made[level][row.seed] = row.trial
+    return made
 
 
-def _as_dense(control: Mapping[int, Trials], arm: Mapping[int, Trials], level: int) -> bool:
-    return level in control and math.isclose(
-        density(control[level]), density(arm[level]), rel_tol=PAIRED_DENSITY_TOLERANCE
-    )
+def _level_of_subject(
+    row: TrialResult, subjects: Mapping[tuple[int, str], int], parents: Mapping[str, str | None]
+) -> int:
+    """The level of the ticket that a control's ticket was made from, through other controls.
+
+    Its own level if that ticket is none of the finder's own, such as one found on corrupted data.
+    """
+    ancestor = row.parent
+    while ancestor is not None:
+        if (row.seed, ancestor) in subjects:
+            return subjects[row.seed, ancestor]
+        ancestor = parents.get(ancestor)
+    return row.trial.level
+
+
+def is_as_dense(trial: Trial, other: Trial) -> bool:
+    return math.isclose(trial.density, other.density, rel_tol=PAIRED_DENSITY_TOLERANCE)
 
 
 def density(trials: Trials) -> float:

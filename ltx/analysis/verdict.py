@@ -8,7 +8,8 @@ Four verdicts, after Frankle & Carbin (https://arxiv.org/abs/1803.03635) and Fra
   lower of the two one-sided tests of equivalence (TOST); the upper one would count against a
   ticket that it is better than dense.
 - winning: matching, with an early stop shown to be no later than dense's, and an accuracy shown to
-  be above that of every control.
+  be above that of every control of its own: each control that holds this finder, ticket by ticket.
+  A finder without one cannot win.
 - not winning: shown to lose more than the margin.
 - inconclusive: none of these is shown. It means neither "equal" nor "bad".
 
@@ -24,7 +25,8 @@ Printed p-values are corrected, and they decide: a p of at most 5% is shown.
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+import types
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ltx.analysis.comparison import LevelComparison, accuracies, comparisons, density, early_stops
 from ltx.analysis.multiple_testing import INCONCLUSIVE, CorrectedTests, Settled, span
@@ -34,6 +36,7 @@ from ltx.study.results import TrialResult
 
 MARGIN = Study.margin
 WINNING, MATCHING, NOT_WINNING = "winning", "matching", "not winning"
+NO_CONTROL = "no control of its own"
 VERDICTS = (WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE)
 
 
@@ -44,8 +47,9 @@ class LevelVerdict(Settled):
     `accuracy`, `early_stop`, `controls` and `control_stops` are means with their own 95% intervals,
     in shares of the test examples and in steps. Differences are paired by seed: `gain` in accuracy
     and `delay` in early stop over dense, `leads` in accuracy over each control; their intervals are
-    corrected as their tests are, so that no verdict contradicts them. `missing` are the seeds of
-    the study without a trial here; no values are put in their place.
+    corrected as their tests are, so that no verdict contradicts them. `own_controls` names the
+    finder's controls, also those without a ticket here; `control_densities` are means. `missing`
+    are the seeds of the study without a trial here; no values are put in their place.
     """
 
     task: str
@@ -60,6 +64,8 @@ class LevelVerdict(Settled):
     leads: dict[str, Interval]
     controls: dict[str, Interval]
     control_stops: dict[str, Interval]
+    control_densities: dict[str, float]
+    own_controls: tuple[str, ...]
     seeds: int
     missing: tuple[int, ...]
     margin: float
@@ -70,13 +76,14 @@ def levels(
     *,
     margin: float = MARGIN,
     seeds: Sequence[int] = (),
-    controls: Sequence[str] = (),
+    controls: Mapping[str, Collection[str]] = types.MappingProxyType({}),
 ) -> list[LevelVerdict]:
     """Every level of every finder that is no control, in order of task, finder and level.
 
-    Pass all rows of a study at once, since they are corrected for one another. `seeds` and
-    `controls` are those that the study planned, so that missing ones are reported; by default they
-    are those of its rows. The dense network has no verdict: "".
+    Pass all rows of a study at once, since they are corrected for one another. `seeds` are those
+    that the study planned, so that missing ones are reported; by default those of its rows.
+    `controls` has the finders that each control controls, by their labels (StudyRecord.controls); a
+    control of none is compared with none. The dense network has no verdict: "".
     """
     rows = list(rows)
     planned = tuple(seeds) or tuple(sorted({row.seed for row in rows}))
@@ -143,6 +150,8 @@ def _level(
         leads=leads,
         controls={n: Interval.of(list(accuracies(t).values())) for n, t in controls.items()},
         control_stops={n: Interval.of(list(early_stops(t).values())) for n, t in controls.items()},
+        control_densities={name: density(trials) for name, trials in controls.items()},
+        own_controls=tuple(cell.panel),
         seeds=len(cell.trials),
         missing=tuple(seed for seed in planned if seed not in cell.trials),
         margin=cell.margin,
@@ -159,9 +168,11 @@ def _reason(cell: LevelComparison, verdict: str, threshold: float) -> str:
     if verdict == INCONCLUSIVE:
         return _doubt(cell)
     if not cell.panel:
-        return "no control to be ahead of"
+        return NO_CONTROL
     needed = {"dense's accuracy, as winning asks it": cell.matching, **cell.parts}
-    return "not shown: " + ", ".join(part for part, p in needed.items() if p > threshold)
+    unshown = "not shown: " + ", ".join(part for part, p in needed.items() if p > threshold)
+    lacking = [name for name, trials in cell.panel.items() if not trials]
+    return f"{unshown}; no ticket to compare of {', '.join(lacking)}" if lacking else unshown
 
 
 def _doubt(cell: LevelComparison) -> str:
@@ -207,8 +218,8 @@ def sentence(verdicts: Sequence[LevelVerdict]) -> str:
     for verdict in VERDICTS:
         if such := [level for level in sparse if level.verdict == verdict]:
             parts.append(f"{verdict} at {len(such)} of {len(sparse)} levels ({_densities(such)})")
-    controls = sorted({control for level in sparse for control in level.leads})
-    against = f"against {', '.join(controls)}" if controls else "with no control, so none can win"
+    controls = sorted({control for level in sparse for control in level.own_controls})
+    against = f"against {', '.join(controls)}" if controls else f"{NO_CONTROL}, so none can win"
     pairs = {level.gain.count for level in sparse if level.gain} or {0}
     return (
         f"{name}: {'; '.join(parts)}.{_open(sparse)} Paired over {span(pairs)} seeds, {against},"
@@ -216,6 +227,15 @@ def sentence(verdicts: Sequence[LevelVerdict]) -> str:
         f" study (Holm), decides; ± is each mean's own 95% interval."
         f"{_missing(sparse)}"
     )
+
+
+def unused(controls: Mapping[str, Collection[str]]) -> list[str]:
+    """A sentence on each control that no finder of the study is compared with."""
+    return [
+        f"{control} is compared with nothing: the finder that it holds is none of the study's."
+        for control, subjects in controls.items()
+        if not subjects
+    ]
 
 
 def _open(verdicts: Sequence[LevelVerdict]) -> str:

@@ -106,7 +106,7 @@ def show(record: StudyRecord, store: Store) -> None:
         record.failures,
         margin=record.margin,
         seeds=record.seeds,
-        controls=[label for label, control in record.finders.items() if control],
+        controls=record.controls,
     )
     study_table.show_stability(console(), record.compared, list(record.finders))
     study_table.show_transfers(console(), transfer.transfer_results(record, store))

@@ -84,6 +84,7 @@ def render(report: Report) -> str:
         groups=_groups(report),
         counts=_counts(report),
         key=_key(report.record),
+        unused=verdict.unused(report.record.controls),
         transfer_sentence=transfer.sentence(report.transfers) if report.transfers else "",
         unmeasured=[line for line in report.stability if "missing" in line],
         missing=sum("missing" in line for line in report.trials),

@@ -25,7 +25,7 @@ class Report:
             record.rows,
             margin=record.margin,
             seeds=record.seeds,
-            controls=[name for name, control in record.finders.items() if control],
+            controls=record.controls,
         )
         self.curves = curves.curves(record.rows, finders, record.timings)
         manifests = measurements.manifests(record, store)

@@ -101,10 +101,9 @@ class Results:
 
     @functools.cached_property
     def _levels(self) -> list[LevelVerdict]:
-        controls = [label for label, control in self.record.finders.items() if control]
         record = self.record
         return verdict.levels(
-            record.rows, margin=record.margin, seeds=record.seeds, controls=controls
+            record.rows, margin=record.margin, seeds=record.seeds, controls=record.controls
         )
 
     @property
@@ -122,7 +121,8 @@ class Results:
 
     @property
     def _sentences(self) -> list[str]:
-        return [*map(verdict.sentence, self._by_finder.values()), *self.failures]
+        verdicts = map(verdict.sentence, self._by_finder.values())
+        return [*verdicts, *verdict.unused(self.record.controls), *self.failures]
 
     def __repr__(self) -> str:
         return "\n".join([f"<ltx.Results of {self._head}>", *self._sentences])

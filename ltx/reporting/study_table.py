@@ -1,6 +1,7 @@
 """A study's tables and verdicts, for a terminal."""
 
-from collections.abc import Sequence
+import types
+from collections.abc import Collection, Mapping, Sequence
 
 import rich.console
 import rich.table
@@ -23,9 +24,12 @@ def show(
     *,
     margin: float = verdict.MARGIN,
     seeds: Sequence[int] = (),
-    controls: Sequence[str] = (),
+    controls: Mapping[str, Collection[str]] = types.MappingProxyType({}),
 ) -> None:
-    """Print each finder's table and a sentence on its verdicts, then the cells that failed."""
+    """Print each finder's table and a sentence on its verdicts, then the cells that failed.
+
+    `controls` has the finders that each control controls.
+    """
     levels = verdict.levels(rows, margin=margin, seeds=seeds, controls=controls)
     groups = group(levels, lambda level: (level.task, level.finder))
     for (task, finder), own in groups.items():
@@ -36,6 +40,8 @@ def show(
         console.print(_table(own))
         console.print("\n".join(["", *_reasons(own)]), soft_wrap=True)
         console.print(verdict.sentence(own), soft_wrap=True)
+    for text in verdict.unused(controls):
+        console.print(f"\n{text}", soft_wrap=True)
     for failure in failures:
         console.print(
             f"\n{failure.finder} on {failure.task}, seed {failure.seed}"

@@ -96,7 +96,7 @@ def _run_cell(
             trial = _trial(lab, ticket, store)
             log("measured", level=trial.level, trial=trial.id)
             where = cell.task_label, cell.finder_label, cell.finder.control, cell.seed
-            yield TrialResult(*where, trial)
+            yield TrialResult(*where, trial, ticket.parent)
             for point, result in _stability(lab, ticket, study.stability, store):
                 if isinstance(result, str):
                     errors.append(result)

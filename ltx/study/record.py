@@ -9,6 +9,7 @@ from ltx.core.identity import describe
 from ltx.evaluation.instability import TICKET, Stability
 from ltx.store.event_log import Timing, timings
 from ltx.store.store import Store
+from ltx.study.controlled import class_name, control_classes, controlled
 from ltx.study.definition import Study
 from ltx.study.results import (
     CellFailure,
@@ -29,7 +30,8 @@ _STABILITY_FAILURE = re.compile(r"stability of level (\d+) at (.+?): ")
 class StudyRecord:
     """A study's provenance and its results so far.
 
-    `finders` maps each label to whether it is a control. `study` and `engine` are settings as plain
+    `finders` maps each label to whether it is a control, `controls` each control's label to the
+    finders that it controls. `study` and `engine` are settings as plain
     JSON data, `config` all of them as one gin file. `timings` has the seconds of the trials that
     the store's log has, by trial id.
     """
@@ -51,6 +53,7 @@ class StudyRecord:
     compared: tuple[StabilityResult, ...] = ()
     failures: tuple[CellFailure, ...] = ()
     damaged: tuple[DamagedResult, ...] = ()
+    controls: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     timings: Mapping[str, Timing] = dataclasses.field(default_factory=dict, compare=False)
 
     @classmethod
@@ -64,6 +67,8 @@ class StudyRecord:
         plugins: Sequence[Mapping[str, str]],
     ) -> "StudyRecord":
         """The record of a study before its first result."""
+        settings = {label: describe(finder) for label, finder in study.finders.items()}
+        controls = [label for label, finder in study.finders.items() if finder.control]
         return cls(
             id=study.id,
             command=command,
@@ -77,6 +82,7 @@ class StudyRecord:
             seeds=study.seeds,
             margin=study.margin,
             stability=study.stability,
+            controls=controlled(settings, controls, control_classes(study.finders.values())),
         )
 
     def document(self) -> dict[str, object]:
@@ -94,6 +100,7 @@ class StudyRecord:
                     "seed": row.seed,
                     "level": row.trial.level,
                     "trial": row.trial.id,
+                    "parent": row.parent,
                 }
                 for row in self.rows
             ],
@@ -122,7 +129,8 @@ class StudyRecord:
         for entry in entries:
             where = (entry["task"], entry["finder"])
             if trial := trials.get(entry["trial"]):
-                rows.append(TrialResult(*where, entry["control"], entry["seed"], trial))
+                parent = _parent(entry, trial.ticket, store)
+                rows.append(TrialResult(*where, entry["control"], entry["seed"], trial, parent))
             else:
                 damaged.append(DamagedResult(*where, entry["seed"], entry.get("level")))
         compared = []
@@ -134,6 +142,10 @@ class StudyRecord:
                 damaged.append(DamagedResult(*where, entry["seed"], entry["level"], entry["at"]))
         stability = document.get("stability")
         cells = [*entries, *document.get("failures", [])]
+        # The first records of ltx 0.1.0 name their cells only through their results.
+        finders = document.get("finders") or {
+            c["finder"]: bool(c.get("control")) for c in reversed(cells)
+        }
         return cls(
             id=document["id"],
             command=document["command"],
@@ -142,10 +154,8 @@ class StudyRecord:
             engine=document["engine"],
             versions=document["versions"],
             plugins=document["plugins"],
-            # The first records of ltx 0.1.0 name their cells only through their results.
             tasks=tuple(document.get("tasks") or dict.fromkeys(c["task"] for c in cells)),
-            finders=document.get("finders")
-            or {c["finder"]: bool(c.get("control")) for c in reversed(cells)},
+            finders=finders,
             seeds=tuple(document.get("seeds") or sorted({c["seed"] for c in cells})),
             margin=document.get("margin", Study.margin),
             stability=None if stability is None else Stability(**stability),
@@ -154,6 +164,7 @@ class StudyRecord:
             compared=tuple(compared),
             failures=tuple(_failure(entry) for entry in document.get("failures", [])),
             damaged=tuple(damaged),
+            controls=_controls(document, finders),
             timings=timings(store.events(), trials.keys()),
         )
 
@@ -212,6 +223,24 @@ class StudyRecord:
             if failure.ended and cell == (task, finder, seed):
                 return f"stopped early: {failure.error}"
         return "not found with this seed" if self.finished else "not run yet"
+
+
+def _parent(entry: Mapping, ticket: str, store: Store) -> str | None:
+    """The ticket that a control's ticket was made from; ltx 0.1.0 has it in the manifest only."""
+    if "parent" in entry or not entry["control"]:
+        return entry.get("parent")
+    return (store.find_manifest(ticket) or {}).get("parent")
+
+
+def _controls(document: Mapping, finders: Mapping[str, bool]) -> dict[str, tuple[str, ...]]:
+    """What each control controls; records of ltx 0.1.0 have it in their settings only."""
+    if "controls" in document:
+        return {label: tuple(subjects) for label, subjects in document["controls"].items()}
+    study = document["study"]
+    settings = study.get("finders", {}) if isinstance(study, Mapping) else {}
+    controls = [label for label, control in finders.items() if control]
+    classes = {class_name(settings.get(label)) for label in controls}
+    return controlled(settings, controls, classes)
 
 
 def _plain(failure: CellFailure) -> dict[str, object]:

@@ -8,13 +8,17 @@ from ltx.evaluation.trial import Trial
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """One trial, and its cell's names and seed; `control`: whether the finder is one."""
+    """One trial, and its cell's names and seed; `control`: whether the finder is one.
+
+    `parent` is the id of the ticket that the trial's ticket was made from, None if unknown.
+    """
 
     task: str
     finder: str
     control: bool
     seed: int
     trial: Trial
+    parent: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from verdict_rows import CONTROL, DENSE, rows, shifted
+from verdict_rows import CONTROL, CONTROLS, DENSE, rows, shifted
 
 from ltx import Cost, History, Trial
 from ltx.analysis import verdict
@@ -27,7 +28,9 @@ def judged(
         *rows("reinit", control, control=True),
         *rows("reinit", control, level=0, control=True),
     ]
-    return next(level for level in verdict.levels(given_rows) if level.level == 1)
+    return next(
+        level for level in verdict.levels(given_rows, controls=CONTROLS) if level.level == 1
+    )
 
 
 def test_as_accurate_as_fast_and_ahead_of_its_control_wins() -> None:
@@ -62,7 +65,7 @@ def test_without_a_control_nothing_wins() -> None:
     assert [level.verdict for level in found] == ["", "matching"]
     assert "winning at" not in verdict.sentence(found)
     assert "no control" in verdict.sentence(found)
-    assert found[1].reason == "no control to be ahead of"
+    assert found[1].reason == "no control of its own"
 
 
 def test_every_control_must_be_beaten() -> None:
@@ -72,7 +75,8 @@ def test_every_control_must_be_beaten() -> None:
             *rows("imp", DENSE),
             *rows("reinit", CONTROL, control=True),
             *rows("shuffled", DENSE, control=True),
-        ]
+        ],
+        controls={"reinit": ("imp",), "shuffled": ("imp",)},
     )
     assert found[1].verdict == "matching"
     assert set(found[1].leads) == {"reinit", "shuffled"}
@@ -106,7 +110,7 @@ def test_one_seed_in_common_with_the_control_wins_nothing() -> None:
 def test_no_seed_in_common_with_the_control_wins_nothing() -> None:
     level = judged(DENSE, control={7: 0.9, 8: 0.9})
     assert level.verdict == "matching"
-    assert level.reason == "not shown: ahead of reinit"
+    assert level.reason == "not shown: ahead of reinit; no ticket to compare of reinit"
     assert math.isnan(level.more_seeds)
 
 
@@ -117,10 +121,11 @@ def test_a_control_that_failed_at_one_level_wins_nothing_there() -> None:
             *rows("imp", DENSE),
             *rows("imp", DENSE, level=2),
             *rows("reinit", CONTROL, control=True),
-        ]
+        ],
+        controls=CONTROLS,
     )
     assert [level.verdict for level in found] == ["", "winning", "matching"]
-    assert found[2].reason == "not shown: ahead of reinit"
+    assert found[2].reason == "not shown: ahead of reinit; no ticket to compare of reinit"
 
 
 def test_a_control_that_failed_altogether_is_not_forgotten() -> None:
@@ -129,30 +134,93 @@ def test_a_control_that_failed_altogether_is_not_forgotten() -> None:
         *rows("imp", DENSE),
         *rows("reinit", CONTROL, control=True),
     ]
-    assert verdict.levels(given_rows)[1].verdict == "winning"
-    (_, level) = verdict.levels(given_rows, controls=("reinit", "shuffled"))
+    assert verdict.levels(given_rows, controls=CONTROLS)[1].verdict == "winning"
+    (_, level) = verdict.levels(given_rows, controls={"reinit": ("imp",), "shuffled": ("imp",)})
     assert level.verdict == "matching"
-    assert level.reason == "not shown: ahead of shuffled"
+    assert level.reason == "not shown: ahead of shuffled; no ticket to compare of shuffled"
 
 
 def test_the_control_of_another_finder_is_none() -> None:
-    oneshot = [dataclasses.replace(r, finder="oneshot") for r in rows("imp", DENSE)]
     found = verdict.levels(
         [
             *rows("imp", DENSE, level=0, stop=40),
             *rows("imp", DENSE),
             *rows("oneshot", DENSE, level=0, stop=40),
-            *(
-                dataclasses.replace(r, trial=dataclasses.replace(r.trial, density=0.1))
-                for r in oneshot
-            ),
-            *rows("reinit", CONTROL, control=True),
-        ]
+            *rows("oneshot", DENSE),
+            *rows("reinit", CONTROL, control=True, of=("imp", 1)),
+        ],
+        controls=CONTROLS,
     )
     by = {(lv.finder, lv.level): lv for lv in found}
     assert by["imp", 1].verdict == "winning"
-    assert by["oneshot", 1].reason == "no control to be ahead of"
-    assert by["oneshot", 1].controls == {}
+    assert by["oneshot", 1].verdict == "matching"
+    assert by["oneshot", 1].reason == "no control of its own"
+    assert (by["oneshot", 1].own_controls, by["oneshot", 1].controls) == ((), {})
+    sentences = [verdict.sentence([lv]) for lv in (by["imp", 1], by["oneshot", 1])]
+    assert "against reinit" in sentences[0]
+    assert "no control of its own, so none can win" in sentences[1]
+
+
+def with_control(**control: Any) -> LevelVerdict:
+    """A ticket of 5 % at level 1 and a control of that finder."""
+    given_rows = [
+        *rows("imp", DENSE, level=0, stop=40),
+        *rows("imp", DENSE, density=0.05),
+        *rows("reinit", control.pop("accuracies", CONTROL), control=True, **control),
+    ]
+    return verdict.levels(given_rows, controls=CONTROLS)[1]
+
+
+def test_a_control_is_compared_with_the_ticket_that_it_was_made_from() -> None:
+    level = with_control(level=3, density=0.05, of=("imp", 1))
+    assert level.verdict == "winning"
+    assert level.control_densities == pytest.approx({"reinit": 0.05})
+    assert with_control(level=3, density=0.05, of=("imp", 1), accuracies=DENSE).leads[
+        "reinit"
+    ].mean == pytest.approx(0)
+
+
+def test_a_control_without_its_ticket_is_compared_at_its_level() -> None:
+    assert with_control(density=0.05).verdict == "winning"
+    assert with_control(density=0.05, of=("imp on corrupted data", 1)).verdict == "winning"
+    assert with_control(density=0.05, level=3).controls == {}
+
+
+def test_a_control_of_another_density_than_its_ticket_is_refused() -> None:
+    level = with_control(density=0.06, of=("imp", 1))
+    assert (level.verdict, level.controls, level.own_controls) == ("matching", {}, ("reinit",))
+    assert level.reason == "not shown: ahead of reinit; no ticket to compare of reinit"
+
+
+def test_a_control_of_a_control_leads_to_the_ticket_of_the_finder() -> None:
+    found = verdict.levels(
+        [
+            *rows("imp", DENSE, level=0, stop=40),
+            *rows("imp", DENSE, density=0.05),
+            *rows("reinit", CONTROL, level=2, density=0.05, control=True, of=("imp", 1)),
+            *rows("both", CONTROL, level=4, density=0.05, control=True, of=("reinit", 2)),
+        ],
+        controls={"reinit": ("imp",), "both": ("imp",)},
+    )
+    assert found[1].verdict == "winning"
+    assert set(found[1].leads) == {"reinit", "both"}
+
+
+def test_a_controls_own_earlier_ticket_is_not_what_it_was_made_from() -> None:
+    given_rows = [
+        *rows("imp", DENSE, level=0, stop=40),
+        *rows("imp", DENSE, level=1),
+        *rows("imp", DENSE, level=2),
+        *rows("reinit", CONTROL, level=1, control=True, of=("imp", 1)),
+        *rows("reinit", CONTROL, level=2, control=True, of=("reinit", 1)),
+    ]
+    found = verdict.levels(given_rows, controls=CONTROLS)
+    assert [level.verdict for level in found] == ["", "winning", "winning"]
+
+
+def test_controls_of_no_finder_of_the_study_are_named() -> None:
+    (sentence,) = verdict.unused({"reinit": ("imp",), "labels": ()})
+    assert sentence.startswith("labels is compared with nothing")
 
 
 def test_without_a_dense_network_nothing_is_said() -> None:
@@ -173,7 +241,7 @@ def test_an_unknown_early_stop_is_not_step_zero() -> None:
         *(dataclasses.replace(r, trial=blank(r.trial)) for r in rows("imp", DENSE)),
         *rows("reinit", CONTROL, control=True),
     ]
-    level = verdict.levels(given_rows)[1]
+    level = verdict.levels(given_rows, controls=CONTROLS)[1]
     assert math.isnan(level.early_stop.mean)
     assert level.delay is None
     assert level.verdict == "matching"
@@ -191,7 +259,7 @@ def test_a_seed_that_the_study_asked_for_is_missed() -> None:
 
 def test_the_margin_is_the_studys() -> None:
     given_rows = [*rows("imp", DENSE, level=0), *rows("imp", shifted(DENSE, -0.02))]
-    assert verdict.levels(given_rows)[1].verdict == "not winning"
+    assert verdict.levels(given_rows, controls=CONTROLS)[1].verdict == "not winning"
     assert verdict.levels(given_rows, margin=0.03)[1].verdict == "matching"
 
 
@@ -214,7 +282,10 @@ def test_each_level_more_is_one_more_chance_to_be_lucky() -> None:
     given_rows = [*rows("imp", DENSE, level=0, stop=40), *rows("imp", better)]
     for level in range(2, 12):
         given_rows += rows("imp", (0.95, 1.0, 0.93, 0.99, 0.96, 1.0), level=level)
-    alone, among = verdict.levels(given_rows[:12])[1], verdict.levels(given_rows)[1]
+    alone, among = (
+        verdict.levels(given_rows[:12])[1],
+        verdict.levels(given_rows, controls=CONTROLS)[1],
+    )
     assert among.claims == 11
     assert among.p["matching"] == pytest.approx(11 * alone.p["matching"])
     assert among.gain is not None
@@ -239,8 +310,10 @@ def test_order_of_rows_does_not_matter() -> None:
         *rows("imp", shifted(DENSE, 0.001)),
         *rows("reinit", CONTROL, control=True),
     ]
-    found = {(lv.finder, lv.level): lv for lv in verdict.levels(given_rows)}
-    turned = {(lv.finder, lv.level): lv for lv in verdict.levels(reversed(given_rows))}
+    found = {(lv.finder, lv.level): lv for lv in verdict.levels(given_rows, controls=CONTROLS)}
+    turned = {
+        (lv.finder, lv.level): lv for lv in verdict.levels(reversed(given_rows), controls=CONTROLS)
+    }
     assert found.keys() == turned.keys()
     for key, level in found.items():
         assert level.verdict == turned[key].verdict
@@ -255,7 +328,8 @@ def test_tasks_are_judged_by_their_own_dense_and_controls() -> None:
             *rows("imp", shifted(DENSE, -0.1), level=0, task="b"),
             *rows("imp", shifted(DENSE, -0.1), task="b"),
             *rows("reinit", CONTROL, control=True, task="a"),
-        ]
+        ],
+        controls=CONTROLS,
     )
     by = {(lv.task, lv.level): lv for lv in found}
     assert by["b", 1].gain == Interval(0.0, 0.0, 0.0, 6)
@@ -312,7 +386,8 @@ def test_the_sentence_counts_and_names() -> None:
             *rows("imp", shifted(DENSE, -0.05), level=2),
             *rows("reinit", CONTROL, level=1, control=True),
             *rows("reinit", CONTROL, level=2, control=True),
-        ]
+        ],
+        controls=CONTROLS,
     )
     text = verdict.sentence(found)
     assert "winning at 1 of 2 levels (80.0%)" in text

@@ -11,7 +11,7 @@ from figure_inputs import CELLS
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
 from ltx_plugins.supermask import Supermask
-from verdict_rows import CONTROL, DENSE, shifted
+from verdict_rows import CONTROL, CONTROLS, DENSE, shifted
 from verdict_rows import rows as planted
 
 from ltx import Store, Task
@@ -35,7 +35,7 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Shown:
     """What the command line's own console prints."""
 
     def show(rows: list[TrialResult], failures: list[CellFailure]) -> str:
-        study_table.show(console.console(), rows, failures)
+        study_table.show(console.console(), rows, failures, controls=CONTROLS)
         return capsys.readouterr().out
 
     return show
@@ -99,7 +99,8 @@ def test_the_table_fits_a_terminal_and_says_what_is_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def shown(rows: list[TrialResult], width: int) -> list[str]:
-        study_table.show(rich.console.Console(width=width, highlight=False, markup=False), rows, [])
+        narrow = rich.console.Console(width=width, highlight=False, markup=False)
+        study_table.show(narrow, rows, [], controls=CONTROLS)
         return capsys.readouterr().out.splitlines()
 
     whole = shown(PLANTED[:18] + PLANTED[-6:], 100)

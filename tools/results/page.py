@@ -143,9 +143,8 @@ def _provenance(one: Run, record: StudyRecord) -> str:
 
 def _levels(name: str, record: StudyRecord) -> list[str]:
     """A row for each finder at each level shown, below the dense network of its task."""
-    controls = [label for label, control in record.finders.items() if control]
     judged = verdict.levels(
-        record.rows, margin=record.margin, seeds=record.seeds, controls=controls
+        record.rows, margin=record.margin, seeds=record.seeds, controls=record.controls
     )
     words = {(level.task, level.finder, level.level): level.verdict for level in judged}
     search, rows, tasks = Arms(record).search, [], []

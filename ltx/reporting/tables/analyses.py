@@ -16,10 +16,11 @@ LEVELS = {
         for end in ("", "_low", "_high")
     },
     **{"verdict": TEXT, "reason": TEXT, "p": NUMBER, "more_seeds": NUMBER},
-    **{"missing_seeds": COUNT, "margin": NUMBER},
+    **{"missing_seeds": COUNT, "margin": NUMBER, "own_controls": TEXT},
 }
 COMPARISONS = {
     **{"task": TEXT, "finder": TEXT, "level": COUNT, "control": TEXT},
+    "control_density": NUMBER,
     **{f"{what}{end}": NUMBER for what in ("accuracy", "lead") for end in ("", "_low", "_high")},
 }
 
@@ -29,6 +30,7 @@ def levels(verdicts: Iterable[LevelVerdict]) -> Lines:
 
     `gain` in accuracy and `delay` in early stop are over dense, paired by seed; their intervals are
     corrected as `p` is. `more_seeds` is infinite where no number of seeds would suffice.
+    `own_controls` are the labels of the finder's controls, with commas between; none is missing.
     """
     return [
         {
@@ -43,17 +45,22 @@ def levels(verdicts: Iterable[LevelVerdict]) -> Lines:
             "more_seeds": None if math.isnan(level.more_seeds) else level.more_seeds,
             "missing_seeds": len(level.missing),
             "margin": level.margin,
+            "own_controls": ", ".join(level.own_controls) or None,
         }
         for level in verdicts
     ]
 
 
 def comparisons(verdicts: Iterable[LevelVerdict]) -> Lines:
-    """A line for each level and control; `lead` is the finder's over it, paired by seed."""
+    """A line for each level and control of the finder's own that has a ticket made from its.
+
+    `lead` is the finder's over it, paired by seed.
+    """
     return [
         {
             **fields(level, "task", "finder", "level"),
             "control": control,
+            "control_density": level.control_densities[control],
             **ends("accuracy", accuracy),
             **ends("lead", level.leads.get(control)),
         }

@@ -100,7 +100,7 @@ def test_a_ticket_that_is_gone_has_no_layers(record: StudyRecord, tmp_path: Path
 def test_csv_and_parquet_say_the_same(
     record: StudyRecord, store: Store, tmp_path: Path, name: str, types: dict
 ) -> None:
-    levels = verdict.levels(record.rows)
+    levels = verdict.levels(record.rows, controls=record.controls)
     manifests = measurements.manifests(record, store)
     lines = {
         "trials": lambda: measurements.trials(record, manifests),
@@ -122,7 +122,9 @@ def test_csv_and_parquet_say_the_same(
 
 
 def test_the_levels_carry_their_verdicts(record: StudyRecord) -> None:
-    found = verdict.levels(record.rows, margin=record.margin, seeds=record.seeds)
+    found = verdict.levels(
+        record.rows, margin=record.margin, seeds=record.seeds, controls=record.controls
+    )
     for line, level in zip(analyses.levels(found), found, strict=True):
         assert line["accuracy"] == level.accuracy.mean
         assert line["verdict"] == (level.verdict or None)
