@@ -38,6 +38,8 @@ def cell(task: str, source: str, carry: str, level: int, gap: float | None) -> T
         density=0.5**level,
         accuracy=interval(0.9),
         native="" if gap is None else "imp",
+        native_head="",
+        native_density=None if gap is None else 0.5**level,
         native_accuracy=None if gap is None else interval(0.95),
         dense_accuracy=interval(0.98),
         gap=None if gap is None else interval(gap),

@@ -259,9 +259,10 @@ def carried(names: tuple[str, ...], loss: float) -> Arms:
     """A matrix of tasks, where what is carried loses that much to native tickets."""
     given = []
     for target in names:
-        given += [rows("native", shifted(DENSE, 0.0), level=n, task=target) for n in (0, 1)]
+        given += [rows("native", shifted(DENSE, 0.1), level=n, task=target) for n in (0, 1)]
         for source in names:
-            values = tuple(d - loss + n for d, n in zip(DENSE, NOISE, strict=True))
+            lost = loss if source != target else 0
+            values = tuple(d - lost + n for d, n in zip(DENSE, NOISE, strict=True))
             given.append(rows(f"from {source} rewind", values, task=target))
     return Arms(record(*given))
 

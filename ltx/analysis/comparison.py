@@ -135,8 +135,8 @@ def _level_of_subject(
     return row.trial.level
 
 
-def is_as_dense(trial: Trial, other: Trial) -> bool:
-    return math.isclose(trial.density, other.density, rel_tol=PAIRED_DENSITY_TOLERANCE)
+def is_as_dense(trial: Trial, other: Trial, tolerance: float = PAIRED_DENSITY_TOLERANCE) -> bool:
+    return math.isclose(trial.density, other.density, rel_tol=tolerance)
 
 
 def density(trials: Trials) -> float:

@@ -1,10 +1,17 @@
 """Transfer: how tickets carried to a task compare with tickets found there, source by source.
 
 The note of a carried ticket says where it comes from: `source` and `source_task`, its density there
-(`source_density`), what was carried (`carry`), and the settings of its finder (`of`). Native are
-the tickets of the same finder `of` on the target itself, at the same level and density. The gap is
-the carried tickets' test accuracy less that of the native ones, paired by seed. Three claims can be
-shown of it:
+(`source_density`), what was carried (`carry`), under which `head`, and the settings of its finder
+(`of`). Native are the tickets of the same finder `of` on the target itself, at the same level.
+
+Both sides have the same head. Where carried tickets get a new one, dense or random, native are the
+target's own tickets under such a head: what the study carries whole (by "rewind") from the target
+to itself. In a study without those, and where the head is carried too, they are the tickets as they
+were found. In every case the densities of the two whole networks, head included, must agree to within
+5 % under a new head and else 2 %. The tickets that are native themselves have no gap.
+
+The gap is the carried tickets' test accuracy less that of the native ones, paired by seed. Three
+claims can be shown of it:
 
 - better: more than the margin above native;
 - as good: shown to lose less than the margin (the lower of the two one-sided tests of equivalence,
@@ -17,14 +24,13 @@ decides: a p of at most 5% is shown.
 """
 
 import dataclasses
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from ltx.analysis.comparison import PAIRED_DENSITY_TOLERANCE, accuracies, density
-from ltx.analysis.grouping import Trials, by_finder, group
+from ltx.analysis.carried_trials import CarriedTrials, Cell
+from ltx.analysis.comparison import accuracies, density
+from ltx.analysis.grouping import Trials, group
 from ltx.analysis.multiple_testing import INCONCLUSIVE, CorrectedTests, Settled, span
-from ltx.analysis.paired_tests import Interval, Paired
-from ltx.evaluation.trial import Trial
+from ltx.analysis.paired_tests import Interval
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
 
@@ -36,10 +42,12 @@ VERDICTS = (BETTER, AS_GOOD, WORSE, INCONCLUSIVE)
 class TransferResult(Settled):
     """All seeds of one level of what `finder` carried to `task`, compared with native tickets.
 
-    `native` is the label of the native finder, "" where the study has none. Accuracies are means
-    with their own 95% intervals, in shares of the test examples; None where there is no trial.
-    `gap` has the corrected interval whose ends decide "as good" and "worse"; None where no seed has
-    both. `missing` are the seeds of the study that lack the carried trial or the native one.
+    `native` is the label of the native finder, "" where the study has none, and `native_head` the
+    new head that native tickets have as the carried ones, "" where they keep their own. Accuracies
+    are means with their own 95% intervals, in shares of the test examples; None where there is no
+    trial. `native_density` is None there. `gap` has the corrected interval whose ends decide "as
+    good" and "worse"; None where no seed has both. `missing` are the seeds of the study that lack
+    the carried trial or the native one.
     """
 
     task: str
@@ -50,6 +58,8 @@ class TransferResult(Settled):
     density: float
     accuracy: Interval
     native: str
+    native_head: str
+    native_density: float | None
     native_accuracy: Interval | None
     dense_accuracy: Interval | None
     gap: Interval | None
@@ -58,39 +68,13 @@ class TransferResult(Settled):
     margin: float
 
 
-@dataclasses.dataclass(frozen=True)
-class _Cell:
-    """The trials of one level of an arm, and the native ones of the density at the source."""
-
-    arm: "_Arm"
-    level: int
-    trials: Trials
-    native: Trials
-
-    @property
-    def gap(self) -> Paired:
-        return Paired.of(accuracies(self.trials), accuracies(self.native))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Arm:
-    """What one finder carried to one task."""
-
-    task: str
-    finder: str
-    source: str
-    carry: str
-    native: str
-    dense: Trials
-
-
 def transfer_results(record: StudyRecord, store: Store) -> list[TransferResult]:
     """Every level but the dense one of all carried tickets, by target, source, finder and level.
 
     Tickets that are missing from the store are omitted, since only their notes say that they were
     carried; `StudyRecord.gaps` lists the trials that are missing.
     """
-    trials = _NotedTrials(record, store)
+    trials = CarriedTrials(record, store)
     cells = [cell for arm in trials.arms() for cell in trials.cells(arm)]
     margin = record.margin
     tests = CorrectedTests.of(
@@ -103,89 +87,7 @@ def transfer_results(record: StudyRecord, store: Store) -> list[TransferResult]:
     return [_result(cell, record, tests, index) for index, cell in enumerate(cells)]
 
 
-class _NotedTrials:
-    """A record's trials by task, finder, level and seed, with the notes of their tickets."""
-
-    def __init__(self, record: StudyRecord, store: Store) -> None:
-        self.record, self.store = record, store
-        study = record.study if isinstance(record.study, Mapping) else {}
-        self.settings: Mapping[str, object] = study.get("finders", {})
-        self.trials = by_finder(record.rows)
-
-    def arms(self) -> list[_Arm]:
-        """The finders that carry tickets, in order of target and source."""
-        notes: list[tuple[str, str, Mapping]] = []
-        names: dict[str, str] = {}  # of tasks, by their ids
-        for (task, finder), levels in self.trials.items():
-            manifest = self._first(finder, levels)
-            names.setdefault(str(manifest.get("task_id")), task)
-            note = manifest.get("note", {})
-            if note.keys() >= {"source", "source_task", "source_density", "carry", "of"}:
-                notes.append((task, finder, note))
-        sources = _unique_names({n["source_task"]: n["source"] for _, _, n in notes}, names)
-        arms = [
-            _Arm(
-                task,
-                finder,
-                sources[note["source_task"]],
-                note["carry"],
-                native := self._native(task, note["of"]),
-                {seed: t for seed, t in self._level(task, native, 0).items() if t.density == 1},
-            )
-            for task, finder, note in notes
-        ]
-        order = [*self.record.tasks, *sources.values()]
-        return sorted(arms, key=lambda a: (order.index(a.task), order.index(a.source)))
-
-    def cells(self, arm: _Arm) -> list[_Cell]:
-        """An arm's levels but the dense one."""
-        return [
-            _Cell(arm, level, trials, self._as_dense(arm, level, trials))
-            for level, trials in self.trials[arm.task, arm.finder].items()
-            if level > 0
-        ]
-
-    def _as_dense(self, arm: _Arm, level: int, trials: Trials) -> Trials:
-        """The native trials of this level whose density is that of the carried tickets' source."""
-        native = self._level(arm.task, arm.native, level)
-        sources = {
-            seed: self._manifest(arm.finder, trial).get("note", {}).get("source_density", math.nan)
-            for seed, trial in trials.items()
-            if seed in native
-        }
-        return {
-            seed: native[seed]
-            for seed, source in sources.items()
-            if math.isclose(source, native[seed].density, rel_tol=PAIRED_DENSITY_TOLERANCE)
-        }
-
-    def _native(self, task: str, of: object) -> str:
-        labels = (f for t, f in self.trials if t == task and self.settings.get(f) == of)
-        return next(labels, "")
-
-    def _level(self, task: str, finder: str, level: int) -> Trials:
-        return self.trials.get((task, finder), {}).get(level, {})
-
-    def _first(self, finder: str, levels: Mapping[int, Trials]) -> Mapping:
-        """The manifest of the first ticket that is there."""
-        every = (self._manifest(finder, t) for trials in levels.values() for t in trials.values())
-        return next(filter(None, every), {})
-
-    def _manifest(self, finder: str, trial: Trial) -> Mapping:
-        return self.store.find_manifest(trial.ticket, finder, self.settings.get(finder)) or {}
-
-
-def _unique_names(noted: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
-    """A name per task id: its label in the study, else that of the note, with its id if shared."""
-    names = {id: labels.get(id, name) for id, name in noted.items()}
-    shared = list(names.values())
-    return {
-        id: name if shared.count(name) == 1 or id in labels else f"{name} {id[:6]}"
-        for id, name in names.items()
-    }
-
-
-def _result(cell: _Cell, record: StudyRecord, tests: CorrectedTests, index: int) -> TransferResult:
+def _result(cell: Cell, record: StudyRecord, tests: CorrectedTests, index: int) -> TransferResult:
     arm, gap, margin = cell.arm, cell.gap, record.margin
     open_seeds = tests.more_seeds(gap, -margin, above=AS_GOOD, below=WORSE)
     settled = tests.settle(
@@ -202,11 +104,13 @@ def _result(cell: _Cell, record: StudyRecord, tests: CorrectedTests, index: int)
         density=density(cell.trials),
         accuracy=Interval.of(list(accuracies(cell.trials).values())),
         native=arm.native,
-        native_accuracy=_mean(cell.native),
+        native_head=arm.head,
+        native_density=density(cell.paired) if cell.paired else None,
+        native_accuracy=_mean(cell.paired),
         dense_accuracy=_mean(arm.dense),
         gap=tests.interval(gap, AS_GOOD, WORSE),
         seeds=len(cell.trials),
-        missing=tuple(s for s in record.seeds if s not in cell.trials or s not in cell.native),
+        missing=tuple(s for s in record.seeds if s not in cell.trials or s not in cell.paired),
         margin=margin,
         **vars(settled),
     )
@@ -216,7 +120,7 @@ def _mean(trials: Trials) -> Interval | None:
     return Interval.of(list(accuracies(trials).values())) if trials else None
 
 
-def _reason(cell: _Cell, verdict: str, margin: float) -> str:
+def _reason(cell: Cell, verdict: str, margin: float) -> str:
     """Why this verdict and no better one, in a few words."""
     points = f"{100 * margin:g}%"
     if verdict != INCONCLUSIVE:
@@ -227,11 +131,26 @@ def _reason(cell: _Cell, verdict: str, margin: float) -> str:
         }[verdict]
     if not cell.arm.native:
         return "no finder of the study finds native tickets; add the one that is carried"
-    if not cell.native:
-        return f"{cell.arm.native} has no ticket as dense at this level"
+    if cell.arm.is_native:
+        return (
+            f"the target's own tickets under a {cell.arm.head} head, which others are compared with"
+        )
+    if not cell.paired:
+        return _unpaired(cell)
     if cell.gap.count < 2:
         return f"{('no seed', 'one seed')[cell.gap.count]} in common with {cell.arm.native}"
     return "shown neither to keep the native accuracy nor to lose it"
+
+
+def _unpaired(cell: Cell) -> str:
+    """Why no native ticket of this level is compared, and what to do."""
+    native = cell.arm.native
+    if not cell.native:
+        return f"{native} has no ticket at this level"
+    apart = f"{density(cell.trials):.2%} dense here, {density(cell.native):.2%} in {native}"
+    if cell.arm.head:
+        return apart
+    return f"{apart}; add a transfer from the target to itself under the same head"
 
 
 def sparsest(results: Iterable[TransferResult]) -> dict[tuple[str, str], TransferResult]:
@@ -266,6 +185,9 @@ def sentence(results: Sequence[TransferResult]) -> str:
     if max(pairs) < 2:
         return f"{text} One seed cannot tell luck from merit; use --seeds=3 or more."
     lacking = sum(bool(one.missing) for one in results)
+    heads = sorted({one.native_head for one in results if one.native_head})
+    if heads:
+        text += f" Native tickets are under the same {' or '.join(heads)} head."
     return (
         f"{text} Gaps are paired over {span(pairs)} seeds, margin {100 * results[0].margin:g}%; p,"
         f" corrected over {results[0].claims} cells (Holm), decides."

@@ -90,7 +90,8 @@ def show_transfers(console: rich.console.Console, results: Sequence[TransferResu
         lines.setdefault((one.task, one.source, one.level), {})[labels[one.finder]] = one
     rows = []
     for (task, source, level), cells in lines.items():
-        natives = {_percent(one.native_accuracy): None for one in cells.values()}
+        compared = [one for one in cells.values() if one.native_accuracy] or [*cells.values()]
+        natives = {_percent(one.native_accuracy): None for one in compared}
         denses = {_percent(one.dense_accuracy): None for one in cells.values()}
         gaps = [_gap(cells.get(carry)) for carry in carries]
         rows.append([task, source, str(level), " / ".join(denses), " / ".join(natives), *gaps])

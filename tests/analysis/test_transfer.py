@@ -84,7 +84,7 @@ def test_every_pair_carry_and_level_is_one_cell(studied: tuple[StudyRecord, Stor
     places = [(one.task, one.source, one.carry, one.level) for one in found]
     expected = [(t, s, c, v) for t in TASKS for s in TASKS for c in CARRY for v in (1, 2)]
     assert places == expected
-    assert {one.native for one in found} == {"native"}
+    assert {one.native for one in found} == {f"from {task} rewind" for task in TASKS}
     assert {one.claims for one in found} == {len(expected)}
     assert {one.finder for one in found} == {f"from {s} {c}" for s in TASKS for c in CARRY}
 
@@ -94,10 +94,14 @@ def test_the_gap_is_between_the_trials_of_one_seed(studied: tuple[StudyRecord, S
     of = {(r.task, r.finder, r.seed, r.trial.level): r.trial.test.accuracy for r in record.rows}
     for one in transfer.transfer_results(record, store):
         here = [of[one.task, one.finder, seed, one.level] for seed in (0, 1)]
-        there = [of[one.task, "native", seed, one.level] for seed in (0, 1)]
+        there = [of[one.task, f"from {one.task} rewind", seed, one.level] for seed in (0, 1)]
         dense = [of[one.task, "native", seed, 0] for seed in (0, 1)]
-        assert one.gap is not None
-        assert one.gap.mean == pytest.approx((sum(here) - sum(there)) / 2)
+        if one.finder == one.native:
+            assert one.gap is None
+            assert one.reason.startswith("the target's own tickets under a fresh head")
+        else:
+            assert one.gap is not None
+            assert one.gap.mean == pytest.approx((sum(here) - sum(there)) / 2)
         for interval, values in (
             (one.accuracy, here),
             (one.native_accuracy, there),
@@ -109,7 +113,11 @@ def test_the_gap_is_between_the_trials_of_one_seed(studied: tuple[StudyRecord, S
 
 
 def test_native_is_what_was_carried_and_not_a_label(tmp_path: Path) -> None:
-    finders = {"native": IMP(levels=2), "mine": SMALL, "from": grid(SMALL, ["rewind"])}
+    finders = {
+        "native": IMP(levels=2),
+        "mine": SMALL,
+        "from": grid(SMALL, ["rewind"], head=["carry"]),
+    }
     record = run(made(1, **finders), Store(tmp_path))
     assert {one.native for one in transfer.transfer_results(record, Store(tmp_path))} == {"mine"}
 
@@ -127,13 +135,14 @@ def test_native_tickets_of_another_density_are_none(studied: tuple[StudyRecord, 
     record, store = studied
     rows = [
         dataclasses.replace(r, trial=dataclasses.replace(r.trial, density=r.trial.density * 0.9))
-        if r.finder == "native" and r.trial.level == 2
+        if r.finder == f"from {r.task} rewind" and r.trial.level == 2
         else r
         for r in record.rows
     ]
     for one in transfer.transfer_results(dataclasses.replace(record, rows=tuple(rows)), store):
-        assert (one.gap is None) == (one.level == 2)
-        assert one.level == 1 or one.reason == "native has no ticket as dense at this level"
+        if one.finder != one.native:
+            assert (one.gap is None) == (one.level == 2)
+            assert one.level == 1 or one.reason.endswith(f"% in {one.native}")
 
 
 SPREAD = [0.001, -0.001, 0.0005, -0.0005] * 5
@@ -149,7 +158,7 @@ def test_words_are_what_many_seeds_show(
     record, store = studied
     native = [0.9 + noise for noise in SPREAD]
     arm = [0.9 + gap - noise for noise in SPREAD]
-    accuracies = {("one", "native"): native, ("one", "from two mask"): arm}
+    accuracies = {("one", "from one rewind"): native, ("one", "from two mask"): arm}
     found = transfer.transfer_results(planted(record, accuracies), store)
     cells = [one for one in found if (one.task, one.finder) == ("one", "from two mask")]
     assert [one.verdict for one in cells] == [word, word]
@@ -164,9 +173,9 @@ def test_words_are_what_many_seeds_show(
 def test_all_cells_are_corrected_for_one_another(studied: tuple[StudyRecord, Store]) -> None:
     record, store = studied
     native, arm = [0.9, 0.91, 0.92, 0.93], [0.9, 0.912, 0.921, 0.935]
-    accuracies = {("one", "native"): native, ("one", "from two mask"): arm}
+    accuracies = {("one", "from one rewind"): native, ("one", "from two mask"): arm}
     many = transfer.transfer_results(planted(record, accuracies), store)
-    only = tuple(r for r in record.rows if r.finder in ("native", "from two mask"))
+    only = tuple(r for r in record.rows if r.finder in ("from one rewind", "from two mask"))
     few = transfer.transfer_results(
         planted(dataclasses.replace(record, rows=only), accuracies), store
     )
@@ -175,14 +184,16 @@ def test_all_cells_are_corrected_for_one_another(studied: tuple[StudyRecord, Sto
         for found in (many, few)
     )
     assert p_of_few < p_of_many
-    assert (few[0].claims, many[0].claims) == (4, 24)
+    assert (few[0].claims, many[0].claims) == (8, 24)
 
 
 def test_one_seed_shows_nothing(studied: tuple[StudyRecord, Store]) -> None:
     record, store = studied
     found = transfer.transfer_results(planted(record, {("one", "native"): [0.9]}), store)
     assert {one.verdict for one in found} == {INCONCLUSIVE}
-    assert {one.reason for one in found} == {"one seed in common with native"}
+    assert {one.reason for one in found if one.finder != one.native} == {
+        f"one seed in common with from {task} rewind" for task in TASKS
+    }
     assert all(math.isnan(one.more_seeds) for one in found)
     assert "use --seeds=3 or more" in transfer.sentence(found)
 
@@ -194,14 +205,16 @@ def test_missing_seeds_are_named_and_nothing_stands_in_for_them(
     rows = tuple(
         r
         for r in record.rows
-        if (r.task, r.finder, r.seed) not in (("one", "native", 1), ("two", "from one mask", 0))
+        if (r.task, r.finder, r.seed)
+        not in (("one", "from one rewind", 1), ("two", "from one mask", 0))
     )
     for one in transfer.transfer_results(dataclasses.replace(record, rows=rows), store):
         lacking = {("two", "from one mask"): (0,)}.get((one.task, one.finder), ())
         lacking = (1,) if one.task == "one" else lacking
         assert one.missing == lacking
-        assert one.gap is not None
-        assert one.gap.count == 2 - len(lacking)
+        if one.finder != one.native:
+            assert one.gap is not None
+            assert one.gap.count == 2 - len(lacking)
 
 
 def test_a_source_outside_the_study_goes_by_its_own_name(tmp_path: Path) -> None:
@@ -273,3 +286,51 @@ def test_shared_runs_are_done_once(tmp_path: Path) -> None:
     # either source; and each source's masks, where init and rewind are the same. What finding on a
     # source takes its native finder has trained.
     assert steps == 10 * len(asked) == 10 * 2 * (3 + 1 + 2 * 2)
+
+
+def densities(record: StudyRecord) -> dict[tuple[str, str, int], float]:
+    return {(r.task, r.finder, r.trial.level): r.trial.density for r in record.rows}
+
+
+def test_both_sides_have_the_same_head_and_density(studied: tuple[StudyRecord, Store]) -> None:
+    record, store = studied
+    there = densities(record)
+    for one in transfer.transfer_results(record, store):
+        assert (one.native, one.native_head) == (f"from {one.task} rewind", "fresh")
+        assert one.native_density == pytest.approx(one.density, rel=0.05)
+        # A dense head makes the network denser than the ticket as it was found.
+        assert one.density > 1.02 * there[one.task, "native", one.level]
+
+
+def test_under_its_own_head_a_ticket_is_compared_as_it_was_found(tmp_path: Path) -> None:
+    finders = {"native": SMALL, "from": grid(SMALL, head=["carry"], carry=["mask", "rewind"])}
+    found = transfer.transfer_results(run(made(1, **finders), Store(tmp_path)), Store(tmp_path))
+    assert {(one.native, one.native_head) for one in found} == {("native", "")}
+    for one in found:
+        assert one.native_density == pytest.approx(one.density)
+        if one.source == one.task and one.carry == "rewind":
+            assert one.gap is not None
+            assert one.gap.mean == 0
+
+
+def test_each_head_has_its_own_native_tickets(tmp_path: Path) -> None:
+    finders = {"native": NATIVE, "from": grid(head=["fresh", "random"], carry=["rewind"])}
+    found = transfer.transfer_results(run(made(1, **finders), Store(tmp_path)), Store(tmp_path))
+    for one in found:
+        head = one.finder.rpartition(" ")[2]
+        assert (one.native, one.native_head) == (f"from {one.task} rewind {head}", head)
+
+
+def test_without_the_same_head_another_density_is_not_compared(tmp_path: Path) -> None:
+    far = Transfer(of=NATIVE, source="far/4")
+    record = run(made((0, 1), native=NATIVE, far=far), Store(tmp_path))
+    found = transfer.transfer_results(record, Store(tmp_path))
+    there = densities(record)
+    for one in found:
+        native = there[one.task, "native", one.level]
+        assert not math.isclose(one.density, native, rel_tol=0.02)
+        assert (one.native, one.gap, one.verdict) == ("native", None, INCONCLUSIVE)
+        assert one.reason == (
+            f"{one.density:.2%} dense here, {native:.2%} in native; add a transfer from the target"
+            " to itself under the same head"
+        )

@@ -136,10 +136,13 @@ def all_better(arms: Arms, ours: Sequence[str], theirs: Sequence[str]) -> list[P
 
 
 def of_other_sources(arms: Arms) -> list[Part]:
-    """Carried tickets over native ones: by seed, the mean over all pairs of two different tasks."""
+    """Carried tickets over native ones: by seed, the mean over all pairs of two different tasks.
+
+    Native are those that are carried from the target to itself, which have the same head.
+    """
     tasks = arms.record.tasks
     leads = [
-        arms.lead(carried(source), "native", task=target)
+        arms.lead(carried(source), carried(target), task=target)
         for target in tasks
         for source in tasks
         if source != target

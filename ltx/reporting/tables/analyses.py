@@ -73,7 +73,7 @@ TRANSFERS = {
     **{"task": TEXT, "finder": TEXT, "source": TEXT, "carry": TEXT, "level": COUNT},
     **{"density": NUMBER, "seeds": COUNT},
     **{f"accuracy{end}": NUMBER for end in ("", "_low", "_high")},
-    "native": TEXT,
+    **{"native": TEXT, "native_head": TEXT, "native_density": NUMBER},
     **{
         f"{what}{end}": NUMBER
         for what in ("native_accuracy", "dense_accuracy", "gap")
@@ -88,13 +88,15 @@ def transfers(results: Iterable[TransferResult]) -> Lines:
     """A line for each level of what each finder carried to each task.
 
     `gap` is its accuracy less that of the `native` finder, paired by seed, with an interval
-    corrected as `p` is.
+    corrected as `p` is. `native_head` is the new head of both, missing where heads are their own.
     """
     return [
         {
             **fields(one, "task", "finder", "source", "carry", "level", "density", "seeds"),
             **ends("accuracy", one.accuracy),
             "native": one.native or None,
+            "native_head": one.native_head or None,
+            "native_density": one.native_density,
             **ends("native_accuracy", one.native_accuracy),
             **ends("dense_accuracy", one.dense_accuracy),
             **ends("gap", one.gap),

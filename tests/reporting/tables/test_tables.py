@@ -138,10 +138,13 @@ def test_what_was_carried_has_its_gap_and_what_lacks_native_none(
 ) -> None:
     found = transfer.transfer_results(record, store)
     for line, one in zip(analyses.transfers(found), found, strict=True):
-        assert one.gap is not None
-        assert line["gap"] == one.gap.mean
-        assert (line["native"], line["source"], line["word"]) == ("imp", one.source, one.verdict)
-    rows = tuple(row for row in record.rows if row.finder != "imp")
+        assert line.get("gap") == (one.gap.mean if one.gap else None)
+        native = "from_fake" if one.task == "fake/fake" else "imp"
+        assert (line["native"], line["source"], line["word"]) == (native, one.source, one.verdict)
+        assert line["native_head"] == (None if native == "imp" else "fresh")
+        assert line["native_density"] == one.native_density
+    assert any(one.gap for one in found)
+    rows = tuple(row for row in record.rows if row.finder not in ("imp", "from_fake"))
     alone = transfer.transfer_results(dataclasses.replace(record, rows=rows), store)
     for line in analyses.transfers(alone):
         assert line["native"] is None
