@@ -7,8 +7,8 @@ The note of a carried ticket says where it comes from: `source` and `source_task
 Both sides have the same head. Where carried tickets get a new one, dense or random, native are the
 target's own tickets under such a head: what the study carries whole (by "rewind") from the target
 to itself. In a study without those, and where the head is carried too, they are the tickets as they
-were found. In every case the densities of the two whole networks, head included, must agree to within
-5 % under a new head and else 2 %. The tickets that are native themselves have no gap.
+were found. In every case the densities of the two whole networks, head included, must agree, to
+within 5 % under a new head and else 2 %. The tickets that are native themselves have no gap.
 
 The gap is the carried tickets' test accuracy less that of the native ones, paired by seed. Three
 claims can be shown of it:

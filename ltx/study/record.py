@@ -31,9 +31,9 @@ class StudyRecord:
     """A study's provenance and its results so far.
 
     `finders` maps each label to whether it is a control, `controls` each control's label to the
-    finders that it controls. `study` and `engine` are settings as plain
-    JSON data, `config` all of them as one gin file. `timings` has the seconds of the trials that
-    the store's log has, by trial id.
+    finders that it controls. `study` and `engine` are settings as plain JSON data, `config` all of
+    them as one gin file. `timings` has the seconds of the trials that the store's log has, by trial
+    id.
     """
 
     id: str
