@@ -7,7 +7,7 @@ from absl import flags
 
 from ltx.core.errors import UsageError
 
-_GIN = ("gin_file", "gin_param", "allow_gin_imports", "trust")
+_GIN = ("gin_file", "gin_param", "allow_gin_imports", "trust", "debug")
 _STUDY = (*_GIN, "seeds", "budget", "store", "memo_gb", "data_dir")
 FLAGS: dict[str, tuple[str, ...]] = {
     "run": (*_STUDY, "checkpoint_seconds", "tensorboard", "tracker"),
@@ -15,7 +15,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "explain": _STUDY,
     "status": ("store",),
     "tickets": ("store",),
-    "plugins": (),
+    "plugins": ("debug",),
     "check": _GIN,
     "data": ("data_dir", "from"),
     "models": (),
@@ -54,6 +54,7 @@ def _define_study_flags(values: flags.FlagValues) -> None:
         " given more than once. $LTX_TRUST lists such packages, too.",
         flag_values=values,
     )
+    flags.DEFINE_bool("debug", False, "Show the whole traceback of an error.", flag_values=values)
     flags.DEFINE_string(
         "seeds",
         None,

@@ -155,11 +155,14 @@ def plugins(options: argparse.Namespace) -> int:
     from ltx.config import plugins as registry
     from ltx.reporting import console
 
-    rows = [[p.name, p.kind, p.distribution, p.version, p.status] for p in registry.plugins()]
-    console.console().print(
-        console.make_table(["plugin", "kind", "distribution", "version", "status"], rows)
-    )
-    return 0
+    found = registry.plugins()
+    rows = [[p.name, p.kind, p.distribution, p.version, p.status.partition(":")[0]] for p in found]
+    screen = console.console()
+    screen.print(console.make_table(["plugin", "kind", "distribution", "version", "status"], rows))
+    broken = [plugin for plugin in found if plugin.reason]
+    for plugin in broken:
+        screen.print(f"\n{plugin.name} of {plugin.distribution}: {plugin.reason}", soft_wrap=True)
+    return 1 if broken else 0
 
 
 def check(options: argparse.Namespace) -> int:
@@ -181,7 +184,14 @@ def check(options: argparse.Namespace) -> int:
         finder = example(cls)
     harness = FinderHarness(finder, WatchedLab)  # type: ignore[arg-type]
     results = [conformance.run_check(harness, name) for name in conformance.CHECKS]
-    rows = [[result.check, result.outcome, result.text] for result in results]
+    first: dict[str, str] = {}  # an error that ends the search fails each check that needs it
+    for result in results:
+        first.setdefault(result.text, result.check)
+    rows = [
+        [one.check, one.outcome, one.text if same == one.check else f"as {same}"]
+        for one in results
+        for same in [first[one.text] if one.outcome == "failed" else one.check]
+    ]
     print(finder)
     console.console().print(console.make_table(["check", "verdict", ""], rows))
     return 1 if any(result.outcome == "failed" for result in results) else 0

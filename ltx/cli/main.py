@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.path.append(os.getcwd())  # for models of the user's own; last, so that it hides nothing
     try:
         options = parse(arguments)
+        debug = vars(options).get("debug", False)
+        logging.getLogger("ltx").setLevel(logging.DEBUG if debug else logging.NOTSET)
         for name in _NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
         with trust.only(vars(options).get("trust", []), "--trust"):
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: LtxError) -> int:
+    logging.getLogger("ltx").debug("the traceback of the error below", exc_info=error)
     print(f"ltx: error: {' '.join(str(error).split())}", file=sys.stderr)
     return error.exit_code
 

@@ -6,7 +6,6 @@ import difflib
 import importlib
 import importlib.util
 import re
-import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from gin import config_parser
 from ltx.backends import trust
 from ltx.config import plugins
 from ltx.core.engine import Engine
-from ltx.core.errors import LtxError, UsageError, unknown
+from ltx.core.errors import LtxError, UsageError, place_of, unknown
 from ltx.core.recipe import Recipe
 from ltx.core.task import Task
 from ltx.evaluation.instability import Stability
@@ -57,15 +56,6 @@ _EXAMPLES = {
 }
 # Macros that some binding refers to, even if a later binding overrides that one.
 _MACROS: set[str] = set()
-_ERRORS = (
-    ValueError,
-    KeyError,
-    TypeError,
-    SyntaxError,
-    RuntimeError,
-    AttributeError,
-    tokenize.TokenError,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,7 +232,7 @@ def _translated(where: str) -> Iterator[None]:
     except LtxError as error:
         # gin appends a line for every configurable on the way; the first is the message.
         raise UsageError(str(error).split("\n", maxsplit=1)[0]) from error
-    except _ERRORS as error:
+    except Exception as error:  # gin raises many kinds, and a plugin's class any
         if macro := re.search(r"No bindings specified for '(.*)/gin\.macro'", str(error)):
             raise UsageError(
                 f"{where}: %{macro[1]} is used but never set; add {macro[1]} = ... or write"
@@ -250,4 +240,7 @@ def _translated(where: str) -> Iterator[None]:
             ) from error
         # Python's message names objects in memory; gin's, which follows it, names the token.
         text = re.sub(r"malformed node or string.*?(?=Failed to parse)", "", str(error))
+        if place := place_of(error, plugins.packages()):
+            # gin appends the configurables on the way, as above.
+            text = f"{type(error).__name__}: {text.partition(chr(10))[0]}{place}"
         raise UsageError(f"{where}: {' '.join(text.split())}") from error

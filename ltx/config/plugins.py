@@ -2,15 +2,18 @@
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable
 from importlib import metadata
 
 import gin
 
-from ltx.core.errors import UsageError, unknown
+from ltx.core.errors import UsageError, describe, unknown
 from ltx.core.finder import is_finder
 
 FINDERS, SCORES = "ltx.finders", "ltx.scores"
+
+_log = logging.getLogger("ltx")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,11 @@ def entries() -> dict[str, list[metadata.EntryPoint]]:
             if all(other.value != entry.value for other in others):
                 others.append(entry)
     return by_name
+
+
+def packages() -> set[str]:
+    """The top packages of all plugins."""
+    return {entry.module.partition(".")[0] for same in entries().values() for entry in same}
 
 
 def load(name: str) -> type:
@@ -81,7 +89,8 @@ def _reason(entry: metadata.EntryPoint) -> str:
         Exception,
         SystemExit,
     ) as error:  # a plugin's module may raise anything; it is its status
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _log.debug("%s of %s", entry.value, _origin(entry), exc_info=True)
+        return describe(error, {entry.module.partition(".")[0]})
     if entry.group == SCORES:
         fits = dataclasses.is_dataclass(cls) and "__call__" in dir(cls)
         return "" if fits else f"{entry.value} is not a dataclass with a __call__ method"

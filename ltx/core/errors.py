@@ -1,7 +1,13 @@
 """Errors: one line that names what failed, what was expected, what was got, and the remedy."""
 
+import dataclasses
 import difflib
-from collections.abc import Iterable
+import inspect
+import linecache
+import traceback
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from types import FrameType
 
 
 class LtxError(Exception):
@@ -54,3 +60,62 @@ def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> 
     text += f": did you mean {' or '.join(close)}?" if close else "."
     text += f" Known: {', '.join(names) or 'none'}."
     return UsageError(f"{text} {remedy}".strip())
+
+
+def describe(error: BaseException, packages: Collection[str] = ()) -> str:
+    """The error in one line, with the place in the code of these top packages that raised it.
+
+    An LtxError was foreseen, and its text is enough. Without a frame of those packages the place
+    is left out.
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, LtxError):
+        return text
+    name = type(error).__name__
+    return f"{name}{text and ': '}{text}{place_of(error, packages)}"
+
+
+def packages_of(value: object) -> set[str]:
+    """The top packages whose code a finder or score runs, ltx aside: its own, its parts'."""
+    return set(_packages(value)) - {"ltx", "abc", "builtins", "typing"}
+
+
+def _packages(value: object) -> Iterator[str]:
+    if dataclasses.is_dataclass(value):
+        for cls in inspect.getmro(type(value)):
+            yield cls.__module__.partition(".")[0]
+        for field in dataclasses.fields(value):
+            yield from _packages(getattr(value, field.name, None))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _packages(item)
+
+
+def place_of(error: BaseException, packages: Collection[str]) -> str:
+    """` (file, line N: source)` of the innermost frame in the packages; "" where there is none."""
+    if isinstance(error, SyntaxError) and error.filename and error.text:
+        return f" ({_short(error.filename)}, line {error.lineno}: {_source(error.text)})"
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if _package(frame) in packages:
+            file = frame.f_code.co_filename
+            source = linecache.getline(file, line, frame.f_globals)
+            place = f" ({_short(file)}, line {line}{source and ': '}{_source(source)})"
+    return place
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _short(file: str) -> str:
+    """The path from the current folder, if the file is below it."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return file
+
+
+def _source(line: str) -> str:
+    text = " ".join(line.split())
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -23,6 +23,7 @@ from ltx.reporting.figures.style import Plot
 from ltx.reporting.report import Report
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
+from ltx.study.results import failure_lines
 
 # The figures' colours as variables of the page's style sheet, which has dark values for them.
 _COLOURS = {
@@ -80,6 +81,7 @@ def render(report: Report) -> str:
     return template.render(
         report=report,
         record=report.record,
+        failures=failure_lines(report.record.failures),
         plots=report.plots,
         groups=_groups(report),
         counts=_counts(report),

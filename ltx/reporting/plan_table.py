@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 import rich.console
 
+from ltx.analysis.grouping import group
+from ltx.core.budget import Limit
 from ltx.reporting.console import make_table
 from ltx.reporting.format import duration, si, size
 from ltx.store.budget import Limit
 from ltx.study.dry_run_lab import CellPlan
 from ltx.study.plan import PlanLine
+from ltx.study.results import cells_text
 
 _COLUMNS = ("task", "finder", "seeds", "tickets", "steps", "stored", "shared", "to train")
 
@@ -82,12 +85,13 @@ def _remarks(
         remarks.append(
             f"What is left of {names} depends on what it sees; time is that of the most."
         )
-    for cell in cells:
-        if cell.error:
-            remarks.append(
-                f"{cell.finder} on {cell.task}, seed {cell.seed} stops after {cell.tickets} tickets"
-                f" of this plan, where what it sees may be made up: {cell.error}"
-            )
+    stops = group((c for c in cells if c.error), lambda cell: (cell.tickets, cell.error))
+    for (tickets, error), own in stops.items():
+        where = cells_text((cell.task, cell.finder, cell.seed) for cell in own)
+        remarks.append(
+            f"{where} stops after {tickets} tickets of this plan, where what it sees may be made"
+            f" up: {error}"
+        )
     if limit:
         remarks.append(_fit(total, limit))
     return remarks

@@ -13,6 +13,7 @@ from ltx.core.environment import DISTRIBUTION
 from ltx.core.errors import UsageError
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
+from ltx.study.results import failure_lines
 
 if TYPE_CHECKING:
     import pandas
@@ -93,11 +94,8 @@ class Results:
 
     @property
     def failures(self) -> list[str]:
-        """What stopped early, and why."""
-        return [
-            f"{one.finder} on {one.task}, seed {one.seed}: {one.error}"
-            for one in self.record.failures
-        ]
+        """What stopped early, and why: each error once, with all cells that it stopped."""
+        return failure_lines(self.record.failures)
 
     @functools.cached_property
     def _levels(self) -> list[LevelVerdict]:

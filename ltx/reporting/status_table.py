@@ -7,6 +7,7 @@ import rich.console
 
 from ltx.reporting.console import make_table
 from ltx.reporting.format import duration
+from ltx.study.results import CellFailure, failure_lines
 from ltx.study.status import STATES, StudyStatus
 
 
@@ -54,9 +55,7 @@ def _lines(status: StudyStatus) -> Iterator[str]:
         yield f"left: about {status.left:,} steps, {time}, by what the finished cells took"
     elif status.processes and status.left is None:
         yield "left: not known before every finder has finished a seed"
-    for cell in status.cells:
-        if cell.state == "failed":
-            where = f"{cell.finder} on {cell.task}, seed {cell.seed}"
-            yield f"{where} stopped early: {cell.error}"
+    failed = (cell for cell in status.cells if cell.state == "failed")
+    yield from failure_lines(CellFailure(c.task, c.finder, c.seed, c.error) for c in failed)
     if any(cell.state == "missing" for cell in status.cells):
         yield "missing: no longer in the store; the same command computes it again"

@@ -14,7 +14,7 @@ from ltx.analysis.transfer import TransferResult
 from ltx.analysis.verdict import LevelVerdict
 from ltx.reporting.console import make_table
 from ltx.reporting.format import DASH, more_seeds, number, p_value, percent, points, share, steps
-from ltx.study.results import CellFailure, StabilityResult, TrialResult
+from ltx.study.results import CellFailure, StabilityResult, TrialResult, failure_lines
 
 
 def show(
@@ -26,7 +26,7 @@ def show(
     seeds: Sequence[int] = (),
     controls: Mapping[str, Collection[str]] = types.MappingProxyType({}),
 ) -> None:
-    """Print each finder's table and a sentence on its verdicts, then the cells that failed.
+    """Print each finder's table and a sentence on its verdicts, then each failure once.
 
     `controls` has the finders that each control controls.
     """
@@ -42,12 +42,8 @@ def show(
         console.print(verdict.sentence(own), soft_wrap=True)
     for text in verdict.unused(controls):
         console.print(f"\n{text}", soft_wrap=True)
-    for failure in failures:
-        console.print(
-            f"\n{failure.finder} on {failure.task}, seed {failure.seed}"
-            f"{' stopped early' if failure.ended else ''}: {failure.error}",
-            soft_wrap=True,
-        )
+    for line in failure_lines(failures):
+        console.print(f"\n{line}", soft_wrap=True)
 
 
 def show_stability(

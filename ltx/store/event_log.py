@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-_OPTIONAL = ("level", "trial", "at", "stability", "error")
+_OPTIONAL = ("level", "trial", "at", "stability", "error", "traceback")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,8 @@ class CellProgress(Event):
     """A cell (task, finder, seed) of a study reached a state.
 
     `state` is "begun"; "measured", with the level and the id of the trial; "compared", with the
-    level, the rewind point `at` and the id of the instability; "failed", with the error; or "done".
+    level, the rewind point `at` and the id of the instability; "failed", with the
+    error and, where ltx did not foresee it, the traceback; or "done".
     """
 
     study: str
@@ -62,6 +63,7 @@ class CellProgress(Event):
     at: str | None = None
     stability: str | None = None
     error: str | None = None
+    traceback: str | None = None
 
     def document(self) -> dict[str, object]:
         optional = {name: getattr(self, name) for name in _OPTIONAL}

@@ -1,12 +1,20 @@
 """The loop that runs a study cell by cell; a cell that fails does not stop the others."""
 
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ltx.core import finder as finders
 from ltx.core import identity, seal
-from ltx.core.errors import BudgetError, LtxError, StoreFullError, UsageError
+from ltx.core.errors import (
+    BudgetError,
+    LtxError,
+    StoreFullError,
+    UsageError,
+    describe,
+    packages_of,
+)
 from ltx.core.finder import Finder
 from ltx.core.lab import Lab
 from ltx.core.task import Task
@@ -49,8 +57,14 @@ def check(study: Study, open_lab: OpenLab) -> None:
                 identity.identity(finder)
             except TypeError as error:
                 raise UsageError(f"Study.finders[{label!r}]: {error}") from error
-            with seal.closed():
-                finder.check(lab)
+            try:
+                with seal.closed():
+                    finder.check(lab)
+            except LtxError:
+                raise
+            except Exception as error:  # a plugin may raise anything
+                text = describe(error, packages_of(finder))
+                raise UsageError(f"Study.finders[{label!r}]: its check raised {text}") from error
 
 
 def run(
@@ -111,11 +125,11 @@ def _run_cell(
     except (StoreFullError, BudgetError):
         raise
     except Exception as error:  # an error in a plugin ends its cell only
-        text = str(error)
+        text, trace = describe(error, packages_of(cell.finder)), None
         if not isinstance(error, LtxError):
             _log.debug("%s failed", cell.finder_label, exc_info=True)
-            text = f"{type(error).__name__}: {error}"
-        log("failed", error="; ".join([*errors, text]))
+            trace = "".join(traceback.format_exception(error))
+        log("failed", error="; ".join([*errors, text]), traceback=trace)
         yield CellFailure(*cell.key, text)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ltx.core import identity
 from ltx.core.cost import Cost
+from ltx.core.errors import describe, packages_of
 from ltx.core.finder import search
 from ltx.core.lab import Lab
 from ltx.core.state import State
@@ -82,7 +83,7 @@ def _fill(
             if stability:
                 _count_stability(lab(False, False), ticket, stability)
     except Exception as error:  # as in a run, an error in a finder ends its cell only
-        counts.error = str(error) or type(error).__name__
+        counts.error = describe(error, packages_of(cell.finder))
 
 
 def _count_trial(lab: DryRunLab, ticket: Ticket) -> None:

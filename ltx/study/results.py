@@ -1,6 +1,7 @@
 """The results of a study's cells, and what is missing of them."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from ltx.evaluation.instability import Instability
 from ltx.evaluation.trial import Trial
@@ -47,6 +48,29 @@ class CellFailure:
     ended: bool = True
     level: int | None = None
     at: str | None = None
+
+
+def failure_lines(failures: Iterable[CellFailure]) -> list[str]:
+    """One sentence for each error, with all cells that it stopped."""
+    cells: dict[tuple[bool, str], list[tuple[str, str, int]]] = {}
+    for one in failures:
+        key = (one.ended, one.error)
+        cells.setdefault(key, []).append((one.task, one.finder, one.seed))
+    return [
+        f"{cells_text(where)}{' stopped early' if ended else ''}: {error}"
+        for (ended, error), where in cells.items()
+    ]
+
+
+def cells_text(cells: Iterable[tuple[str, str, int]]) -> str:
+    """Cells (task, finder, seed) as `imp on digits/lenet_300_100, seeds 0, 1`."""
+    seeds: dict[tuple[str, str], dict[int, None]] = {}
+    for task, finder, seed in cells:
+        seeds.setdefault((task, finder), {})[seed] = None
+    return " and ".join(
+        f"{finder} on {task}, seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}"
+        for (task, finder), own in seeds.items()
+    )
 
 
 CellResult = TrialResult | StabilityResult | CellFailure

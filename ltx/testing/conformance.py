@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Callable
 
+from ltx.core.errors import LtxError, describe, packages_of
 from ltx.testing import conduct_checks, setting_checks, ticket_checks
 from ltx.testing.harness import FinderHarness, require
 
@@ -44,9 +45,14 @@ def run_check(harness: FinderHarness, name: str) -> CheckResult:
         if reason and isinstance(error, AssertionError):
             return CheckResult(name, "waived", reason)
         own = isinstance(error, AssertionError) and str(error)
-        text = str(error) if own else f"it raised {type(error).__name__}: {error}"
+        text = str(error) if own else f"it raised {_describe(harness, error)}"
         return CheckResult(name, "failed", " ".join(text.split()))
     if reason:
         text = f"waived for {reason!r}, but it passes; take the waiver away"
         return CheckResult(name, "failed", text)
     return CheckResult(name, "ok", note)
+
+
+def _describe(harness: FinderHarness, error: Exception) -> str:
+    name = f"{type(error).__name__}: " if isinstance(error, LtxError) else ""
+    return name + describe(error, packages_of(harness.finder))

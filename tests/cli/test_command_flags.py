@@ -17,6 +17,7 @@ VALUES = {
     "tracker": ("csv:a.csv", ["csv:a.csv"]),
     "trust": ("mine", ["mine"]),
     "allow_gin_imports": ("true", True),
+    "debug": ("true", True),
     "memo_gb": ("0.5", 0.5),
     "checkpoint_seconds": ("3", 3.0),
     **dict.fromkeys(("seeds", "budget", "store", "data_dir", "tensorboard"), ("x", "x")),
@@ -28,7 +29,7 @@ OWNERS = {
 
 
 def given(flag: str) -> str:
-    return f"--{flag}" if flag == "allow_gin_imports" else f"--{flag}={VALUES[flag][0]}"
+    return f"--{flag}" if VALUES[flag][1] is True else f"--{flag}={VALUES[flag][0]}"
 
 
 def test_every_flag_is_in_the_matrix() -> None:

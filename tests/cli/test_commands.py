@@ -1,6 +1,7 @@
 """Commands: each prints what it is asked for, and says in one line what it lacks."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from ltx_plugins.imp import IMP
 
 from ltx import Store, Task
 from ltx.cli.main import main
+from ltx.config import plugins as registry
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.testing import FakeLab, conformance
 
@@ -139,6 +141,84 @@ def test_every_finder_of_ours_is_listed_as_whole(capsys):
     lines = capsys.readouterr().out.splitlines()
     for name in ("imp", "early_rewind", "random_reinit", "transfer"):
         assert any(line.split()[0] == name and line.split()[-1] == "ok" for line in lines)
+
+
+CRASH = """
+import dataclasses
+import ltx
+
+@dataclasses.dataclass(frozen=True)
+class Mine(ltx.Finder):
+    tries: int = 1
+
+    def __post_init__(self):
+        1 / self.tries
+
+    def find(self, lab):
+        yield ltx.Ticket.of(lab, lab.dense(), lab.init())
+        {}["kernel"]
+"""
+
+
+@pytest.fixture
+def guest(tmp_path, monkeypatch):
+    """Installs a distribution with a finder in a module with this code, and returns its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+    name = re.sub(r"\W", "_", f"guest_{tmp_path.name}")  # gin forgets none
+
+    def add(code):
+        info = tmp_path / "guest-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[ltx.finders]\n{name} = {name}:Mine\n")
+        (tmp_path / f"{name}.py").write_text(code)
+        clear()
+        return name
+
+    yield add
+    monkeypatch.undo()
+    clear()
+
+
+def clear():
+    for cached in (registry.entries, registry._reason, registry._register):
+        cached.cache_clear()
+
+
+def test_a_plugin_that_cannot_be_imported_is_listed_with_its_line_and_exit_code_1(
+    guest, capfd, caplog
+):
+    guest("import dataclasses\n\nimport nothing_of_that_name\n")
+    assert main(["plugins"]) == 1
+    out, err = capfd.readouterr()
+    assert "ModuleNotFoundError: No module named 'nothing_of_that_name' (guest_" in out
+    assert ".py, line 3: import nothing_of_that_name)" in out
+    assert "Traceback" not in err
+    clear()
+    assert "Traceback" not in caplog.text
+    assert main(["plugins", "--debug"]) == 1
+    assert "Traceback (most recent call last):" in caplog.text
+
+
+def test_check_shows_one_crash_once_with_its_line(guest, capsys):
+    assert main(["check", guest(CRASH)]) == 1
+    out = capsys.readouterr().out
+    assert out.count("KeyError: 'kernel'") == 1
+    assert '.py, line 14: {}["kernel"])' in out
+    assert out.count("failed") > 10
+    assert out.count("as finite") == out.count("failed") - 1
+
+
+def test_a_crash_of_a_plugins_settings_is_one_line_and_debug_shows_the_rest(guest, capfd, caplog):
+    name = guest(CRASH)
+    words = ["check", name, f"--gin_param={name}.tries=0"]
+    assert main(words) == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert "ZeroDivisionError: division by zero" in line
+    assert ".py, line 10: 1 / self.tries)" in line
+    assert "in __post_init__" not in caplog.text
+    assert main([*words, "--debug"]) == 2
+    assert "in __post_init__" in caplog.text
 
 
 def test_check_shows_a_verdict_for_every_check(capsys):

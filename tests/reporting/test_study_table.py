@@ -176,3 +176,13 @@ def test_what_was_carried_is_one_table(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_study_that_carries_nothing_shows_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     study_table.show_transfers(console.console(), [])
     assert capsys.readouterr().out == ""
+
+
+def test_one_failure_is_shown_once(shown: Shown) -> None:
+    cells = [("t", "imp"), ("t", "reinit"), ("u", "imp")]
+    failures = [CellFailure(*cell, seed, "KeyError") for seed in (0, 1, 4) for cell in cells]
+    text = shown([], [*failures, CellFailure("t", "imp", 5, "another")])
+    where = "imp on t, seeds 0, 1, 4 and reinit on t, seeds 0, 1, 4 and imp on u, seeds 0, 1, 4"
+    assert f"{where} stopped early: KeyError" in text
+    assert "imp on t, seed 5 stopped early: another" in text
+    assert text.count("stopped early") == 2

@@ -27,6 +27,15 @@ EVENTS: list[tuple[Event, dict]] = [
     (StudyStarted("s"), {"study": "s", "is": "started"}),
     (CellProgress("s", CELL, "begun"), {"study": "s", "cell": [*CELL], "is": "begun"}),
     (
+        CellProgress(
+            "s", CELL, "failed", error="E: no (f.py, line 1: x)", traceback="T\n  E: no\n"
+        ),
+        {
+            **{"study": "s", "cell": [*CELL], "is": "failed"},
+            **{"error": "E: no (f.py, line 1: x)", "traceback": "T\n  E: no\n"},
+        },
+    ),
+    (
         CellProgress("s", CELL, "measured", level=0, trial="t"),
         {"study": "s", "cell": [*CELL], "is": "measured", "level": 0, "trial": "t"},
     ),

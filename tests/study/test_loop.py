@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ class Breaks(Finder):
         yield Ticket.of(lab, lab.dense(), lab.init())
         if lab.seed == self.seed:
             raise ERRORS[self.error]("the loss is not finite")
+
+
+@dataclasses.dataclass(frozen=True)
+class Crashes(Breaks):
+    """Its check has a bug."""
+
+    def check(self, lab: Lab) -> None:
+        {}["kernel"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -303,6 +312,25 @@ def test_a_failing_cell_keeps_its_tickets_and_the_other_cells(store: Store, erro
         ("imp", 1, 1),
     ]
     assert len(store.tickets(finder="breaks")) == 2
+
+
+def test_a_crash_names_the_line_of_the_plugin_and_the_log_keeps_the_traceback(store: Store) -> None:
+    finders = {"a": Breaks("ValueError"), "b": Breaks("DivergedError")}
+    _, (crash, foreseen) = run(Study(finders, tasks=(TASK,), seeds=1), store)
+    assert crash.error.startswith("ValueError: the loss is not finite (")
+    assert re.search(r"test_loop\.py, line \d+: raise ERRORS\[self\.error\]\(", crash.error)
+    assert foreseen.error == "the loss is not finite"
+    logged = {e.cell[1]: e for e in store.events() if getattr(e, "state", "") == "failed"}
+    assert logged["a"].error == crash.error
+    assert logged["a"].traceback.startswith("Traceback (most recent call last):")
+    assert logged["a"].traceback.endswith("ValueError: the loss is not finite\n")
+    assert logged["b"].traceback is None
+
+
+def test_a_check_that_crashes_is_a_mistake_of_the_finder(store: Store) -> None:
+    made = Study({"crashes": Crashes()}, tasks=(TASK,), seeds=1)
+    with pytest.raises(UsageError, match=r"Study\.finders\['crashes'\]: its check raised KeyError"):
+        loop.check(made, opener(store))
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "StoreFullError"])

@@ -87,7 +87,7 @@ def test_every_cell_is_in_the_state_that_it_is_in(store: Store) -> None:
         assert states(store)["sick", 0] == "under way"
         next(results), next(results)
         assert states(store)["sick", 0] == "failed"
-        assert "sick on fake/fake, seed 0 stopped early: ValueError: of its own" in text(store)
+        assert "sick on fake/fake, seed 0 stopped early: ValueError: of its own (" in text(store)
         assert "running, 1 of 4 cells done" in text(store)
     assert states(store)["imp", 1] == "interrupted"
     assert "not running, 1 of 4 cells done; the same command goes on" in text(store)
