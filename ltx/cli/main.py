@@ -134,7 +134,7 @@ def _parser() -> tuple[_Parser, dict[str, flags.FlagValues]]:
     )
     tickets.add_argument("action", choices=("list", "show"), nargs="?", default="list")
     tickets.add_argument("id", metavar="ID", nargs="?", help="the beginning of the ticket's id")
-    add(commands.plugins, "List the installed finders and scores.")
+    add(commands.plugins, "List the installed finders, scores and trackers.")
     check = add(commands.check, "Run the conformance checks on an installed finder.", " FINDER")
     check.add_argument("finder", metavar="FINDER", help="a name that `ltx plugins` lists")
     data = add(

@@ -17,7 +17,7 @@ def open_trackers(study: Study, trackers: Sequence[str]) -> list[StudyListener]:
     """Construct the trackers given as NAME:LOCATION; raises UsageError before anything trains."""
     opened = []
     for text in trackers:
-        name, _, location = text.partition(":")
+        name, location = _split(text)
         if not name or not location:
             raise UsageError(
                 f"--tracker: expected NAME:LOCATION, as in --tracker=csv:trials.csv, got {text!r}"
@@ -56,14 +56,27 @@ def _broken(flag: str, name: str, origin: str, error: Exception) -> UsageError:
     return UsageError(f"{flag}: {name!r} of {origin} is broken: {type(error).__name__}: {text}")
 
 
+def _split(text: str) -> tuple[str, str]:
+    """NAME and LOCATION; NAME may be `distribution:name` of an installed tracker."""
+    name, _, location = text.partition(":")
+    rest, _, end = location.partition(":")
+    if any(f"{name}:{rest}" == _full_name(entry) for entry in entry_points(group=GROUP)):
+        return f"{name}:{rest}", end
+    return name, location
+
+
+def _full_name(entry: EntryPoint) -> str:
+    return f"{entry.dist.name if entry.dist else 'unknown'}:{entry.name}"
+
+
 def _entry(name: str) -> EntryPoint:
     entries = entry_points(group=GROUP)
-    found = {entry.value: entry for entry in entries if entry.name == name}
+    found = {entry.value: entry for entry in entries if name in (entry.name, _full_name(entry))}
     if not found:
         raise unknown("tracker", name, {entry.name for entry in entries})
     if len(found) > 1:
-        origins = " and ".join(entry.dist.name for entry in found.values() if entry.dist)
-        raise UsageError(f"tracker {name!r} is claimed by {origins}; uninstall one of them")
+        names = " or ".join(f"--tracker={_full_name(entry)}:LOCATION" for entry in found.values())
+        raise UsageError(f"tracker {name!r} is claimed by {len(found)} distributions; use {names}")
     return next(iter(found.values()))
 
 

@@ -14,37 +14,11 @@ from gin import config_parser
 
 from ltx.backends import trust
 from ltx.config import plugins
+from ltx.config.builtin_classes import CORE
 from ltx.core.engine import Engine
 from ltx.core.errors import LtxError, UsageError, place_of, unknown
-from ltx.core.recipe import Recipe
-from ltx.core.task import Task
-from ltx.evaluation.instability import Stability
-from ltx.pruning.learned_masks import Bernoulli, EdgePopup
-from ltx.pruning.patterns import Blocks, NofM
-from ltx.pruning.round import Pruning
-from ltx.pruning.schedules import PolynomialDecay
-from ltx.pruning.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Snip, Synflow
-from ltx.pruning.structures import ByChannel, Unstructured
 from ltx.study.definition import Study
-from ltx.study.grid import Grid
 
-_SCORES = (Magnitude, Criterion, Snip, Grasp, Synflow, BatchNormScale, Random)
-_STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
-_CORE = (
-    Study,
-    Grid,
-    Task,
-    Recipe,
-    Engine,
-    Stability,
-    Pruning,
-    PolynomialDecay,
-    *_STRUCTURES,
-    *_SCORES,
-    EdgePopup,
-    Bernoulli,
-)
-CORE = {cls.__name__: cls for cls in _CORE}
 for _cls in CORE.values():
     gin.register(_cls.__name__, module="ltx")(_cls)
 
@@ -87,9 +61,9 @@ def build(
     """Build the value of `@name()` under gin files and bindings."""
     _apply_all(files, params, allow_imports)
     with _translated("configuration"):
-        _known(name.rpartition("/")[2], "configuration", allow_imports)
-        gin.finalize()
         scope, _, selector = name.rpartition("/")
+        selector, _ = _known(selector, "configuration", allow_imports)
+        gin.finalize()
         with gin.config_scope(scope or None):
             value = gin.get_configurable(selector)()
         if not files:  # the file of a study has settings of other classes too
@@ -166,12 +140,12 @@ def _bind(statement: config_parser.BindingStatement, where: str, allow_imports: 
     if not field:  # a macro, `name = value`
         gin.bind_parameter(f"{scope}/{name}/gin.macro.value".lstrip("/"), statement.value)
         return
-    cls = _known(name, where, allow_imports)
+    selector, cls = _known(name, where, allow_imports)
     if cls is not None:
         fields = [f.name for f in dataclasses.fields(cls) if f.init]
         if field not in fields:
             raise unknown(f"parameter of {name}", field, fields, f"In {where}.")
-    gin.bind_parameter(f"{scope}/{name}.{field}".lstrip("/"), statement.value)
+    gin.bind_parameter(f"{scope}/{selector}.{field}".lstrip("/"), statement.value)
 
 
 class _Delegate(gin.config.ParserDelegate):
@@ -182,23 +156,29 @@ class _Delegate(gin.config.ParserDelegate):
         self._where, self._allow_imports = where, allow_imports
 
     def configurable_reference(self, scoped_name: str, evaluate: bool) -> object:
-        _known(scoped_name.rpartition("/")[2], self._where, self._allow_imports)
-        return super().configurable_reference(scoped_name, evaluate)
+        scope, slash, name = scoped_name.rpartition("/")
+        selector, _ = _known(name, self._where, self._allow_imports)
+        return super().configurable_reference(f"{scope}{slash}{selector}", evaluate)
 
     def macro(self, name: str) -> object:
         _MACROS.add(name)
         return super().macro(name)
 
 
-def _known(name: str, where: str, allow_imports: bool) -> type | None:
-    """The class of that name, of ltx or a plugin; None if an imported module registered it."""
-    short = name.rpartition(".")[2]
-    if short in CORE:
-        return CORE[short]
-    if short in plugins.entries():
-        return plugins.load(short)
+def _known(name: str, where: str, allow_imports: bool) -> tuple[str, type | None]:
+    """What gin calls this name, and its class of ltx or a plugin.
+
+    The class is None if an imported module registered it.
+    """
+    qualifier, _, short = name.rpartition(".")
+    if short in CORE and qualifier in ("", "ltx"):
+        # Written out where a plugin of the same name would make it ambiguous.
+        return (f"ltx.{short}" if short in plugins.entries() else name), CORE[short]
+    if plugins.named(name):
+        cls = plugins.load(name)
+        return plugins.selector(cls), cls
     if allow_imports or name == "gin.macro":
-        return None
+        return name, None
     raise unknown("name", name, [*CORE, *plugins.entries()], f"In {where}; see `ltx plugins`.")
 
 

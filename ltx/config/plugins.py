@@ -1,17 +1,25 @@
-"""Plugins: finders and scores that installed distributions offer through entry points."""
+"""Plugins: finders and scores that installed distributions offer through entry points.
+
+Where two distributions, or one and ltx, offer a name, `distribution:name` is one of them on the
+command line, and `distribution.name` in a gin file, with `_` for what no identifier holds.
+"""
 
 import dataclasses
 import functools
 import logging
+import re
 from collections.abc import Callable
 from importlib import metadata
 
 import gin
 
+from ltx.config import builtin_classes
+from ltx.config.builtin_classes import CORE
+from ltx.core.environment import DISTRIBUTION, versions
 from ltx.core.errors import UsageError, describe, unknown
 from ltx.core.finder import is_finder
 
-FINDERS, SCORES = "ltx.finders", "ltx.scores"
+FINDERS, SCORES, TRACKERS = "ltx.finders", "ltx.scores", "ltx.trackers"
 
 _log = logging.getLogger("ltx")
 
@@ -50,46 +58,95 @@ def packages() -> set[str]:
     return {entry.module.partition(".")[0] for same in entries().values() for entry in same}
 
 
-def load(name: str) -> type:
-    """The finder or score class of that name, registered with gin under the name."""
-    if name not in entries():
-        raise unknown("finder", name, entries(), "See `ltx plugins`.")
-    entry, *others = entries()[name]
-    if others:
-        raise UsageError(
-            f"{name!r} is claimed twice, by {_origin(entry)} and by {_origin(others[0])};"
-            " uninstall one of them"
-        )
-    if reason := _reason(entry):
-        raise UsageError(f"{name!r} of {_origin(entry)} is broken: {reason}")
-    return _register(entry)
-
-
-def plugins() -> list[Plugin]:
-    """Every installed plugin with its status; broken ones are listed, not raised."""
+def named(name: str) -> list[metadata.EntryPoint]:
+    """The entry points of `name`, `distribution:name`, or `distribution.name` as in gin files."""
+    qualifier, _, short = name.rpartition(":" if ":" in name else ".")
     return [
-        _plugin(entry, f"claimed by {len(same)} distributions" if len(same) > 1 else "")
-        for _, same in sorted(entries().items())
-        for entry in same
+        entry
+        for entry in entries().get(short, ())
+        if qualifier in ("", entry.group, _origin(entry)[0], _identifier(entry))
     ]
 
 
-def _plugin(entry: metadata.EntryPoint, clash: str) -> Plugin:
+def load(name: str) -> type:
+    """The finder or score class of that name, registered with gin."""
+    found = named(name)
+    if not found:
+        raise unknown("finder", name, entries(), "See `ltx plugins`.")
+    if len(found) > 1:
+        each = " and ".join(" ".join(_origin(entry)) for entry in found)
+        raise UsageError(f"{name!r} is claimed twice, by {each}; name one: {_names(found)}")
+    if reason := _reason(found[0]):
+        raise UsageError(f"{name!r} of {' '.join(_origin(found[0]))} is broken: {reason}")
+    return _register(found[0])
+
+
+def plugins() -> list[Plugin]:
+    """Every installed plugin with its status; broken ones are listed, not raised.
+
+    The scores of ltx are among them, and trackers, which are loaded only where a run uses them.
+    """
+    core = [
+        Plugin(cls.__name__, "score", DISTRIBUTION, versions()["ltx"], _target(cls))
+        for cls in builtin_classes.SCORES
+    ]
+    offered = [
+        _plugin(entry, _clash(same, entry) or _reason(entry))
+        for same in entries().values()
+        for entry in same
+    ]
+    groups: dict[str, dict[str, metadata.EntryPoint]] = {}
+    for entry in metadata.entry_points(group=TRACKERS):
+        groups.setdefault(entry.name, {}).setdefault(entry.value, entry)
+    trackers = [
+        _plugin(
+            entry,
+            f"claimed by {len(same)} distributions; name this one"
+            f" --tracker={_origin(entry)[0]}:{entry.name}:LOCATION"
+            if len(same) > 1
+            else "",
+        )
+        for same in groups.values()
+        for entry in same.values()
+    ]
+    return sorted([*core, *offered, *trackers], key=lambda one: (one.kind, one.name))
+
+
+def _plugin(entry: metadata.EntryPoint, reason: str) -> Plugin:
     kind = entry.group.removeprefix("ltx.").removesuffix("s")
-    name, version = _origin(entry).split(" ")
-    return Plugin(entry.name, kind, name, version, entry.value, clash or _reason(entry))
+    return Plugin(entry.name, kind, *_origin(entry), entry.value, reason)
+
+
+def _clash(same: list[metadata.EntryPoint], entry: metadata.EntryPoint) -> str:
+    """What else has the entry's name, and how to name this one; "" if nothing has."""
+    if len(same) > 1:
+        return f"claimed by {len(same)} distributions; name this one {_names([entry])}"
+    if entry.name in CORE:
+        return f"{entry.name} is the one of ltx; name this one {_names([entry])}"
+    return ""
+
+
+def _names(found: list[metadata.EntryPoint]) -> str:
+    each = [
+        f"{_origin(entry)[0]}:{entry.name} (in a gin file @{_identifier(entry)}.{entry.name}())"
+        for entry in found
+    ]
+    return " or ".join(each)
 
 
 @functools.cache
 def _reason(entry: metadata.EntryPoint) -> str:
     """Why the entry point cannot be used; empty where it can."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", entry.name, re.ASCII):
+        good = re.sub(r"\W", "_", entry.name, flags=re.ASCII)
+        return f"no gin file can name {entry.name!r}; call the entry point {good!r}, for instance"
     try:
         cls = entry.load()
     except (
         Exception,
         SystemExit,
     ) as error:  # a plugin's module may raise anything; it is its status
-        _log.debug("%s of %s", entry.value, _origin(entry), exc_info=True)
+        _log.debug("%s of %s", entry.value, _origin(entry)[0], exc_info=True)
         return describe(error, {entry.module.partition(".")[0]})
     if entry.group == SCORES:
         fits = dataclasses.is_dataclass(cls) and "__call__" in dir(cls)
@@ -104,22 +161,37 @@ def _reason(entry: metadata.EntryPoint) -> str:
 @functools.cache
 def _register(entry: metadata.EntryPoint) -> type:
     with gin.unlock_config():  # loading a plugin is allowed after a configuration was parsed
-        register: Callable[[type], type] = gin.register(entry.name, module=entry.group)
+        module = f"{entry.group}.{_identifier(entry)}" if _is_shared(entry) else entry.group
+        register: Callable[[type], type] = gin.register(entry.name, module=module)
         return register(entry.load())
+
+
+def _is_shared(entry: metadata.EntryPoint) -> bool:
+    return len(entries()[entry.name]) > 1 or entry.name in CORE
 
 
 @functools.cache
 def selector(cls: type) -> str:
     """The gin name of the class; one that no entry point offers is registered first."""
     for name, same in entries().items():
-        if any(entry.value == f"{cls.__module__}:{cls.__qualname__}" for entry in same):
-            load(name)
-            return name
+        for entry in same:
+            if entry.value == _target(cls):
+                _register(entry)
+                return f"{_identifier(entry)}.{name}" if _is_shared(entry) else name
     with gin.unlock_config():
         gin.register(cls.__name__, module=cls.__module__)(cls)
     return f"{cls.__module__}.{cls.__name__}"
 
 
-def _origin(entry: metadata.EntryPoint) -> str:
+def _target(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _identifier(entry: metadata.EntryPoint) -> str:
+    """The distribution as a gin file writes it."""
+    return re.sub(r"\W", "_", _origin(entry)[0])
+
+
+def _origin(entry: metadata.EntryPoint) -> tuple[str, str]:
     """The name and version of the distribution that offers it."""
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown ?"
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")

@@ -181,7 +181,7 @@ def guest(tmp_path, monkeypatch):
 
 
 def clear():
-    for cached in (registry.entries, registry._reason, registry._register):
+    for cached in (registry.entries, registry._reason, registry._register, registry.selector):
         cached.cache_clear()
 
 

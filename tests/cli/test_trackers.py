@@ -119,7 +119,14 @@ def test_a_tracker_that_cannot_be_is_one_line_before_any_training(
     assert not (tmp_path / "ltx-store").exists()
 
 
-def test_a_tracker_offered_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_tracker_offered_twice_either_can_be_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     offer(monkeypatch, csv="elsewhere:Csv")
-    with pytest.raises(UsageError, match="tracker 'csv' is claimed by"):
+    ours = "--tracker=ltx-lottery:csv:LOCATION"
+    with pytest.raises(UsageError, match=f"tracker 'csv' is claimed by 2 distributions.*{ours}"):
         open_tracker(STUDY, "csv", "x", "--tracker")
+    (guarded,) = open_trackers(STUDY, [f"ltx-lottery:csv:{tmp_path}/a:b.csv"])
+    assert isinstance(guarded, Guarded)
+    assert type(guarded.tracker).__name__ == "CsvTracker"
+    assert guarded.tracker.path.name == "a:b.csv"  # type: ignore[union-attr]

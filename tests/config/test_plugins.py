@@ -1,5 +1,6 @@
 """Registry: real distributions on the path, good, broken, clashing and not finders at all."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ltx import UsageError
-from ltx.config import gin_files, plugins
+from ltx.config import bindings, gin_files, plugins
 
 GOOD = """
 import dataclasses
@@ -48,7 +49,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
         )
-        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}:{target}\n")
+        (info / "entry_points.txt").write_text(
+            f"[{group}]\n{name} = {module}:{target}\n", encoding="utf-8"
+        )
         (folder / f"{module}.py").write_text(code)
         monkeypatch.syspath_prepend(folder)
         clear()
@@ -60,7 +63,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 def clear() -> None:
-    for cached in (plugins.entries, plugins._reason, plugins._register):
+    for cached in (plugins.entries, plugins._reason, plugins._register, plugins.selector):
         cached.cache_clear()
 
 
@@ -111,21 +114,77 @@ def test_a_broken_one_is_listed_with_its_reason_and_stops_nobody(
         plugins.load(name)
 
 
-def test_a_name_claimed_twice_names_both(install: Install) -> None:
-    install(GOOD, "guest_same", "ltx-one")
-    install(GOOD, "guest_same", "ltx-two")
+def test_of_a_name_claimed_twice_either_can_be_named(install: Install) -> None:
+    install(GOOD, "guest_twice", "ltx-one")
+    install(GOOD.replace("levels: int = 3", "levels: int = 5"), "guest_twice", "ltx-two")
     with pytest.raises(UsageError, match=r"claimed twice.*ltx-(one|two) 1\.2.*ltx-(one|two) 1\.2"):
-        plugins.load("guest_same")
+        plugins.load("guest_twice")
+    assert plugins.load("ltx-one:guest_twice")().levels == 3
+    assert plugins.load("ltx-two:guest_twice")().levels == 5
+    params = ["Study.finders = {'a': @ltx_one.guest_twice(), 'b': @ltx_two.guest_twice()}"]
+    study = gin_files.load([], [*params, "ltx_two.guest_twice.levels = 7"]).study
+    assert [finder.levels for finder in study.finders.values()] == [3, 7]  # type: ignore[attr-defined]
+    built = gin_files.build("ltx-two:guest_twice", params=["ltx_two.guest_twice.levels = 2"])
+    assert built.levels == 2  # type: ignore[attr-defined]
+    name, lines = bindings.bindings(built)
+    assert name.endswith("/ltx_two.guest_twice")
+    assert gin_files.build(name, params=lines) == built
+    with pytest.raises(UsageError, match="claimed twice"):
+        gin_files.load([], ["Study.finders = {'a': @guest_twice()}"])
+    with pytest.raises(UsageError, match="did you mean guest_twice"):
+        plugins.load("ltx-three:guest_twice")
 
 
 def test_a_name_claimed_twice_stops_nobody_who_does_not_use_it(install: Install) -> None:
     install(GOOD, "guest_same", "ltx-one")
     install(GOOD, "guest_same", "ltx-two")
-    assert [p.status for p in plugins.plugins() if p.name == "guest_same"] == [
-        "broken: claimed by 2 distributions"
-    ] * 2
+    assert sorted(p.status for p in plugins.plugins() if p.name == "guest_same") == [
+        f"broken: claimed by 2 distributions; name this one ltx-{n}:guest_same (in a gin file"
+        f" @ltx_{n}.guest_same())"
+        for n in ("one", "two")
+    ]
     assert plugins.load("imp")
     assert status("imp") == "ok"
+
+
+@pytest.mark.parametrize("name", ["my-finder", "1st", "my.finder", "my finder", "\u00fcber"])
+def test_a_name_that_gin_cannot_write_is_listed_as_such(install: Install, name: str) -> None:
+    install(GOOD, name)
+    assert status(name).startswith(f"broken: no gin file can name {name!r}; call the entry point")
+    with pytest.raises(UsageError, match="no gin file can name"):
+        plugins.load(f"ltx-guest:{name}")
+
+
+# In a process of its own: gin forgets no name, and this one is of ltx.
+SHADOW = """
+from ltx.config import gin_files, plugins
+(mine,) = [p for p in plugins.plugins() if p.name == "Magnitude" and p.distribution == "ltx-guest"]
+assert "Magnitude is the one of ltx; name this one ltx-guest:Magnitude" in mine.status, mine
+params = ["Study.finders = {'a': @imp(), 'b': @b/imp()}", "b/imp.score = @ltx_guest.Magnitude()"]
+params += ["imp.score = @Magnitude()", "ltx_guest.Magnitude.power = 3.0"]
+a, b = gin_files.load([], params).study.finders.values()
+assert type(a.score).__module__.startswith("ltx."), a
+assert b.score.power == 3.0, b
+"""
+
+
+def test_a_score_named_like_one_of_ltx_is_listed_and_can_be_used(
+    install: Install, tmp_path: Path
+) -> None:
+    install(SCORE, "Magnitude", group="ltx.scores")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "ltx-guest")}
+    done = subprocess.run(
+        [sys.executable, "-c", SHADOW], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_scores_and_trackers_of_ltx_are_listed() -> None:
+    found = {(plugin.kind, plugin.name): plugin for plugin in plugins.plugins()}
+    for name in ("Magnitude", "Snip", "Synflow", "Random", "BatchNormScale"):
+        assert found["score", name].distribution == "ltx-lottery"
+    for name in ("csv", "tensorboard"):
+        assert found["tracker", name].status == "ok"
 
 
 SCORE = """
