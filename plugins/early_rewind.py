@@ -1,7 +1,7 @@
 """Early rewinding: iterative magnitude pruning that rewinds to step k, not to step 0."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ltx
@@ -52,6 +52,11 @@ class EarlyRewind(ltx.Finder):
         ltx.check_choice("early_rewind.mode", self.mode, MODES)
         ltx.Duration.parse(self.at_most if self.rewind == AUTO else self.rewind)
         ltx.check_number("early_rewind.tolerance", self.tolerance, above=0, below=1)
+
+    @property
+    def waived(self) -> Mapping[str, str]:  # type: ignore[override]
+        kept = {"rewind": f"mode {self.mode!r} keeps the trained weights"}
+        return {} if self.mode == "weights" else kept
 
     @classmethod
     def example(cls, of: ltx.Finder) -> "EarlyRewind":

@@ -26,6 +26,7 @@ class Lab(Backend):
     """
 
     ledger: Ledger
+    on_trained: Callable[[Run], None] | None = None  # called with each result of `train`
     _sealed: bool | None = None
 
     @property
@@ -37,8 +38,7 @@ class Lab(Backend):
     def sealed(self, sealed: bool) -> None:
         if self._sealed not in (None, sealed):
             raise UsageError(
-                f"{type(self).__name__}.sealed: it stays {self._sealed}, as the lab was opened; use"
-                " split='validation'"
+                f"{type(self).__name__}.sealed: it stays {self._sealed}; use split='validation'"
             )
         if not sealed:
             seal.require_open(f"{type(self).__name__}(sealed=False)")
@@ -71,6 +71,8 @@ class Lab(Backend):
         mask.check(self.prunable)
         run = self._charged(lambda: self.run_training(state, mask, stop, stream))
         self.ledger.add(self.cost(stop - state.step, mask))
+        if self.on_trained:
+            self.on_trained(run)
         return run
 
     def _charged(self, train: Callable[[], Run]) -> Run:

@@ -28,6 +28,7 @@ from ltx.store.store import Store
 from ltx.study.definition import Cell, Study
 from ltx.study.listener import StudyListener, notify
 from ltx.study.results import CellFailure, CellResult, StabilityResult, TrialResult
+from ltx.study.search_warnings import SearchWarnings
 
 _log = logging.getLogger("ltx")
 
@@ -103,7 +104,10 @@ def _run_cell(
 
     log("begun")
     try:
-        for ticket in _search(cell.finder, open_lab(cell.task, cell.seed, True)):
+        sealed = open_lab(cell.task, cell.seed, True)
+        checks = SearchWarnings(cell, sealed, warned)
+        for ticket in _search(cell.finder, sealed):
+            checks.check(ticket)
             lab = open_lab(cell.task, cell.seed, False)
             _put_ticket(ticket, lab, store, cell, warned)
             yield ticket

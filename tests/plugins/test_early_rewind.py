@@ -10,7 +10,9 @@ from ltx_plugins.early_rewind import MODES, EarlyRewind, _grid
 from ltx_plugins.imp import IMP
 
 from ltx import Lab, Pruning, Recipe, State, Task, Ticket, UsageError, barrier, copies
-from ltx.testing import RECIPE, FakeLab
+from ltx.testing import RECIPE, FakeLab, WatchedLab
+from ltx.testing.conformance import run_check
+from ltx.testing.harness import FinderHarness
 
 
 def lab_with(**changes: object) -> FakeLab:
@@ -231,3 +233,10 @@ def test_check_refuses_a_rewind_outside_the_training(rewind: str) -> None:
     with pytest.raises(UsageError, match="has only 60"):
         EarlyRewind(rewind=rewind).check(FakeLab())
     EarlyRewind(rewind="59it").check(FakeLab())
+
+
+@pytest.mark.parametrize("mode", ["learning_rate", "fine_tune"])
+def test_modes_that_keep_trained_weights_waive_the_check_of_the_rewind(mode: str) -> None:
+    harness = FinderHarness(EarlyRewind(levels=2, rewind="5it", mode=mode), WatchedLab)
+    assert run_check(harness, "rewind").outcome == "waived"
+    assert not EarlyRewind(levels=2).waived
