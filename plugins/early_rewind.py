@@ -1,12 +1,14 @@
 """Early rewinding: iterative magnitude pruning that rewinds to step k, not to step 0."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ltx
 
 MODES = ("weights", "learning_rate", "fine_tune")
+LEAST_RATE = 1e-3  # of the highest, below which fine-tuning is warned of
 AUTO = "auto"
 
 # The state to rewind to, the final state of the dense training if it was computed, and a note.
@@ -64,6 +66,8 @@ class EarlyRewind(ltx.Finder):
 
     def check(self, lab: ltx.Lab) -> None:
         self.pruning.check(lab, self.score, self.levels)
+        if self.mode == "fine_tune":
+            _warn_of_last_rate(lab)
         if self.rewind == AUTO:
             if not 0 < lab.steps(self.at_most) < lab.steps():
                 raise ltx.UsageError(
@@ -144,6 +148,20 @@ class EarlyRewind(ltx.Finder):
             warmup="0it",
             drops=(),
             length=f"{whole - start}it",
+        )
+
+
+def _warn_of_last_rate(lab: ltx.Lab) -> None:
+    """Warn of a schedule whose last rate is too small to train at, as a cosine's is."""
+    rates = lab.task.recipe.learning_rates(0, lab.steps(), lab.epoch)
+    if rates.size and (share := float(rates[-1] / rates.max())) < LEAST_RATE:
+        logging.getLogger("ltx").warning(
+            "early_rewind.mode 'fine_tune' on %s trains at the schedule's last rate, %.2g, which is"
+            " %.2g of its highest and changes next to nothing; use a step schedule, or mode"
+            " 'learning_rate'",
+            lab.task.label,
+            rates[-1],
+            share,
         )
 
 

@@ -7,11 +7,12 @@ import numpy as np
 
 from ltx.core.duration import Duration
 from ltx.core.errors import UsageError
-from ltx.core.validation import check_choice, check_count, check_number
+from ltx.core.validation import check_choice, check_count, check_number, warn_once
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
 SCHEDULES = ("constant", "step", "cosine")
 AUGMENTATIONS = ("none", "crop_flip")
+_MOMENTUM = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Recipe:
 
     optimizer: str = "adam"
     learning_rate: float = 1.2e-3
-    momentum: float = 0.9
+    momentum: float = _MOMENTUM
     schedule: str = "constant"
     warmup: str = "0it"
     drops: tuple[str, ...] = ()
@@ -55,6 +56,11 @@ class Recipe:
         check_choice("Recipe.augment", self.augment, AUGMENTATIONS)
         check_number("Recipe.learning_rate", self.learning_rate, above=0)
         check_number("Recipe.momentum", self.momentum, least=0, below=1)
+        if self.momentum != _MOMENTUM and self.optimizer not in ("momentum", "nesterov"):
+            warn_once(
+                f"Recipe.momentum {self.momentum:g}: {self.optimizer} does not read it; use"
+                " optimizer 'momentum' or 'nesterov', or leave it out"
+            )
         check_number("Recipe.drop_factor", self.drop_factor, above=0, below=1)
         check_count("Recipe.batch_size", self.batch_size)
         check_number("Recipe.weight_decay", self.weight_decay, least=0)

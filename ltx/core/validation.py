@@ -1,8 +1,16 @@
 """Validation of settings: errors that name the setting, what was expected and what was got."""
 
+import functools
+import logging
 import math
 
 from ltx.core.errors import UsageError, unknown
+
+
+@functools.lru_cache(maxsize=1024)
+def warn_once(text: str) -> None:
+    """Log a warning, the same text only once in a process."""
+    logging.getLogger("ltx").warning("%s", text)
 
 
 def check_choice(name: str, value: object, known: tuple[str, ...]) -> None:

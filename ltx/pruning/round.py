@@ -9,7 +9,7 @@ import numpy as np
 from ltx.core.errors import UsageError, unknown
 from ltx.core.mask import Mask
 from ltx.core.prunable import Prunable, Weight
-from ltx.core.validation import check_choice, check_type
+from ltx.core.validation import check_choice, check_type, warn_once
 from ltx.pruning import allocation
 from ltx.pruning.structures import Arrays, Group, Structure, Unstructured
 
@@ -159,15 +159,30 @@ class Pruning:
                     f"score of {group.name}: {bad} {structure.unit} are NaN, for they hold"
                     " infinities of both signs"
                 )
-        left = dict(alive)
+        left, dropped = dict(alive), 0
         for names, count in self._counts(groups, alive):
+            dropped += count
+            _warn_of_ties([(values[n], alive[n]) for n in names], count)
             left.update(
                 structure.drop({n: values[n] for n in names}, {n: alive[n] for n in names}, count)
             )
+        if self.density is not None and not dropped:
+            self._warn_of_nothing(groups, alive, self.density)
         arrays = structure.mask(lab, mask, left)
         for array in arrays.values():
             array.flags.writeable = False  # so that Mask need not copy it
         return Mask(arrays)
+
+    def _warn_of_nothing(self, groups: Sequence[Group], alive: Arrays, density: float) -> None:
+        """Warn where the mask is sparser than the density already, so that nothing is pruned."""
+        size = sum(group.size for group in groups)
+        count = sum(int(np.count_nonzero(alive[group.name])) for group in groups)
+        if count < round(density * size):
+            warn_once(
+                f"Pruning.density {density:g}: prunes nothing of a mask that has"
+                f" {count / size:.3g} of these {self.structure.unit} left; a density is a share of"
+                " all, use Pruning.rate for a share of those left"
+            )
 
     def _groups(self, lab: Prunable) -> tuple[Group, ...]:
         return self.structure.groups(lab, self._is_kept)
@@ -207,6 +222,22 @@ class Pruning:
 
     def _is_kept(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.keep)
+
+
+def _warn_of_ties(scores: Sequence[tuple[np.ndarray, np.ndarray]], count: int) -> None:
+    """Warn where scores that are all equal, (values, survivors), decide which `count` units go."""
+    if not 0 < count < sum(np.count_nonzero(alive) for _, alive in scores):
+        return
+    for most in (1000, None):  # mostly the first few differ already
+        flat = ((v.reshape(-1)[:most], a.reshape(-1)[:most]) for v, a in scores)
+        found = np.concatenate([np.unique(values[alive]) for values, alive in flat])
+        if len(np.unique(found)) > 1:
+            return
+    warn_once(
+        f"Pruning: the scores that it compares are all {found[0]:g}, so their order decides, not"
+        " the score; gradients and flows are zero where the output layer starts at zero: give it"
+        " other initial weights"
+    )
 
 
 def _check_scores(weight: Weight, mask: Mask, scores: Mapping[str, np.ndarray]) -> None:

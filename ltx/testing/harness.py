@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import logging
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -149,7 +150,8 @@ class FinderHarness:
         key = (seed, layers, start)
         if key not in self._results:
             try:
-                self._results[key] = find(self.finder, self.lab(*key))
+                with contextlib.nullcontext() if start == "drawn" else _quiet():
+                    self._results[key] = find(self.finder, self.lab(*key))
             except Exception as error:  # a plugin may raise anything
                 self._results[key] = error
         result = self._results[key]
@@ -180,6 +182,17 @@ def find(finder: Finder, lab: TracedLab) -> SearchResult:
     drawn_from = [name for name, state in after.items() if states.get(name, state) != state]
     endless = endless or len(tickets) > TICKETS
     return SearchResult(lab, tickets, spent, endless, changed, drawn_from)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop warnings, as of scores that are all equal, where the harness has made them so."""
+    logger = logging.getLogger("ltx")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def require(fact: object, text: str) -> None:

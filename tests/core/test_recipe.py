@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltx import Recipe, UsageError
+from ltx.core.validation import warn_once
 
 STEP = Recipe(
     learning_rate=1.0, schedule="step", drops=("50%", "75%"), length="100it", warmup="10it"
@@ -88,3 +89,14 @@ def test_an_unknown_choice_shows_the_close_one() -> None:
 
 def test_lists_become_tuples() -> None:
     assert Recipe(schedule="step", drops=["50%"]) == Recipe(schedule="step", drops=("50%",))  # type: ignore[arg-type]
+
+
+def test_a_momentum_that_is_not_read_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    for _ in range(2):
+        Recipe(optimizer="adam", momentum=0.5)
+    Recipe(optimizer="nesterov", momentum=0.5)
+    Recipe(optimizer="adam")
+    Recipe(optimizer="sgd", momentum=0.9)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("Recipe.momentum 0.5: adam does not read it")

@@ -240,3 +240,13 @@ def test_modes_that_keep_trained_weights_waive_the_check_of_the_rewind(mode: str
     harness = FinderHarness(EarlyRewind(levels=2, rewind="5it", mode=mode), WatchedLab)
     assert run_check(harness, "rewind").outcome == "waived"
     assert not EarlyRewind(levels=2).waived
+
+
+def test_fine_tuning_at_the_end_of_a_cosine_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    for schedule, warned in (("constant", 0), ("cosine", 1)):
+        recipe = dataclasses.replace(RECIPE, schedule=schedule)
+        lab = FakeLab(Task("fake", "fake", recipe))
+        EarlyRewind(rewind="5it", mode="learning_rate").check(lab)
+        EarlyRewind(rewind="5it", mode="fine_tune").check(lab)
+        assert len(caplog.messages) == warned
+    assert "fine_tune" in caplog.messages[0]

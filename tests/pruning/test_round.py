@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ltx import Mask, Pruning, UsageError, Weight
+from ltx import Magnitude, Mask, Pruning, Score, Snip, Synflow, UsageError, Weight
+from ltx.core.validation import warn_once
 from ltx.pruning.top_k import prune_lowest
+from ltx.testing import FakeLab
 
 
 def lab_of(weights: tuple[Weight, ...]) -> SimpleNamespace:
@@ -254,3 +256,33 @@ def test_scores_that_do_not_fit_are_refused(change: dict, words: str) -> None:
 def test_bad_settings_are_refused_by_name(settings: dict, words: str) -> None:
     with pytest.raises(UsageError, match=rf"Pruning\.{words}"):
         Pruning(**settings)
+
+
+def test_a_density_above_that_of_the_mask_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    lab = FakeLab()
+    scores = Magnitude()(lab, lab.init(), lab.dense())
+    half = Pruning.to(0.5)(lab, lab.dense(), scores)
+    Pruning.to(0.5)(lab, half, scores)
+    assert not caplog.messages
+    for _ in range(2):
+        assert Pruning.to(0.9)(lab, half, scores) == half
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("Pruning.density 0.9: prunes nothing of a mask that has")
+
+
+@pytest.mark.parametrize("score", [Snip(), Synflow()])
+def test_scores_that_are_all_equal_are_warned_of(
+    score: Score, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
+    lab = FakeLab()
+    init, mask = lab.init(), lab.dense()
+    Pruning.to(0.5)(lab, mask, score(lab, init, mask))
+    assert not caplog.messages
+    head = {"output/kernel": np.zeros_like(init.weights["output/kernel"])}
+    zeroed = init.replace(weights={**init.weights, **head})
+    for _ in range(2):
+        Pruning.to(0.5)(lab, mask, score(lab, zeroed, mask))
+    assert len(caplog.messages) == 1
+    assert "are all 0, so their order decides" in caplog.messages[0]
