@@ -26,7 +26,8 @@ class Task:
     data, as a sanity check: "random_labels" permutes the labels of the training examples and,
     separately, of the validation examples; "shuffled_pixels" permutes the pixels within each of
     their images. All are drawn by `split_seed`. Validation and test are never subsets, and the
-    test is never corrupted.
+    test is never corrupted. `head` names kernels of the layers that make the outputs, as in
+    ("head/kernel",); it is needed only where the model's operations do not tell.
     """
 
     data: str = "digits"
@@ -40,6 +41,7 @@ class Task:
     subset: int | float = 1.0
     corrupt: str = "none"
     classes: tuple[int, ...] = ()
+    head: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.recipe, Recipe):
@@ -48,6 +50,7 @@ class Task:
         check_choice("Task.corrupt", self.corrupt, CORRUPTIONS)
         check_subset("Task.subset", self.subset)
         object.__setattr__(self, "classes", _checked_classes(self.classes))
+        object.__setattr__(self, "head", _checked_head(self.head))
         for name in ("data", "model"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise UsageError(f"Task.{name}: expected a name, got {getattr(self, name)!r}")
@@ -82,6 +85,17 @@ def check_subset(name: str, value: object) -> None:
             f"{name}: expected a share above 0 and up to 1.0, or a count of at least 2 examples,"
             f" got {value!r}"
         )
+
+
+def _checked_head(given: object) -> tuple[str, ...]:
+    """The names of kernels as a tuple; UsageError for anything else."""
+    names = tuple(given) if isinstance(given, list | tuple) else ()
+    texts = all(isinstance(name, str) and name for name in names)
+    if not isinstance(given, list | tuple) or not texts or len(set(names)) < len(names):
+        raise UsageError(
+            f"Task.head: expected different names of kernels, as in ('head/kernel',), got {given!r}"
+        )
+    return names
 
 
 def _checked_classes(given: object) -> tuple[int, ...]:

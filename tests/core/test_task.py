@@ -21,6 +21,7 @@ def test_every_field_moves_the_id() -> None:
         Task(subset=0.5),
         Task(corrupt="random_labels"),
         Task(classes=(0, 1)),
+        Task(head=("logits/kernel",)),
     ]
     assert len({task.id for task in tasks}) == len(tasks)
     assert len(tasks) == len(dataclasses.fields(Task)) + 1
@@ -66,3 +67,11 @@ def test_the_label_is_for_people() -> None:
 def test_a_bad_setting_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(UsageError, match=rf"Task\.{field}"):
         Task(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("head", ["logits/kernel", ("a", "a"), ("",), (1,), None, {"a": 1}])
+def test_a_head_is_different_names(head: object) -> None:
+    with pytest.raises(UsageError, match=r"Task\.head: expected different names of kernels"):
+        Task(head=head)  # type: ignore[arg-type]
+    assert Task(head=["a/kernel"]).head == ("a/kernel",)  # type: ignore[arg-type]
+    assert Task(head=[]).id == Task().id  # type: ignore[arg-type]

@@ -106,10 +106,9 @@ class KerasLab(Lab):
     def channels(self) -> tuple[Channels, ...]:
         return self._program.channels
 
-    @functools.cached_property
+    @property
     def head(self) -> tuple[str, ...]:
-        layers = {w.name.rpartition("/")[0] for w in self.prunable if w.is_output}
-        return tuple(name for name in self._program.weights if name.rpartition("/")[0] in layers)
+        return self._program.masked.head
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -137,6 +136,7 @@ class KerasLab(Lab):
                 "replicas": inner.replicas,
                 "program": VERSION,
                 "tensorflow": versions()["tensorflow"],
+                **inner.masked.inspection.corrections,
             }
         )
 

@@ -1,7 +1,6 @@
 """Loss: the cross-entropy of a model on normalised images."""
 
 import tensorflow as tf
-import tf_keras
 
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.data.dataset import Dataset
@@ -15,7 +14,7 @@ class Loss:
 
     def __init__(self, masked: MaskedModel, data: Dataset) -> None:
         self._masked, self.classes = masked, data.classes
-        self.outputs_logits = not _ends_in_softmax(masked.model)
+        self.outputs_logits = not masked.inspection.ends_in_softmax
         self._mean = tf.constant(data.mean, tf.float32)
         self._inverse_std = tf.constant(1 / data.std, tf.float32)
 
@@ -49,12 +48,3 @@ class Loss:
         low = smoothing / self.classes
         targets = tf.one_hot(labels, self.classes, 1 - smoothing + low, low)
         return -tf.reduce_sum(targets * logs, axis=-1)
-
-
-def _ends_in_softmax(model: tf_keras.Model) -> bool:
-    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, tf_keras.Model)]
-    if not layers:
-        return False
-    activation = getattr(layers[-1], "activation", None)
-    softmax = activation is tf_keras.activations.softmax
-    return softmax or isinstance(layers[-1], tf_keras.layers.Softmax)

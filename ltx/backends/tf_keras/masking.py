@@ -1,8 +1,9 @@
 """MaskedModel: a tf_keras model whose prunable weights are masked by TF-MOT's wrappers."""
 
 import contextlib
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from ltx.backends.tf_keras import tfmot
 from ltx.backends.tf_keras.graph import layer_types
 from ltx.backends.tf_keras.graph.traversal import graph_layers, is_graph
 from ltx.backends.tf_keras.graph.variables import children, generators, is_norm, named_variables
+from ltx.backends.tf_keras.inspection import Inspection
 from ltx.core.errors import UsageError
 from ltx.core.prunable import Weight
 from ltx.pruning.schedules import PolynomialDecay
@@ -20,16 +22,22 @@ from ltx.pruning.schedules import PolynomialDecay
 class MaskedModel:
     """A built, uncompiled tf_keras model of any style, seen as named variables and masks.
 
-    `model` is the bare model; it shares its variables with the wrappers. Calling it applies no
-    mask, `apply` does. `weights` are the trainable variables, `statistics` the
-    others that belong to the model's state, `generators` the random states of its Dropout-like
-    layers. `norms` are the BatchNorm layers that train, `moments` their moving statistics and
-    `scales` the names of their trainable scales. `masks` (float32, 1 keeps) and `prunable` are in
+    `image` is the shape of its inputs, None for the model's own; `head` names kernels of the output
+    layer where the model does not tell. `model` is the bare model; it shares its variables with the
+    wrappers. Calling it applies no mask, `apply` does. `weights` are the trainable variables,
+    `statistics` the others that belong to the model's state, `generators` the random states of its
+    Dropout-like layers. `norms` are the BatchNorm layers that train, `moments` their moving
+    statistics and `scales` the names of their trainable scales. `masks` (float32, 1 keeps) are in
     model order. `unprunable` are the sizes of the weights of rank 2 or more in layers that TF-MOT
     cannot wrap. `has_convolution` covers custom layers and frozen ones too.
     """
 
-    def __init__(self, model: tf_keras.Model) -> None:
+    def __init__(
+        self,
+        model: tf_keras.Model,
+        image: Sequence[int] | None = None,
+        head: Sequence[str] = (),
+    ) -> None:
         if not isinstance(model, tf_keras.Model) or not model.built:
             raise UsageError(
                 f"MaskedModel expects a built tf_keras model, got {type(model).__name__} "
@@ -48,6 +56,7 @@ class MaskedModel:
         owners = [(e.layer, e.shape) for e in entries]
         self.has_convolution: bool = layer_types.has_convolution(model, owners)
         self.generators: list[tf.random.Generator] = generators(model)
+        self.inspection = Inspection(model, entries, self.generators, image, head)
         normed = [e for e in entries if is_norm(e.layer) and e.layer.trainable]
         self.norms = list({id(e.layer): e.layer for e in normed}.values())
         self.moments: dict[str, tf.Variable] = {
@@ -61,17 +70,29 @@ class MaskedModel:
         wrapped: set[object] = set()
         with self._scope():
             self._wrap(model, learned, masks, wrapped)
-        pruned = [entry for entry in trainable if entry.variable.ref() in masks]
-        self.masks: dict[str, tf.Variable] = {e.name: masks[e.variable.ref()] for e in pruned}
-        self.prunable: tuple[Weight, ...] = tuple(
-            layer_types.weight(e.name, e.layer, e.shape, e.times, e.layer is pruned[-1].layer)
-            for e in pruned
-        )
+        self._trainable = trainable
+        self._pruned = [entry for entry in trainable if entry.variable.ref() in masks]
+        self.masks: dict[str, tf.Variable] = {e.name: masks[e.variable.ref()] for e in self._pruned}
         self.unprunable: dict[str, int] = {
             e.name: math.prod(e.shape)
             for e in trainable
             if len(e.shape) > 1 and e.variable.ref() not in wrapped
         }
+
+    @functools.cached_property
+    def prunable(self) -> tuple[Weight, ...]:
+        """The weights that have masks; UsageError where the output layer is unclear."""
+        outputs = {id(layer) for layer in self.inspection.output_layers}
+        return tuple(
+            layer_types.weight(e.name, e.layer, e.shape, e.times, id(e.layer) in outputs)
+            for e in self._pruned
+        )
+
+    @functools.cached_property
+    def head(self) -> tuple[str, ...]:
+        """The names of all trainable variables of the output layers."""
+        outputs = {id(layer) for layer in self.inspection.output_layers}
+        return tuple(entry.name for entry in self._trainable if id(entry.layer) in outputs)
 
     def _wrap(
         self,

@@ -54,7 +54,7 @@ class Program:
             )
         with self.scope():
             self.model = self.build(0)
-            self.masked = MaskedModel(self.model)
+            self.masked = MaskedModel(self.model, data.image, task.head)
             self.weights, self.masks = self.masked.weights, self.masked.masks
             self.optimizer = optimizers.make(
                 task.recipe, self.weights, set(self.masks), engine.precision
@@ -66,7 +66,9 @@ class Program:
         self.resident = input_pipeline.ResidentData(data) if fits else None
         pools = any("MaxPool" in type(layer).__name__ for layer in self.model._flatten_layers())
         self.xla = devices.use_xla(engine, self.masked.has_convolution, pools)
-        self.loss = Loss(self.masked, data)
+        with self.scope():
+            self.loss = Loss(self.masked, data)
+            self.masked.prunable  # noqa: B018 (an output layer that is unclear is refused here)
         self.evaluator = Evaluator(self.loss, data, self.resident, self.xla)
         self.derivatives = Derivatives(self.masked, self.loss, data, self.xla)
         self.batch_norm_statistics = BatchNormStatistics(

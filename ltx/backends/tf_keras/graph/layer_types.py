@@ -1,7 +1,7 @@
 """The types of tf_keras layers by what they do with channels, and what each weight multiplies."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -55,8 +55,24 @@ def weight(
 ) -> Weight:
     """The description of a weight whose layer is called `times` times for one example."""
     kind = _kind(layer, shape)
-    uses = max(1, times * _positions(layer, shape, kind))
+    uses = max(1, times * _positions(layer, shape, kind, _built(layer)))
     return Weight(name, shape, kind, uses, is_output, _output_axes(name, layer, shape))
+
+
+def uses(
+    layer: tf_keras.layers.Layer, shape: tuple[int, ...], calls: Sequence[tuple[int, ...]]
+) -> int:
+    """How often a pass of one example uses each weight, from the input shape of each call.
+
+    A first axis above 1 counts positions of the example that were moved into the batch.
+    """
+    kind = _kind(layer, shape)
+    return sum(math.prod(call[:1]) * max(1, _positions(layer, shape, kind, call)) for call in calls)
+
+
+def units(name: str, layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> int:
+    """The number of outputs that a kernel makes at each position."""
+    return math.prod(shape[axis] for axis in _output_axes(name, layer, shape))
 
 
 def has_convolution(
@@ -67,10 +83,14 @@ def has_convolution(
     return known or any(_kind(layer, shape) == "conv" for layer, shape in owners)
 
 
+def is_repeating(layer: tf_keras.layers.Layer) -> bool:
+    """Whether the layer calls its sublayers once for each step of a sequence."""
+    return isinstance(layer, (layers.RNN, layers.TimeDistributed))
+
+
 def repeats(layer: tf_keras.layers.Layer) -> int:
-    """How often one call of the layer calls its sublayers: once for each step of a sequence."""
-    steps = _input(layer)[1:2] if isinstance(layer, (layers.RNN, layers.TimeDistributed)) else ()
-    return math.prod(steps)
+    """How often one call of the layer, with the inputs it was built for, calls its sublayers."""
+    return math.prod(_input(layer)[1:2]) if is_repeating(layer) else 1
 
 
 def _kind(layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> str:
@@ -81,11 +101,13 @@ def _kind(layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> str:
     return "conv" if own and len(shape) > 3 and len(_input(layer)) == len(shape) else "dense"
 
 
-def _positions(layer: tf_keras.layers.Layer, shape: tuple[int, ...], kind: str) -> int:
-    """How often one call of the layer uses each weight for one example."""
-    inputs = _input(layer)
+def _positions(
+    layer: tf_keras.layers.Layer, shape: tuple[int, ...], kind: str, call: object
+) -> int:
+    """How often one call of the layer, with inputs of this shape, uses each weight."""
+    inputs = _dims(call)
     if kind == "conv":
-        positions = inputs if isinstance(layer, TRANSPOSED) else _output(layer)
+        positions = inputs if isinstance(layer, TRANSPOSED) else _output(layer, call)
         first = getattr(layer, "data_format", None) == "channels_first"
         return math.prod(positions[2:] if first else positions[1:-1])
     if isinstance(layer, layers.EinsumDense):
@@ -114,13 +136,17 @@ def _output_axes(
 
 
 def _input(layer: tf_keras.layers.Layer) -> tuple[int, ...]:
+    return _dims(_built(layer))
+
+
+def _built(layer: tf_keras.layers.Layer) -> object:
     # Inside subclassed models and composite layers this is the only record of a shape.
-    return _dims(getattr(layer, "_build_input_shape", None))
+    return getattr(layer, "_build_input_shape", None)
 
 
-def _output(layer: tf_keras.layers.Layer) -> tuple[int, ...]:
+def _output(layer: tf_keras.layers.Layer, call: object) -> tuple[int, ...]:
     try:
-        return _dims(layer.compute_output_shape(layer._build_input_shape))
+        return _dims(layer.compute_output_shape(call))
     except NotImplementedError:
         return ()
 

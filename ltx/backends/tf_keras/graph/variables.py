@@ -5,19 +5,23 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras
 
-from ltx.backends.tf_keras.graph.layer_types import repeats
+from ltx.backends.tf_keras.graph.layer_types import is_repeating, repeats
 
 # A layer whose rates are all 0 draws no random numbers.
 RATES = ("rate", "dropout", "recurrent_dropout", "stddev")
 
 
 class NamedVariable(NamedTuple):
-    """A variable, its unique name, the innermost layer that owns it, and that layer's repeats."""
+    """A variable, its unique name, the innermost layer that owns it, and that layer's repeats.
+
+    `repeater` is the outermost layer that repeats the owner, such as an RNN; None without one.
+    """
 
     name: str
     variable: tf.Variable
     layer: tf_keras.layers.Layer
     times: int
+    repeater: tf_keras.layers.Layer | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,15 +39,21 @@ def named_variables(model: tf_keras.Model) -> list[NamedVariable]:
         for variable in module.variables
     }
 
-    def visit(layer: tf_keras.layers.Layer, path: str, times: int) -> None:
+    def visit(
+        layer: tf_keras.layers.Layer,
+        path: str,
+        times: int,
+        repeater: tf_keras.layers.Layer | None = None,
+    ) -> None:
         inner = times * repeats(layer)
+        within = repeater or (layer if is_repeating(layer) else None)
         for child in children(layer):
-            visit(child, f"{path}{child.name}/", inner)
+            visit(child, f"{path}{child.name}/", inner, within)
         for variable in layer.variables:
             if variable.ref() in found or variable.ref() in metrics:
                 continue
             name = _unique(path + variable.name.split(":")[0].split("/")[-1], used)
-            found[variable.ref()] = NamedVariable(name, variable, layer, times)
+            found[variable.ref()] = NamedVariable(name, variable, layer, times, repeater)
 
     visit(model, "", 1)
     return [found[v.ref()] for v in model.variables if v.ref() in found]

@@ -1,0 +1,131 @@
+"""Inspection: what a forward pass of a model says of its output layer and its outputs."""
+
+import contextlib
+import functools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from ltx.backends.tf_keras.graph import layer_types
+from ltx.backends.tf_keras.graph.forward_pass import ForwardPass, input_specs
+from ltx.backends.tf_keras.graph.variables import NamedVariable
+from ltx.core.errors import UsageError, unknown
+
+
+class Inspection:
+    """Follows the operations of one inference call of a built model from inputs to outputs.
+
+    `image` is the shape of its inputs, None for that of the model. `head` names kernels of the
+    output layers, for models where the operations do not tell.
+    """
+
+    def __init__(
+        self,
+        model: tf_keras.Model,
+        entries: Sequence[NamedVariable],
+        generators: Sequence[tf.random.Generator],
+        image: Sequence[int] | None,
+        head: Sequence[str],
+    ) -> None:
+        self._model, self._image, self._head = model, image, head
+        self._entries = {entry.name: entry for entry in entries}
+        self._kernels = {name: e for name, e in self._entries.items() if len(e.shape) > 1}
+        self._states = {f"generator {n}": g.state for n, g in enumerate(generators)}
+
+    @functools.cached_property
+    def forward_pass(self) -> ForwardPass:
+        variables = {name: entry.variable for name, entry in self._entries.items()}
+        units = {n: layer_types.units(n, e.layer, e.shape) for n, e in self._kernels.items()}
+        specs = input_specs(self._model, self._image)
+        return ForwardPass(self._model, specs, {**variables, **self._states}, units)
+
+    @functools.cached_property
+    def output_layers(self) -> list[tf_keras.layers.Layer]:
+        """The layers whose kernels are the last ones between the input and the outputs.
+
+        Several where the outputs are a sum, a choice or a concatenation. Raises UsageError where
+        that is unclear and `head` is empty, or where `head` names no kernel.
+        """
+        for name in self._head:
+            if name not in self._kernels:
+                raise unknown("kernel in Task.head", name, self._kernels)
+        output = self.forward_pass.output if not self._head else None
+        if output is not None and (output.unclear or (self._kernels and not output.kernels)):
+            some = [n for n in self._kernels if n in output.kernels] or list(self._kernels)
+            raise UsageError(
+                f"model {self._model.name!r}: expected one output layer, or several that are added,"
+                f" got a result in which {', '.join(some)} are combined in another way; name the"
+                f" kernels of the output layer, as in Task.head = ({some[-1]!r},)"
+            )
+        names = self._head if output is None else output.kernels
+        return list({id(e.layer): e.layer for n, e in self._kernels.items() if n in names}.values())
+
+    @functools.cached_property
+    def ends_in_softmax(self) -> bool:
+        """Whether outputs are probabilities for every input and all values of the weights.
+
+        The outputs of random inputs are non-negative and sum to one; and the last operation is a
+        softmax, or, unless it is linear, they still do so when the weights are redrawn.
+        """
+        ending = self.forward_pass.output.ending
+        if ending == "linear":
+            return False
+        rng = np.random.default_rng(0)
+        with self._restored():
+            if not self._are_normalised(rng):
+                return False
+            if ending == "softmax":
+                return True
+            for _ in range(3):
+                for entry in self._entries.values():
+                    _redraw(entry.variable, rng)
+                if not self._are_normalised(rng):
+                    return False
+        return True
+
+    @property
+    def corrections(self) -> dict[str, object]:
+        """What version 0.1.0 judged otherwise: part of the fingerprint of the models concerned."""
+        layers = [x for x in self._model._flatten_layers() if not isinstance(x, tf_keras.Model)]
+        last = layers[-1] if layers else None
+        activation = getattr(last, "activation", None)
+        softmax = activation is tf_keras.activations.softmax
+        softmax |= isinstance(last, tf_keras.layers.Softmax)
+        return {"softmax": self.ends_in_softmax} if softmax != self.ends_in_softmax else {}
+
+    def _are_normalised(self, rng: np.random.Generator) -> bool:
+        """Whether random inputs give non-negative rows that sum to one, or no finite ones."""
+        for scale in (0.1, 1.0, 3.0):
+            given = [
+                tf.cast(scale * rng.standard_normal([n or 1 for n in spec.shape]), spec.dtype)
+                for spec in tf.nest.flatten(self.forward_pass.specs)
+            ]
+            result = self.forward_pass.function(given[0] if len(given) == 1 else given)
+            outputs = tf.cast(tf.nest.flatten(result)[0], tf.float32).numpy()
+            valid = (outputs >= 0).all() and np.allclose(outputs.sum(-1), 1, atol=0.02)
+            if np.isfinite(outputs).all() and not valid:
+                return False
+        return True
+
+    @contextlib.contextmanager
+    def _restored(self) -> Iterator[None]:
+        """Give every variable its value back at the end."""
+        variables = [entry.variable for entry in self._entries.values()] + [*self._states.values()]
+        values = [tf.identity(variable) for variable in variables]
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+
+def _redraw(variable: tf.Variable, rng: np.random.Generator) -> None:
+    """Other values of the same order; a variance stays positive."""
+    if not variable.dtype.is_floating:
+        return
+    shape, size = variable.shape, float(tf.reduce_mean(tf.abs(tf.cast(variable, tf.float32))))
+    factor = rng.uniform(0.5, 1.5, shape)
+    noise = (0.1 + size) * rng.standard_normal(shape) if variable.trainable else 0.0
+    variable.assign(tf.cast(tf.cast(variable, tf.float64) * factor + noise, variable.dtype))

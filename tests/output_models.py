@@ -1,0 +1,245 @@
+"""Models by the way in which their outputs are made, all around a dense body of 8 units."""
+
+import tensorflow as tf
+import tf_keras
+
+L = tf_keras.layers
+
+
+def _body(input_shape):
+    images = tf_keras.Input(input_shape)
+    return images, L.Dense(8, "relu", name="body")(L.Flatten()(images))
+
+
+def logits(input_shape, classes):
+    images, x = _body(input_shape)
+    return tf_keras.Model(images, L.Dense(classes, name="head")(x))
+
+
+def ending(make):
+    """A builder of a model whose outputs are `make(classes)(x)` of the body."""
+
+    def build(input_shape, classes):
+        images, x = _body(input_shape)
+        return tf_keras.Model(images, make(classes)(x))
+
+    return build
+
+
+def _then(operation):
+    return lambda classes: lambda x: operation(L.Dense(classes, name="head")(x))
+
+
+def _by_hand(x):
+    x = tf.exp(x - tf.reduce_max(x, -1, keepdims=True))
+    return x / tf.reduce_sum(x, -1, keepdims=True)
+
+
+class InCall(tf_keras.Model):
+    def __init__(self, classes, compiled=False):
+        super().__init__()
+        self.head, self.flat = L.Dense(classes, name="head"), L.Flatten()
+        self.body = L.Dense(8, "relu", name="body")
+        self.finish = tf.function(tf.nn.softmax) if compiled else tf.nn.softmax
+
+    def call(self, x):
+        return self.finish(self.head(self.body(self.flat(x))))
+
+
+def _nested(classes):
+    x = tf_keras.Input((8,))
+    return tf_keras.Model(x, L.Dense(classes, "softmax", name="head")(x), name="inner")
+
+
+def _mean_of_two(classes):
+    heads = [L.Dense(classes, "softmax", name=name) for name in ("head", "other")]
+    return lambda x: L.Average()([head(x) for head in heads])
+
+
+def _dense(activation):
+    return lambda classes: L.Dense(classes, activation, name="head")
+
+
+SOFTMAX = {
+    "name": ending(_dense("softmax")),
+    "function": ending(_dense(tf.nn.softmax)),
+    "own_function": ending(_dense(_by_hand)),
+    "activation": ending(_then(L.Activation("softmax"))),
+    "activation_function": ending(_then(L.Activation(tf.nn.softmax))),
+    "layer": ending(_then(L.Softmax())),
+    "operation": ending(_then(tf.nn.softmax)),
+    "lambda": ending(_then(L.Lambda(_by_hand))),
+    "by_hand": ending(_then(_by_hand)),
+    "cast": ending(_then(lambda x: tf.cast(tf.reshape(tf.nn.softmax(x), (-1, 3)), tf.float32))),
+    "nested": ending(_nested),
+    "mean_of_two": ending(_mean_of_two),
+    "call": lambda input_shape, classes: InCall(classes),
+    "compiled_call": lambda input_shape, classes: InCall(classes, compiled=True),
+}
+
+_UNIFORM = {
+    "kernel_initializer": "zeros",
+    "bias_initializer": tf_keras.initializers.Constant(1 / 3),
+}
+LOGITS = {
+    "dense": logits,
+    "sigmoid": ending(_dense("sigmoid")),
+    "like_softmax": ending(lambda classes: L.Dense(classes, **_UNIFORM)),
+    "rectified_like_softmax": ending(lambda classes: L.Dense(classes, "relu", **_UNIFORM)),
+    "over_examples": ending(_then(lambda x: tf.nn.softmax(x, axis=0))),
+    "log_softmax": ending(_then(tf.nn.log_softmax)),
+}
+
+
+class Gated(tf_keras.Model):
+    """Logits, though the layer made last is a softmax inside."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.flat, self.body = L.Flatten(), L.Dense(8, "relu", name="body")
+        self.head = L.Dense(classes, name="head")
+        self.gate = L.Dense(8, "softmax", name="gate")
+
+    def call(self, x):
+        x = self.body(self.flat(x))
+        return self.head(x * self.gate(x))
+
+
+def gated(input_shape, classes):
+    return Gated(classes)
+
+
+def by_function(input_shape, classes):
+    return SOFTMAX["function"](input_shape, classes)
+
+
+def by_operation(input_shape, classes):
+    return SOFTMAX["operation"](input_shape, classes)
+
+
+def in_call(input_shape, classes):
+    return InCall(classes)
+
+
+class HeadFirst(tf_keras.Model):
+    """The output layer is made before the body."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.head, self.flat = L.Dense(classes, name="head"), L.Flatten()
+        self.body = L.Dense(8, "relu", name="body")
+
+    def call(self, x):
+        return self.head(self.body(self.flat(x)))
+
+
+def head_first(input_shape, classes):
+    return HeadFirst(classes)
+
+
+class SameNames(HeadFirst):
+    """Two layers that share a name."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.head, self.body = L.Dense(classes, name="same"), L.Dense(8, name="same")
+
+
+class Custom(L.Layer):
+    """A layer whose kernel TF-MOT cannot wrap."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight("kernel", (shape[-1], self.classes))
+
+    def call(self, x):
+        return x @ self.kernel
+
+
+def _custom(classes):
+    layer = Custom(name="head")
+    layer.classes = classes
+    return layer
+
+
+def _two(merge, first="head", second="other", width=None):
+    def make(classes):
+        heads = L.Dense(classes, name=first), L.Dense(width or classes, name=second)
+        return lambda x: merge(*(head(x) for head in heads))
+
+    return ending(make)
+
+
+def _experts(classes):
+    parts = [L.Dense(classes, name=f"expert_{n}") for n in (1, 2)]
+    gate = L.Dense(2, "softmax", name="gate")
+    return lambda x: parts[0](x) * gate(x)[:, :1] + parts[1](x) * gate(x)[:, 1:]
+
+
+class Looped(L.Layer):
+    """Calls a layer three times in a loop that TensorFlow runs."""
+
+    def build(self, shape):
+        self.inner = L.Dense(shape[-1], name="looped")
+        self.inner.build(shape)
+
+    def call(self, x):
+        return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, self.inner(y)), (0, x))[1]
+
+
+def _loop(classes):
+    return lambda x: L.Dense(classes, name="head")(Looped(name="loop")(x))
+
+
+def _convolution(input_shape, classes):
+    images = tf_keras.Input(input_shape)
+    x = L.Conv2D(4, 3, name="body")(images)
+    x = L.PReLU(name="last")(L.BatchNormalization()(L.Conv2D(classes, 1, name="head")(x)))
+    return tf_keras.Model(images, L.Softmax()(L.GlobalAveragePooling2D()(x)))
+
+
+def _recurrent(input_shape, classes):
+    images = tf_keras.Input(input_shape)
+    x = L.Dense(5, name="body")(L.Reshape((4, -1))(images))
+    return tf_keras.Model(images, L.LSTM(classes, name="head")(x))
+
+
+HEADS = {
+    "last": (logits, {"head"}),
+    "first": (head_first, {"head"}),
+    "gate_last": (gated, {"head"}),
+    "same_names": (lambda shape, classes: SameNames(classes), {"same"}),
+    "custom": (ending(_custom), {"head"}),
+    "sum": (_two(lambda a, b: a + b), {"head", "other"}),
+    "layer_sum": (_two(lambda a, b: L.Add()([a, b])), {"head", "other"}),
+    "maximum": (_two(tf.maximum), {"head", "other"}),
+    "parts": (_two(lambda a, b: tf.concat([a[:, :2], b[:, 2:]], 1)), {"head", "other"}),
+    "value_and_advantage": (
+        _two(lambda a, b: a - tf.reduce_mean(a) + b, width=1),
+        {"head", "other"},
+    ),
+    "scaled_by_a_layer": (_two(lambda a, b: a * b, width=1), {"head"}),
+    "divided_by_a_layer": (_two(lambda a, b: a / (1 + tf.exp(b)), width=1), {"head"}),
+    "experts": (ending(_experts), {"expert_1", "expert_2"}),
+    "behind_a_loop": (ending(_loop), {"head"}),
+    "convolution": (_convolution, {"head"}),
+    "recurrent": (_recurrent, {"head"}),
+    "nested": (SOFTMAX["nested"], {"head"}),
+    "compiled_call": (SOFTMAX["compiled_call"], {"head"}),
+}
+product = _two(lambda a, b: a * b)
+
+
+def _in_python(x):
+    return tf.ensure_shape(tf.numpy_function(lambda y: y, [x], x.dtype), x.shape)
+
+
+UNCLEAR = {
+    "product": product,
+    "python": ending(
+        _then(lambda x: tf.ensure_shape(tf.py_function(lambda y: y, [x], x.dtype), x.shape))
+    ),
+}
+
+
+def of_two(input_shape, classes):
+    return product(input_shape, classes)
