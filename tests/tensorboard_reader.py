@@ -26,7 +26,7 @@ class Reader:
         return {
             run: {
                 tag: [
-                    (event.step, event.tensor_proto.float_val[0])
+                    (event.step, [*event.tensor_proto.float_val, *event.tensor_proto.string_val][0])
                     for event in self.multiplexer.Tensors(run, tag)
                 ]
                 for tag in found["tensors"]

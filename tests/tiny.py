@@ -57,6 +57,21 @@ def normed(input_shape, classes):
     )
 
 
+def overflows_in_half(input_shape, classes):
+    """Its activations are beyond the range of float16, which BatchNorm hides in float32."""
+    return tf_keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(name="flatten"),
+            layers.Dense(16, name="hidden"),
+            layers.Rescaling(2e4, name="scale"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(name="relu"),
+            layers.Dense(classes, name="logits", dtype="float32"),
+        ]
+    )
+
+
 def residual(input_shape, classes):
     """A residual net with BatchNorm that ends in logits, of two sets of channels."""
     images = layers.Input(input_shape)

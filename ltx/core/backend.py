@@ -67,7 +67,8 @@ class Backend(abc.ABC):
 
         `stop` may equal `state.step`: the result is then the masked state and an empty curve. An
         empty `state.slots` stands for a fresh optimizer. The curve has the steps that
-        `Recipe.eval_every` divides, and the recipe's last. Decorate it with `run.timed`.
+        `Recipe.eval_every` divides, and the recipe's last. What is not finite stays as it is, or is
+        raised as DivergedError. Decorate it with `run.timed`.
         """
 
     @abc.abstractmethod

@@ -12,7 +12,7 @@ from ltx.core.cost import GRADIENT_FLOPS, Cost, Ledger, forward, forward_backwar
 from ltx.core.duration import Duration
 from ltx.core.errors import DivergedError, UsageError
 from ltx.core.mask import Mask, MaskLearner, MaskSchedule
-from ltx.core.run import Metrics, Run
+from ltx.core.run import Metrics, Run, diverged, finite_arrays, finite_metrics
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.validation import check_implements, check_number
@@ -65,7 +65,8 @@ class Lab(Backend):
         """Train the masked network from `state.step` to `until`, counted from step 0.
 
         Pruned weights are exactly zero from start to end. Training to 100 and on to 300 gives the
-        same bytes as training to 300. Another `stream` gives another order of the data.
+        same bytes as training to 300. Another `stream` gives another order of the data. A state or
+        curve that is not finite raises DivergedError, here and wherever a lab reads a state.
         """
         stop = self._stop(state, until)
         mask.check(self.prunable)
@@ -81,7 +82,7 @@ class Lab(Backend):
             before = self.ledger.seconds
             run = train()
             self.ledger.seconds = before + run.seconds
-        return run
+            return run.finite(self.task)
 
     def _stop(self, state: State, until: str | Duration | None) -> int:
         stop = self.steps(until)
@@ -129,6 +130,7 @@ class Lab(Backend):
         mask.check(self.prunable)
         if not schedule.is_due(state.step):
             return mask
+        self._check_finite(state)
         with self.ledger.working():
             return self.compute_scheduled_mask(state.masked(mask), mask, schedule) & mask
 
@@ -143,7 +145,9 @@ class Lab(Backend):
             raise UsageError(f"gradients: expected at least 1 batch, got {batches}")
         mask.check(self.prunable)
         with self.ledger.working():
+            self._check_finite(state)
             arrays = self.compute_gradients(state, mask, batches, stream)
+            finite_arrays(self.task, arrays, "the gradient")
         self.ledger.add(self._steps_cost(batches, mask, GRADIENT_FLOPS))
         return arrays
 
@@ -165,7 +169,9 @@ class Lab(Backend):
         check_number("hessian_gradient: temperature", temperature, above=0)
         mask.check(self.prunable)
         with self.ledger.working():
+            self._check_finite(state)
             arrays = self.compute_hessian_gradient(state, mask, batches, temperature, stream)
+            finite_arrays(self.task, arrays, "the Hessian-gradient product")
         # Two gradients of the survivors, and two more passes back through the second. Only the
         # last pass reaches pruned weights, through the layer's output and through its input
         # gradient: 4 of the 24 FLOPs.
@@ -182,6 +188,7 @@ class Lab(Backend):
         self.check_flow()
         mask.check(self.prunable)
         with self.ledger.working():
+            self._check_finite(state)
             arrays = self.compute_synaptic_flow(state, mask)
         for name, array in arrays.items():
             if not np.isfinite(array).all():
@@ -230,6 +237,7 @@ class Lab(Backend):
         mask.check(self.prunable)
         with self.ledger.working():
             result = self.recompute_statistics(state, mask, batches, stream)
+            self._check_finite(result)
         if result is not state:
             examples = batches * self.task.recipe.batch_size
             self.ledger.add(forward(examples, self.prunable, mask))
@@ -238,7 +246,16 @@ class Lab(Backend):
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
         """Loss and accuracy on "train", "validation" or, where this lab may see it, "test"."""
         self.check_split(split)
-        return self.run_evaluation(state, mask.check(self.prunable), split)
+        mask.check(self.prunable)
+        self._check_finite(state)
+        metrics = self.run_evaluation(state, mask, split)
+        return finite_metrics(self.task, metrics, f"the {split} loss at step {state.step}")
+
+    def _check_finite(self, state: State) -> None:
+        """Raise DivergedError for weights or statistics that are not finite."""
+        # Not every network shows them in its outputs: the ReLU of some devices makes 0 of NaN.
+        if name := state.first_not_finite("weights", "statistics"):
+            raise diverged(self.task, f"{name} at step {state.step}")
 
     def check_split(self, split: str) -> None:
         """Raise UsageError where there is no such split, or this lab may not see it."""

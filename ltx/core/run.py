@@ -6,8 +6,12 @@ import math
 from collections.abc import Callable
 from typing import ParamSpec
 
+import numpy as np
+
 from ltx.core import clock
-from ltx.core.state import State
+from ltx.core.errors import DivergedError
+from ltx.core.state import State, first_not_finite
+from ltx.core.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +20,10 @@ class Metrics:
 
     loss: float
     accuracy: float
+
+    @property
+    def is_finite(self) -> bool:
+        return math.isfinite(self.loss) and math.isfinite(self.accuracy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +46,48 @@ class History:
 
     @property
     def early_stop(self) -> int | None:
-        """The step with the least validation loss, the first of equals; None of an empty curve."""
-        return min(zip(self.loss, self.steps, strict=True))[1] if self.steps else None
+        """The step with the least validation loss, the first of equals; None of an empty curve.
+
+        A loss that is not finite is never the least.
+        """
+        points = zip(self.loss, self.steps, strict=True)
+        return min((p for p in points if math.isfinite(p[0])), default=(None, None))[1]
+
+    @property
+    def diverged(self) -> int | None:
+        """The first step whose loss or accuracy is not finite; None of a finite curve."""
+        points = zip(self.steps, self.loss, self.accuracy, strict=True)
+        return next((step for step, *point in points if not Metrics(*point).is_finite), None)
 
     @property
     def last(self) -> Metrics:
         return Metrics(self.loss[-1], self.accuracy[-1])
+
+
+_Arrays = dict[str, np.ndarray]
+
+
+def diverged(task: Task, what: str) -> DivergedError:
+    """The error for what training on this task made, and is not finite."""
+    return DivergedError(
+        f"{task.label}: {what} is not finite; lower Recipe.learning_rate"
+        f" ({task.recipe.learning_rate:g}), set Recipe.clip_norm or, if Engine.precision is"
+        " 'float16', choose another"
+    )
+
+
+def finite_metrics(task: Task, metrics: Metrics, what: str) -> Metrics:
+    """The metrics; DivergedError where one is not finite."""
+    if not metrics.is_finite:
+        raise diverged(task, what)
+    return metrics
+
+
+def finite_arrays(task: Task, arrays: _Arrays, what: str) -> _Arrays:
+    """The arrays; DivergedError that names the first of them that is not finite."""
+    if name := first_not_finite(arrays):
+        raise diverged(task, f"{what} of {name}")
+    return arrays
 
 
 _P = ParamSpec("_P")
@@ -60,6 +104,14 @@ class Run:
     state: State
     history: History
     seconds: float = dataclasses.field(default=math.nan, compare=False)
+
+    def finite(self, task: Task) -> "Run":
+        """This run; DivergedError where a point of its curve or an array is not finite."""
+        if (step := self.history.diverged) is not None:
+            raise diverged(task, f"training diverged, the validation loss at step {step}")
+        if name := self.state.first_not_finite():
+            raise diverged(task, f"training diverged before step {self.state.step}, {name}")
+        return self
 
 
 def timed(train: Callable[_P, Run]) -> Callable[_P, Run]:

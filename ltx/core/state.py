@@ -12,6 +12,16 @@ from ltx.core.mask import Mask
 GROUPS = ("weights", "statistics", "slots")
 
 
+def first_not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The name of the first array that holds a NaN or an infinity; None where all are finite."""
+    for name, array in arrays.items():
+        # The kind of the small floats of ml_dtypes, such as bfloat16, is V.
+        values = array.astype(np.float32) if array.dtype.kind == "V" else array
+        if values.dtype.kind in "fc" and not np.isfinite(values).all():
+            return name
+    return None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class State:
     """Weights, other variables (BatchNorm statistics), optimizer slots, and the step reached.
@@ -41,6 +51,15 @@ class State:
     @functools.cached_property
     def id(self) -> str:
         return identity.digest(self.arrays())
+
+    def first_not_finite(self, *groups: str) -> str | None:
+        """The first array of these groups, of all by default, that holds a NaN or an infinity."""
+        found = (self._not_finite[group] for group in groups or GROUPS)
+        return next(filter(None, found), None)
+
+    @functools.cached_property
+    def _not_finite(self) -> dict[str, str | None]:
+        return {group: first_not_finite(getattr(self, group)) for group in GROUPS}
 
     def replace(self, **changes: object) -> "State":
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]

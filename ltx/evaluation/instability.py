@@ -170,6 +170,13 @@ class Instability:
         )
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all measurements are numbers; stores of ltx 0.1.0 may have others."""
+        distances = [one for one in (self.to_order, self.to_pruning) if one]
+        values = [v for one in distances for v in (one.distance, one.moved, one.angle or 0.0)]
+        return all(map(math.isfinite, (*self.errors, *values)))
+
+    @property
     def barrier(self) -> Barrier:
         return Barrier(self.alphas, self.errors)
 

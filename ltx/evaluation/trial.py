@@ -60,6 +60,12 @@ class Trial:
         )
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all metrics are numbers; `run` makes no other, stores of ltx 0.1.0 may have."""
+        metrics = self.validation.is_finite and self.test.is_finite
+        return metrics and self.history.diverged is None
+
+    @property
     def early_stop(self) -> int | None:
         return self.history.early_stop
 

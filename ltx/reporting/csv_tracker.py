@@ -10,7 +10,7 @@ import filelock
 from ltx.core.errors import UsageError
 from ltx.study.definition import Study
 from ltx.study.listener import StudyListener
-from ltx.study.results import TrialResult
+from ltx.study.results import CellFailure, TrialResult
 
 COLUMNS = (
     *("study", "task", "finder", "seed", "level", "density", "test_accuracy", "early_stop"),
@@ -22,6 +22,7 @@ _LOCK_SECONDS = 10.0
 class CsvTracker(StudyListener):
     """Columns as in the table `trials` of `ltx report --data`, and the study's id.
 
+    A trial that diverged has the word "diverged" for its accuracy, and no density, ticket or id.
     A trial that the file has already is not written again, and a line that a killed process left
     incomplete is removed. Several studies and processes may share a file.
     """
@@ -46,6 +47,15 @@ class CsvTracker(StudyListener):
             *(self.study.id, result.task, result.finder, result.seed, trial.level, trial.density),
             *(trial.test.accuracy, trial.early_stop, trial.id, trial.ticket),
         )
+        self._put(values)
+
+    def failed(self, failure: CellFailure) -> None:
+        if failure.diverged and failure.ended:
+            where = (self.study.id, failure.task, failure.finder, failure.seed, failure.level)
+            self._put((*where, None, "diverged", None, None, None))
+
+    def _put(self, values: tuple[object, ...]) -> None:
+        """Add a line, unless the file has it."""
         line = _line(values)
         with self._lock():
             self._read()

@@ -19,6 +19,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 _FRAME = 16  # bytes of a record besides its content: its length and two checksums
@@ -43,6 +44,11 @@ def scalar(step: int, tag: str, value: float) -> Point:
 def _scalar(tag: str) -> Summary:
     """The summary by TensorBoard's own function, which takes longer than all other work here."""
     return scalar_pb(tag, 0.0)
+
+
+def text(tag: str, content: str) -> Point:
+    """A text at step 0, which TensorBoard shows under its tag."""
+    return 0, text_pb(tag, content)
 
 
 def session(name: str, settings: Mapping[str, bool | float | str]) -> Point:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import rich.console
 
 from ltx.analysis.grouping import group
-from ltx.core.budget import Limit
 from ltx.reporting.console import make_table
 from ltx.reporting.format import duration, si, size
 from ltx.store.budget import Limit

@@ -55,7 +55,10 @@ def _lines(status: StudyStatus) -> Iterator[str]:
         yield f"left: about {status.left:,} steps, {time}, by what the finished cells took"
     elif status.processes and status.left is None:
         yield "left: not known before every finder has finished a seed"
-    failed = (cell for cell in status.cells if cell.state == "failed")
-    yield from failure_lines(CellFailure(c.task, c.finder, c.seed, c.error) for c in failed)
+    failed = [cell for cell in status.cells if cell.state in ("failed", "diverged")]
+    yield from failure_lines(
+        CellFailure(c.task, c.finder, c.seed, c.error, diverged=c.state == "diverged")
+        for c in failed
+    )
     if any(cell.state == "missing" for cell in status.cells):
         yield "missing: no longer in the store; the same command computes it again"

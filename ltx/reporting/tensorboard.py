@@ -101,8 +101,12 @@ class TensorBoardListener(StudyListener):
         self._ticket, self._file = None, None
 
     def failed(self, failure: CellFailure) -> None:
-        if self._file:
-            self._put(self._file, [event_file.ended(success=False)])
+        file = self._file
+        if file is None and failure.diverged and self._cell:  # in a search, or a stability
+            file = EventFile(self.folder / self._run(self._cell, "diverged"))
+        if file:
+            why = [event_file.text("diverged", failure.text)] if failure.diverged else []
+            self._put(file, [*why, event_file.ended(success=False)])
         self._ticket, self._file = None, None
 
     def _put_search(self, cell: Cell, training: Training, run: Run) -> None:

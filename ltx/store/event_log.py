@@ -51,8 +51,8 @@ class CellProgress(Event):
     """A cell (task, finder, seed) of a study reached a state.
 
     `state` is "begun"; "measured", with the level and the id of the trial; "compared", with the
-    level, the rewind point `at` and the id of the instability; "failed", with the
-    error and, where ltx did not foresee it, the traceback; or "done".
+    level, the rewind point `at` and the id of the instability; "failed" or, if something is not
+    finite, "diverged", with the error and, where ltx did not foresee it, the traceback; or "done".
     """
 
     study: str

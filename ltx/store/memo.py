@@ -127,7 +127,7 @@ class MemoLab(LabWrapper):
                     self._put(key, run, checkpoint=True)
                 raise
             target, started = run.state.step + granted, time.monotonic()
-            segment = advance(run.state, target)
+            segment = advance(run.state, target).finite(self.task)
             seconds = max(time.monotonic() - started, 1e-6)
             self.budget.spend(granted, seconds)
             seconds_per_step = seconds / granted

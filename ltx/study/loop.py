@@ -9,6 +9,7 @@ from ltx.core import finder as finders
 from ltx.core import identity, seal
 from ltx.core.errors import (
     BudgetError,
+    DivergedError,
     LtxError,
     StoreFullError,
     UsageError,
@@ -98,6 +99,8 @@ def _run_cell(
     An error ends this cell only.
     """
     errors: list[str] = []
+    level: int | None = None  # of the trial under way
+    diverged = True  # whether all errors are of what is not finite
 
     def log(state: str, **more: Any) -> None:
         store.log_event(CellProgress(study.id, cell.key, state, **more))
@@ -111,19 +114,24 @@ def _run_cell(
             lab = open_lab(cell.task, cell.seed, False)
             _put_ticket(ticket, lab, store, cell, warned)
             yield ticket
+            level = ticket.level
             trial = _trial(lab, ticket, store)
+            level = None
             log("measured", level=trial.level, trial=trial.id)
             where = cell.task_label, cell.finder_label, cell.finder.control, cell.seed
             yield TrialResult(*where, trial, ticket.parent)
             for point, result in _stability(lab, ticket, study.stability, store):
-                if isinstance(result, str):
-                    errors.append(result)
-                    yield CellFailure(*cell.key, result, False, ticket.level, point)
+                if isinstance(result, LtxError):
+                    text = f"stability of level {ticket.level} at {point}: {result}"
+                    errors.append(text)
+                    own = isinstance(result, DivergedError)
+                    diverged = diverged and own
+                    yield CellFailure(*cell.key, text, False, ticket.level, point, own)
                 else:
                     log("compared", level=result.level, at=point, stability=result.id)
                     yield StabilityResult(*where, result)
         if errors:
-            log("failed", error="; ".join(errors))
+            log("diverged" if diverged else "failed", error="; ".join(errors))
         else:
             log("done")
     except (StoreFullError, BudgetError):
@@ -133,8 +141,10 @@ def _run_cell(
         if not isinstance(error, LtxError):
             _log.debug("%s failed", cell.finder_label, exc_info=True)
             trace = "".join(traceback.format_exception(error))
-        log("failed", error="; ".join([*errors, text]), traceback=trace)
-        yield CellFailure(*cell.key, text)
+        own = isinstance(error, DivergedError)
+        state = "diverged" if own and diverged else "failed"
+        log(state, error="; ".join([*errors, text]), traceback=trace)
+        yield CellFailure(*cell.key, text, level=level, diverged=own)
 
 
 def _search(finder: Finder, lab: Lab) -> Iterator[Ticket]:
@@ -181,10 +191,13 @@ def _connectivity_warning(ticket: Ticket, sparsity: EffectiveSparsity | None) ->
 
 
 def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
-    """The ticket's trial: from the store, or trained now and its seconds logged."""
+    """The ticket's trial: from the store, or trained now and its seconds logged.
+
+    A stored one that is not finite is measured again, which raises DivergedError.
+    """
     key = Trial.key(lab, ticket)
     trial = store.trial(key)
-    if trial is None:
+    if trial is None or not trial.is_finite:
         before = lab.seconds
         trial = Trial.run(lab, ticket)
         # The seconds go first: a trial that is in the store is not timed again.
@@ -195,7 +208,7 @@ def _trial(lab: Lab, ticket: Ticket, store: Store) -> Trial:
 
 def _stability(
     lab: Lab, ticket: Ticket, settings: Stability | None, store: Store
-) -> Iterator[tuple[str, Instability | str]]:
+) -> Iterator[tuple[str, Instability | LtxError]]:
     """Each rewind point with the instability of the ticket from there, or why it has none.
 
     A copy that diverges stops neither the other points nor the other tickets of its cell.
@@ -204,13 +217,13 @@ def _stability(
         return
     for point in rewind_points(lab, ticket, settings):
         result = store.instability(Instability.key(lab, ticket, settings, point))
-        if result is None:
+        if result is None or not result.is_finite:
             try:
                 result = Instability.measure(lab, ticket, settings, point)
             except (StoreFullError, BudgetError):
                 raise
             except LtxError as error:
-                yield point, f"stability of level {ticket.level} at {point}: {error}"
+                yield point, error
                 continue
             store.put_instability(result)
         yield point, result

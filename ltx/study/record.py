@@ -126,9 +126,13 @@ class StudyRecord:
         entries = document.get("trials", [])
         trials = {trial.id: trial for trial in store.trials({e["trial"] for e in entries})}
         rows, damaged = [], []
+        failures = [_failure(entry) for entry in document.get("failures", [])]
         for entry in entries:
             where = (entry["task"], entry["finder"])
-            if trial := trials.get(entry["trial"]):
+            trial = trials.get(entry["trial"])
+            if trial and not trial.is_finite:
+                failures.append(_diverged(entry, ended=True))
+            elif trial:
                 parent = _parent(entry, trial.ticket, store)
                 rows.append(TrialResult(*where, entry["control"], entry["seed"], trial, parent))
             else:
@@ -136,7 +140,10 @@ class StudyRecord:
         compared = []
         for entry in document.get("compared", []):
             where = (entry["task"], entry["finder"])
-            if result := store.instability(entry["stability"]):
+            result = store.instability(entry["stability"])
+            if result and not result.is_finite:
+                failures.append(_diverged(entry, ended=False))
+            elif result:
                 compared.append(StabilityResult(*where, entry["control"], entry["seed"], result))
             else:
                 damaged.append(DamagedResult(*where, entry["seed"], entry["level"], entry["at"]))
@@ -162,7 +169,7 @@ class StudyRecord:
             finished=document.get("finished", "trials" in document),
             rows=tuple(rows),
             compared=tuple(compared),
-            failures=tuple(_failure(entry) for entry in document.get("failures", [])),
+            failures=tuple(failures),
             damaged=tuple(damaged),
             controls=_controls(document, finders),
             timings=timings(store.events(), trials.keys()),
@@ -211,7 +218,7 @@ class StudyRecord:
         for failure in self.failures:
             cell = (failure.task, failure.finder, failure.seed)
             if cell == (task, finder, seed) and (failure.level, failure.at) == (level, at):
-                return failure.error
+                return failure.text
         return "not measured" if self.finished else "not run yet"
 
     def _missing_trial(self, task: str, finder: str, seed: int, level: int | None) -> str:
@@ -221,7 +228,7 @@ class StudyRecord:
         for failure in self.failures:
             cell = (failure.task, failure.finder, failure.seed)
             if failure.ended and cell == (task, finder, seed):
-                return f"stopped early: {failure.error}"
+                return failure.reason
         return "not found with this seed" if self.finished else "not run yet"
 
 
@@ -245,7 +252,9 @@ def _controls(document: Mapping, finders: Mapping[str, bool]) -> dict[str, tuple
 
 def _plain(failure: CellFailure) -> dict[str, object]:
     """A failure as plain data; fields that do not apply to it are omitted."""
-    return {key: value for key, value in vars(failure).items() if value is not None}
+    omitted = [name for name in ("level", "at") if getattr(failure, name) is None]
+    omitted += [] if failure.diverged else ["diverged"]
+    return {key: value for key, value in vars(failure).items() if key not in omitted}
 
 
 def _failure(entry: Mapping) -> CellFailure:
@@ -254,3 +263,10 @@ def _failure(entry: Mapping) -> CellFailure:
     if match and not entry.get("ended", True) and "level" not in entry:
         return CellFailure(**entry, level=int(match[1]), at=match[2])
     return CellFailure(**entry)
+
+
+def _diverged(entry: Mapping, ended: bool) -> CellFailure:
+    """The failure that stands for a stored result that is not finite, as of ltx 0.1.0."""
+    cell = entry["task"], entry["finder"], entry["seed"]
+    text = "the stored result is not finite"
+    return CellFailure(*cell, text, ended, entry["level"], entry.get("at"), diverged=True)

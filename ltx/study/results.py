@@ -38,7 +38,8 @@ class CellFailure:
     """Why a cell stopped early; the tickets that it found before are kept.
 
     With `ended` False the cell went on, and only the stability of the ticket of one `level` from
-    the rewind point `at` could not be measured.
+    the rewind point `at` could not be measured. `diverged`: a state or a metric was not finite; the
+    trial of `level`, where that is known.
     """
 
     task: str
@@ -48,13 +49,27 @@ class CellFailure:
     ended: bool = True
     level: int | None = None
     at: str | None = None
+    diverged: bool = False
+
+    @property
+    def text(self) -> str:
+        """The error, which says "diverged" first where that is what happened."""
+        if not self.diverged:
+            return self.error
+        level = f" at level {self.level}" if self.ended and self.level is not None else ""
+        return f"diverged{level}: {self.error}"
+
+    @property
+    def reason(self) -> str:
+        """Why the trials that its cell did not reach are missing."""
+        return self.text if self.diverged else f"stopped early: {self.error}"
 
 
 def failure_lines(failures: Iterable[CellFailure]) -> list[str]:
     """One sentence for each error, with all cells that it stopped."""
     cells: dict[tuple[bool, str], list[tuple[str, str, int]]] = {}
     for one in failures:
-        key = (one.ended, one.error)
+        key = (one.ended, one.text)
         cells.setdefault(key, []).append((one.task, one.finder, one.seed))
     return [
         f"{cells_text(where)}{' stopped early' if ended else ''}: {error}"

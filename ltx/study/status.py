@@ -14,15 +14,16 @@ CellKey = tuple[str, str, int]
 
 RECENT = 120.0  # seconds over which the speed of training is averaged
 UNDER_WAY = ("begun", "measured", "compared")  # events after which a cell continues
-STATES = ("done", "under way", "interrupted", "failed", "to do", "missing")
+STATES = ("done", "under way", "interrupted", "failed", "diverged", "to do", "missing")
 
 
 @dataclasses.dataclass
 class CellStatus:
     """The state of one cell, the process that runs it, and the steps that were trained for it.
 
-    `state` is one of STATES. "interrupted": its process ended before it did. "missing": it was
-    done, and one of its results is no longer in the store. `level` is the one measured last,
+    `state` is one of STATES. "interrupted": its process ended before it did. "diverged": it failed,
+    for what it trained or measured was not finite. "missing": it was done, and one of its results
+    is no longer in the store. `level` is the one measured last,
     `trials` and `compared` are ids of trials and of stability results.
     """
 
@@ -189,7 +190,7 @@ def _left(cells: list[CellStatus]) -> int | None:
             most[key] = max(most.get(key, 0), cell.trained)
     left = 0
     for cell in cells:
-        if cell.state not in ("done", "failed"):
+        if cell.state not in ("done", "failed", "diverged"):
             if (cell.task, cell.finder) not in most:
                 return None
             left += max(0, most[cell.task, cell.finder] - cell.trained)

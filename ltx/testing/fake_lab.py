@@ -12,7 +12,7 @@ from ltx.core.lab import Lab
 from ltx.core.mask import Mask, MaskLearner
 from ltx.core.prunable import Axis, Channels, Weight
 from ltx.core.recipe import Recipe
-from ltx.core.run import History, Metrics, Run, timed
+from ltx.core.run import History, Metrics, Run, finite_metrics, timed
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data import sampling
@@ -24,6 +24,8 @@ RECIPE = Recipe(
 )
 _SPLITS = {"train": 200, "validation": 100, "test": 100}
 _STARTS = {"equal": 0.25, "zero": 0.0}
+# What overflows is reported once, as DivergedError.
+_UNWARNED = np.errstate(over="ignore", invalid="ignore")
 
 
 class FakeLab(Lab):
@@ -114,6 +116,7 @@ class FakeLab(Lab):
         return State({name: array.astype(np.float32) for name, array in weights.items()})
 
     @timed
+    @_UNWARNED
     def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         recipe, whole, every = (
             self.task.recipe,
@@ -138,13 +141,14 @@ class FakeLab(Lab):
                 weights[name] = weights[name] + velocity[name]
             if step % every == 0 or step == whole:
                 metrics = fake_network.measured(weights, *self._data["validation"])
+                finite_metrics(self.task, metrics, f"the validation loss at step {step}")
                 points.append((step, metrics.loss, metrics.accuracy))
         slots = {f"momentum:{name}": array for name, array in velocity.items()}
-        return Run(
-            State(weights, slots=slots, step=stop), History(*map(tuple, zip(*points, strict=True)))
-        )
+        history = History(*map(tuple, zip(*points, strict=True)))
+        return Run(State(weights, slots=slots, step=stop), history).finite(self.task)
 
     @timed
+    @_UNWARNED
     def run_mask_training(
         self, state: State, mask: Mask, method: MaskLearner, stop: int, stream: str
     ) -> Run:
@@ -169,12 +173,14 @@ class FakeLab(Lab):
                 metrics = fake_network.measured(
                     method.mask(scores, mask).apply(fixed), *self._data["validation"]
                 )
+                finite_metrics(self.task, metrics, f"the validation loss at step {step}")
                 points.append((step, metrics.loss, metrics.accuracy))
         slots = {f"score:{name}": array for name, array in scores.items()}
         slots |= {f"score_momentum:{name}": array for name, array in velocities.items()}
         history = History(*map(tuple, zip(*points, strict=True)))
-        return Run(state.replace(slots=slots, step=stop), history)
+        return Run(state.replace(slots=slots, step=stop), history).finite(self.task)
 
+    @_UNWARNED
     def compute_gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
@@ -182,6 +188,7 @@ class FakeLab(Lab):
         inputs = self._batches(batches, stream)
         return _mean([fake_network.gradients(weights, *batch) for batch in inputs], mask)
 
+    @_UNWARNED
     def compute_hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
@@ -203,6 +210,7 @@ class FakeLab(Lab):
     def compute_effective(self, mask: Mask) -> Mask:
         return Mask(fake_network.effective(mask))
 
+    @_UNWARNED
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         self.check_split(split)
         return fake_network.measured(mask.apply(state.weights), *self._data[split])

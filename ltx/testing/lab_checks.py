@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ltx.core.errors import UsageError
+from ltx.core.errors import DivergedError, UsageError
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
 from ltx.core.run import History
@@ -49,6 +49,16 @@ def refused(what: str, word: str) -> Iterator[None]:
     except Exception as error:
         raise AssertionError(f"{what}: {type(error).__name__}, expected UsageError") from error
     raise AssertionError(f"{what}: accepted, expected UsageError")
+
+
+@contextlib.contextmanager
+def diverges(what: str) -> Iterator[None]:
+    """Fail the check unless the block raises DivergedError."""
+    try:
+        yield
+    except DivergedError:
+        return
+    raise AssertionError(f"{what}: accepted, expected DivergedError")
 
 
 def check_same_seed(make_lab: MakeLab) -> None:
@@ -267,3 +277,26 @@ def check_generators(make_lab: MakeLab) -> None:
     require(draws[0] == draws[1], "one seed and stream give two draws")
     draws += [make_lab(seed=1).rng("a", 1).random(), make_lab(seed=0).rng("a", 2).random()]
     require(len(set(draws)) == 3, "another seed or stream gives the same draws")
+
+
+def check_divergence(make_lab: MakeLab) -> None:
+    """What is not finite raises DivergedError: in a training, a state, a curve, an evaluation."""
+    lab = make_lab()
+    mask, state = lab.dense(), trained(lab, 0.2)
+    wild = lab.on(
+        recipe=dataclasses.replace(lab.task.recipe, learning_rate=3e38, schedule="constant")
+    )
+    with diverges("a training at learning rate 3e38"):
+        wild.train(wild.init(), wild.dense())
+    name = lab.prunable[0].name
+    for value in (np.nan, np.inf):
+        broken = np.array(state.weights[name])
+        broken.flat[0] = value
+        other = state.replace(weights={**state.weights, name: broken})
+        for until in (f"{state.step}it", f"{state.step + 1}it", None):
+            with diverges(f"a training to {until or 'the end'} from a weight {value}"):
+                lab.train(other, mask, until)
+        with diverges(f"an evaluation with a weight {value}"):
+            lab.evaluate(other, mask)
+    curve = History((1, 2, 3), (np.nan, 0.5, -np.inf), (0.5,) * 3)
+    require(curve.early_stop == 2, "a loss that is not finite becomes an early stop")

@@ -1,5 +1,6 @@
 """State: immutable, compared by content, and the same again after being flattened."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,6 +22,19 @@ def test_flattening_loses_nothing(state: State) -> None:
     assert again == state
     assert again.step == state.step
     assert list(again.slots) == list(state.slots)
+
+
+@pytest.mark.parametrize("group", ["weights", "statistics", "slots"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ml_dtypes.bfloat16])
+def test_the_first_array_that_is_not_finite_is_found(group: str, dtype: type) -> None:
+    arrays = {"a": np.ones(3, dtype), "b": np.array([True]), "c": np.ones((), np.int32)}
+    for value in (np.nan, np.inf, -np.inf):
+        broken = {**arrays, "d": np.array([0, value]).astype(dtype)}
+        state = State({"w": np.ones(1)}).replace(**{group: broken})
+        assert state.first_not_finite() == state.first_not_finite(group) == "d"
+        others = {"weights", "statistics", "slots"} - {group}
+        assert state.first_not_finite(*others) is None
+        assert state.replace(**{group: arrays}).first_not_finite() is None
 
 
 def test_every_part_counts_for_the_id() -> None:

@@ -377,7 +377,8 @@ def test_a_copy_that_diverges_loses_nothing_else(store: Store) -> None:
     text = "stability of level {} at ticket: the loss is not finite"
     name = made.labels[0]
     assert [r for r in results if isinstance(r, CellFailure)] == [
-        CellFailure(name, "imp", 0, text.format(level), False, level, "ticket") for level in (1, 2)
+        CellFailure(name, "imp", 0, text.format(level), False, level, "ticket", diverged=True)
+        for level in (1, 2)
     ]
     assert len([r for r in results if isinstance(r, TrialResult)]) == 3
     compared = [(c.instability.level, c.instability.at) for c in _compared(results)]
@@ -385,12 +386,12 @@ def test_a_copy_that_diverges_loses_nothing_else(store: Store) -> None:
     record = recorded(made, results, store)
     assert list(record.gaps()) == []
     assert list(record.uncompared()) == [
-        MissingResult(name, "imp", False, 0, level, text.format(level), "ticket")
+        MissingResult(name, "imp", False, 0, level, f"diverged: {text.format(level)}", "ticket")
         for level in (1, 2)
     ]
     (standing,) = statuses(store)
     (place,) = standing.cells
-    assert (place.state, place.level) == ("failed", 2)
+    assert (place.state, place.level) == ("diverged", 2)
     assert text.format(1) in place.error
     assert text.format(2) in place.error
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import fake_lab, keras_lab
 
-from ltx import Lab, Mask, Metrics, Run, State, Task
+from ltx import DivergedError, History, Lab, Mask, Metrics, Run, State, Task
 from ltx.testing import LAB_CHECKS, FakeLab, LabTestCase
 
 
@@ -158,6 +158,21 @@ class ShortWriters(FakeLab):
         return (dataclasses.replace(one, size=one.size - 1),)
 
 
+class HidesNaN(FakeLab):
+    """Takes what is not finite for zero, wherever it trains and measures."""
+
+    def train(self, state, mask, until=None, stream="order"):  # type: ignore[no-untyped-def]
+        try:
+            return super().train(state, mask, until, stream)
+        except DivergedError:
+            return Run(state.replace(step=self.steps(until)), History())
+
+
+class EvaluatesNaN(FakeLab):
+    def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
+        return self.run_evaluation(state, mask, split)
+
+
 FAULTS: tuple[tuple[type[FakeLab], str], ...] = (
     (IgnoresMask, "pruned_weights"),
     (IgnoresMask, "one_weight"),
@@ -184,6 +199,8 @@ FAULTS: tuple[tuple[type[FakeLab], str], ...] = (
     (RevivesBySchedule, "scheduled_masks"),
     (Recalibrates, "statistics"),
     (ShortWriters, "channels"),
+    (HidesNaN, "divergence"),
+    (EvaluatesNaN, "divergence"),
 )
 
 

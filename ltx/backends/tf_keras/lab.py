@@ -194,6 +194,8 @@ class KerasLab(Lab):
             step = until
             if step % every == 0 or step == whole:
                 points.append((step, *evaluate()))
+                if not Metrics(*points[-1][1:]).is_finite:
+                    raise inner.diverged(f"the validation loss at step {step}")
             self._watch(step, whole)
         return Run(inner.read(step), History(*map(tuple, zip(*points, strict=True))))
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from ltx.backends.tf_keras.guard import are_finite, floats
 from ltx.backends.tf_keras.loop import Report
 from ltx.backends.tf_keras.program import Program, arrays
 from ltx.core.errors import DivergedError, GuardError, UsageError
@@ -40,6 +41,11 @@ class MaskProgram:
                 for kind in ("fixed", "score", "momentum")
             )
             self._counts = {name: tf.Variable(0, dtype=tf.int64) for name in shapes}
+        self._floats = floats(
+            {f"the scores of {name}": score for name, score in self._scores.items()},
+            {f"the momentum of {name}": velocity for name, velocity in self._velocities.items()},
+            program.masked.statistics,
+        )
         self._segment = program.loop(self._step, self._report)
 
     def load(self, state: State, mask: Mask) -> None:
@@ -61,12 +67,16 @@ class MaskProgram:
         *_, report = self._segment(table, rates, start, seed, window)
         finite = report[0].numpy()
         if not finite.all():
-            name = list(self._scores)[int(np.argmin(finite))]
-            raise DivergedError(
-                f"{self._inner.task.label}: the scores of {name} are not finite before step"
-                f" {start + len(rates)}; lower {type(self._method).__name__}.learning_rate"
-                f" ({self._method.learning_rate:g})"
-            )
+            name = list(self._floats)[int(np.argmin(finite))]
+            raise self.diverged(f"training diverged before step {start + len(rates)}, {name}")
+
+    def diverged(self, what: str) -> DivergedError:
+        """The error for what is not finite, with the rate of this method to lower."""
+        method = self._method
+        return DivergedError(
+            f"{self._inner.task.label}: {what}: not finite; lower"
+            f" {type(method).__name__}.learning_rate ({method.learning_rate:g})"
+        )
 
     def evaluate(self) -> tuple[float, float]:
         """Validation loss and accuracy under the mask of the current scores."""
@@ -129,11 +139,11 @@ class MaskProgram:
         return keeps, slopes
 
     def _report(self) -> Report:
-        finite = [tf.reduce_all(tf.math.is_finite(score)) for score in self._scores.values()]
-        with tf.control_dependencies(finite):
+        finite = are_finite(self._floats.values())
+        with tf.control_dependencies([finite]):
             for name, fixed in self._fixed.items():
                 self._inner.weights[name].assign(fixed)
-        return (tf.stack(finite),)
+        return (finite,)
 
 
 def _highest(score: tf.Tensor, alive: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -21,9 +21,10 @@ from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.recalibration import BatchNormStatistics
 from ltx.backends.tf_keras.signal_paths import SignalPaths
 from ltx.core.engine import Engine
-from ltx.core.errors import UsageError
+from ltx.core.errors import DivergedError, UsageError
 from ltx.core.mask import Mask
 from ltx.core.prunable import Channels
+from ltx.core.run import diverged
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data.dataset import Dataset
@@ -76,7 +77,7 @@ class Program:
         )
         if engine.deterministic:
             tf.config.experimental.enable_op_determinism()
-        self._guard = self.GUARD(self.masked, task)
+        self._guard = self.GUARD(self.masked, task, self.slots)
         self._segment = self.loop(self._step, self._guard.report)
         # All finders of one seed start from one state, and their controls from a second one.
         self.fresh = functools.lru_cache(maxsize=2)(self._draw)
@@ -191,6 +192,10 @@ class Program:
         """
         for report in self._segment(table, rates, start, seed, window):
             self._guard.check(report, start + len(rates))
+
+    def diverged(self, what: str) -> DivergedError:
+        """The error for what is not finite."""
+        return diverged(self.task, what)
 
     def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
         """One step of one replica: gradients are summed, masked, clipped and applied."""
