@@ -66,4 +66,5 @@ def _expected_at(density: float, finder: Finder, lab: Lab, ticket: Ticket) -> Ex
 
 def _prune(pruning: Pruning, lab: Lab, mask: Mask) -> int:
     """How many weights Pruning keeps: a count that does not depend on the scores."""
-    return pruning(lab, mask, {name: np.zeros(keep.shape) for name, keep in mask.items()}).kept
+    scores = {name: np.arange(keep.size).reshape(keep.shape) for name, keep in mask.items()}
+    return pruning(lab, mask, scores).kept
