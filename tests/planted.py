@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ltx import Cost, Finder, Lab, Magnitude, Mask, Pruning, State, Ticket, Weight
+from ltx import Cost, Finder, Lab, Magnitude, Mask, Pruning, State, Ticket, UsageError, Weight
 
 CUT = Pruning(0.5, scope="global")
 
