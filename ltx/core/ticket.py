@@ -63,7 +63,10 @@ class Ticket:
         )
 
     def child(self, lab: Lab, mask: Mask, **changes: object) -> "Ticket":
-        """The next level's ticket: this one's state under a sparser mask."""
+        """The next level's ticket: this one's state under a sparser mask.
+
+        `changes` replace fields of the ticket; those of other names are values of its note.
+        """
         if self.mask == mask:
             raise UsageError(
                 f"pruning at level {self.level} removed nothing: {self.mask.kept} weights are left"
@@ -72,7 +75,11 @@ class Ticket:
         child = Ticket.of(
             lab, mask, self.state, level=self.level + 1, parent=self, recipe=self.recipe
         )
-        return dataclasses.replace(child, **changes)  # type: ignore[arg-type]
+        fields = {field.name for field in dataclasses.fields(child)}
+        given = {name: value for name, value in changes.items() if name in fields}
+        child = dataclasses.replace(child, **given)  # type: ignore[arg-type]
+        note = {name: value for name, value in changes.items() if name not in fields}
+        return dataclasses.replace(child, note={**child.note, **note})
 
     def lab_for(self, lab: Lab) -> Lab:
         """The lab, or its sibling for the ticket's own recipe."""

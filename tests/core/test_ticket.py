@@ -98,3 +98,12 @@ def test_seconds_are_the_labs_and_make_no_difference(hands: Hands) -> None:
 def test_notes_are_kept_by_name() -> None:
     lab = FakeLab()
     assert Ticket.of(lab, lab.dense(), lab.init(), found_at=3).note == {"found_at": 3}
+
+
+def test_a_child_takes_values_of_its_note_by_name() -> None:
+    lab = FakeLab()
+    parent = dense(lab)
+    child = parent.child(lab, sparser(lab, parent), rounds=3, level=7)
+    assert (child.note, child.level) == ({"rounds": 3}, 7)
+    both = parent.child(lab, sparser(lab, parent), note={"a": 1}, b=2)
+    assert both.note == {"a": 1, "b": 2}
