@@ -14,8 +14,8 @@ class Weight:
 
     `kind` is "conv" (any convolution) or "dense" (everything else). `uses` counts the
     multiplications that one entry takes part in for one example: 1 in a dense layer, the number
-    of output positions in a convolution. `is_output` marks the layer that makes the logits. `made`
-    are the axes of its output units: neurons, or feature maps.
+    of output positions in a convolution, summed over all calls of the layer. `is_output` marks the
+    layer that makes the logits. `made` are the axes of its output units: neurons, or feature maps.
     """
 
     name: str

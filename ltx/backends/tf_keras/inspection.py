@@ -10,6 +10,7 @@ import tf_keras
 
 from ltx.backends.tf_keras.graph import layer_types
 from ltx.backends.tf_keras.graph.forward_pass import ForwardPass, input_specs
+from ltx.backends.tf_keras.graph.layer_calls import LayerCalls
 from ltx.backends.tf_keras.graph.variables import NamedVariable
 from ltx.core.errors import UsageError, unknown
 
@@ -32,6 +33,8 @@ class Inspection:
         self._model, self._image, self._head = model, image, head
         self._entries = {entry.name: entry for entry in entries}
         self._kernels = {name: e for name, e in self._entries.items() if len(e.shape) > 1}
+        owners = [layer for e in entries for layer in (e.layer, e.repeater) if layer is not None]
+        self._calls = LayerCalls(owners)
         self._states = {f"generator {n}": g.state for n, g in enumerate(generators)}
 
     @functools.cached_property
@@ -39,7 +42,35 @@ class Inspection:
         variables = {name: entry.variable for name, entry in self._entries.items()}
         units = {n: layer_types.units(n, e.layer, e.shape) for n, e in self._kernels.items()}
         specs = input_specs(self._model, self._image)
-        return ForwardPass(self._model, specs, {**variables, **self._states}, units)
+        recording = self._calls.recording
+        return ForwardPass(self._model, specs, {**variables, **self._states}, units, recording)
+
+    def uses(self, entry: NamedVariable) -> int:
+        """How often a pass of one example uses each entry of a kernel, over all calls of its layer.
+
+        A kernel whose layer is not called as one, but read by another, counts as called once.
+        """
+        once = layer_types.weight(entry.name, entry.layer, entry.shape, entry.times, False).uses
+        return self.calls.uses(entry) or once
+
+    @functools.cached_property
+    def calls(self) -> LayerCalls:
+        """The calls of the traced pass; or of one that is run, if it has loops or functions."""
+        passed = self.forward_pass
+        specs = tf.nest.flatten(passed.specs)
+        traced = self._calls.is_complete and not passed.has_functions
+        if traced or any(None in spec.shape for spec in specs):
+            return self._calls
+        eager = tf.config.functions_run_eagerly()
+        with self._restored():
+            tf.config.run_functions_eagerly(True)
+            try:
+                given = [tf.zeros(spec.shape, spec.dtype) for spec in specs]
+                with self._calls.recording():
+                    self._model(given[0] if len(given) == 1 else given, training=False)
+            finally:
+                tf.config.run_functions_eagerly(eager)
+        return self._calls
 
     @functools.cached_property
     def output_layers(self) -> list[tf_keras.layers.Layer]:

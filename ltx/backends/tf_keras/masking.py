@@ -1,6 +1,7 @@
 """MaskedModel: a tf_keras model whose prunable weights are masked by TF-MOT's wrappers."""
 
 import contextlib
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,10 @@ class MaskedModel:
         """The weights that have masks; UsageError where the output layer is unclear."""
         outputs = {id(layer) for layer in self.inspection.output_layers}
         return tuple(
-            layer_types.weight(e.name, e.layer, e.shape, e.times, id(e.layer) in outputs)
+            dataclasses.replace(
+                layer_types.weight(e.name, e.layer, e.shape, e.times, id(e.layer) in outputs),
+                uses=self.inspection.uses(e),
+            )
             for e in self._pruned
         )
 

@@ -48,7 +48,7 @@ class ForwardPass:
     `variables` are those to follow by name; of them, `units` has the number of outputs of each
     kernel, a variable of rank 2 or more. `output` is what is known of the result, `written` are
     the variables that the call assigns to and `unseeded` are the operations that draw random
-    numbers from no generator.
+    numbers from no generator. `has_functions` tells of functions that were compiled inside.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class ForwardPass:
         self._classes = result.shape[-1] if result is not None and result.shape.rank else None
         self.written: dict[str, None] = {}
         self.unseeded: list[str] = []
+        self.has_functions = False
         handles = {
             id(part.handle): name
             for name, variable in variables.items()
@@ -103,6 +104,7 @@ class ForwardPass:
         if kind in UNSEEDED:
             self.unseeded.append(operation.name)
         if kind in CALLS:
+            self.has_functions = True
             return self._visit(_function(operation, "f"), inputs)
         for name in ("cond", "body"):
             if (inner := _function(operation, name)) is not None:
