@@ -18,7 +18,7 @@ from ltx.core.task import Task
 from ltx.core.validation import check_implements, check_number
 
 
-class Lab(Backend):
+class Lab(seal.Sealable, Backend):
     """Trains one task with one seed; every result is a function of these and the arguments.
 
     Finders get a lab whose test split is sealed. `spent` and `seconds` count all that was
@@ -27,22 +27,6 @@ class Lab(Backend):
 
     ledger: Ledger
     on_trained: Callable[[Run], None] | None = None  # called with each result of `train`
-    _sealed: bool | None = None
-
-    @property
-    def sealed(self) -> bool:
-        """Whether the test split is closed to this lab; set once, when it is opened."""
-        return self._sealed is not False
-
-    @sealed.setter
-    def sealed(self, sealed: bool) -> None:
-        if self._sealed not in (None, sealed):
-            raise UsageError(
-                f"{type(self).__name__}.sealed: it stays {self._sealed}; use split='validation'"
-            )
-        if not sealed:
-            seal.require_open(f"{type(self).__name__}(sealed=False)")
-        self._sealed = sealed
 
     @abc.abstractmethod
     def open_sibling(self, task: Task) -> "Lab":
@@ -256,18 +240,6 @@ class Lab(Backend):
         # Not every network shows them in its outputs: the ReLU of some devices makes 0 of NaN.
         if name := state.first_not_finite("weights", "statistics"):
             raise diverged(self.task, f"{name} at step {state.step}")
-
-    def check_split(self, split: str) -> None:
-        """Raise UsageError where there is no such split, or this lab may not see it."""
-        if split not in ("train", "validation", "test"):
-            raise UsageError(f"evaluate: expected split train, validation or test, got {split!r}")
-        if split != "test":
-            return
-        if self.sealed:
-            raise UsageError(
-                "evaluate: a finder may not read the test split; use split='validation'"
-            )
-        seal.require_open("evaluate on the test split")
 
     def once(self, key: Sequence[object], make: Callable[[], list[float]]) -> list[float]:
         """The numbers that `make` returns; a lab with a cache calls it once for each key.

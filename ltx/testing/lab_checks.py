@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ltx.core.errors import DivergedError, UsageError
+from ltx.core.errors import DivergedError, LtxError, UsageError
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
 from ltx.core.run import History
@@ -39,26 +39,17 @@ def evaluated_steps(lab: Lab) -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def refused(what: str, word: str) -> Iterator[None]:
-    """Fail the check unless the block raises a UsageError whose text contains `word`."""
+def refused(what: str, word: str, expected: type[LtxError] = UsageError) -> Iterator[None]:
+    """Fail the check unless the block raises the expected error with `word` in its text."""
+    name = expected.__name__
     try:
         yield
-    except UsageError as error:
+    except expected as error:
         require(word in str(error), f"{what}: refused without naming {word!r}: {error}")
         return
     except Exception as error:
-        raise AssertionError(f"{what}: {type(error).__name__}, expected UsageError") from error
-    raise AssertionError(f"{what}: accepted, expected UsageError")
-
-
-@contextlib.contextmanager
-def diverges(what: str) -> Iterator[None]:
-    """Fail the check unless the block raises DivergedError."""
-    try:
-        yield
-    except DivergedError:
-        return
-    raise AssertionError(f"{what}: accepted, expected DivergedError")
+        raise AssertionError(f"{what}: {type(error).__name__}, expected {name}") from error
+    raise AssertionError(f"{what}: accepted, expected {name}")
 
 
 def check_same_seed(make_lab: MakeLab) -> None:
@@ -286,7 +277,7 @@ def check_divergence(make_lab: MakeLab) -> None:
     wild = lab.on(
         recipe=dataclasses.replace(lab.task.recipe, learning_rate=3e38, schedule="constant")
     )
-    with diverges("a training at learning rate 3e38"):
+    with refused("a training at learning rate 3e38", "not finite", DivergedError):
         wild.train(wild.init(), wild.dense())
     name = lab.prunable[0].name
     for value in (np.nan, np.inf):
@@ -294,9 +285,13 @@ def check_divergence(make_lab: MakeLab) -> None:
         broken.flat[0] = value
         other = state.replace(weights={**state.weights, name: broken})
         for until in (f"{state.step}it", f"{state.step + 1}it", None):
-            with diverges(f"a training to {until or 'the end'} from a weight {value}"):
+            with refused(
+                f"a training to {until or 'the end'} from a weight {value}",
+                "not finite",
+                DivergedError,
+            ):
                 lab.train(other, mask, until)
-        with diverges(f"an evaluation with a weight {value}"):
+        with refused(f"an evaluation with a weight {value}", "not finite", DivergedError):
             lab.evaluate(other, mask)
     curve = History((1, 2, 3), (np.nan, 0.5, -np.inf), (0.5,) * 3)
     require(curve.early_stop == 2, "a loss that is not finite becomes an early stop")
