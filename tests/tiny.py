@@ -57,6 +57,19 @@ def normed(input_shape, classes):
     )
 
 
+def normalized(input_shape, classes):
+    """Normalization has bfloat16 variables where the precision is bfloat16."""
+    return tf_keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Normalization(name="scale"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(16, "relu", name="hidden"),
+            layers.Dense(classes, name="logits", dtype="float32"),
+        ]
+    )
+
+
 def overflows_in_half(input_shape, classes):
     """Its activations are beyond the range of float16, which BatchNorm hides in float32."""
     return tf_keras.Sequential(

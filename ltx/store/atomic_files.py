@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -21,12 +22,32 @@ _SEAL = re.compile(rb"sha256-([0-9a-f]{64})")
 _BLANK = "sha256-" + "0" * 64
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STALE_SECONDS = 3600
+# The dtypes that safetensors stores; its own reader for numpy lacks the small floats.
+_DTYPES: Mapping[str, np.dtype] = {
+    **{f"I{8 * size}": np.dtype(f"<i{size}") for size in (1, 2, 4, 8)},
+    **{f"U{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)},
+    **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
+    "BOOL": np.dtype(np.bool_),
+    "C64": np.dtype(np.complex64),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
+}
 
 
 def write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, object]
 ) -> None:
-    """Write a safetensors file with the header as JSON under its one metadata key, `ltx`."""
+    """Write a safetensors file with the header as JSON under its one metadata key, `ltx`.
+
+    UsageError for an array of a dtype that the format does not have.
+    """
+    for name, array in arrays.items():
+        if array.dtype not in _DTYPES.values():
+            raise UsageError(
+                f"cannot write {path}: {name} has dtype {array.dtype.name}; expected a variable of"
+                " bools, whole or floating-point numbers or complex64"
+            )
     # One key, because safetensors writes several in no fixed order; contiguous arrays, because it
     # silently scrambles others.
     text = json.dumps({"seal": _BLANK, **header}, separators=(",", ":"))
@@ -39,7 +60,11 @@ def write_arrays(
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     """Read arrays and header; CorruptError if any byte of the file has changed."""
     content = _read(path)
-    return safetensors.numpy.load(content), _header(content)
+    arrays = {
+        name: np.frombuffer(entry["data"], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        for name, entry in safetensors.deserialize(content)
+    }
+    return arrays, _header(content)
 
 
 def read_header(path: Path) -> dict:

@@ -7,17 +7,19 @@ import sys
 import time
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ltx import UsageError
+from ltx import State, UsageError
 from ltx.core.errors import CorruptError, StoreFullError
 from ltx.store import atomic_files
 
-DTYPES = (np.bool_, np.uint8, np.int32, np.int64, np.float16, np.float32, np.float64)
+WHOLE = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
+DTYPES = (np.bool_, *WHOLE, np.float16, np.float32, np.float64, np.complex64)
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 some = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(dtype, shapes))
@@ -74,6 +76,29 @@ def test_text_that_looks_like_a_seal_is_only_text(tmp_path: Path) -> None:
     header = {"sha256-" + "f" * 64: "sha256-" + "0" * 64}
     atomic_files.write_arrays(tmp_path / "a", {"sha256-" + "a" * 64: np.zeros(2)}, header)
     assert atomic_files.read_header(tmp_path / "a") == header
+
+
+@pytest.mark.parametrize(
+    "dtype", [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
+)
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_the_small_floats_come_back_as_they_were(
+    tmp_path: Path, dtype: type, shape: tuple[int, ...]
+) -> None:
+    state = State({"w": np.full(shape, -0.5, dtype)}, {"n": np.arange(6).astype(dtype)[::-1]})
+    atomic_files.write_arrays(tmp_path / "a", state.arrays(), {})
+    read = State.from_arrays(atomic_files.read_arrays(tmp_path / "a")[0])
+    assert read == state
+    assert read.weights["w"].dtype == read.statistics["n"].dtype == dtype
+    assert read.statistics["n"].tolist() == [5, 4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("dtype", [object, np.str_, np.complex128, ml_dtypes.int4])
+def test_a_dtype_that_cannot_be_stored_is_named(tmp_path: Path, dtype: type) -> None:
+    arrays = {"fine": np.ones(2), "words": np.ones(2).astype(dtype)}
+    with pytest.raises(UsageError, match="words has dtype"):
+        atomic_files.write_arrays(tmp_path / "a", arrays, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_content_makes_the_same_bytes(tmp_path: Path) -> None:
