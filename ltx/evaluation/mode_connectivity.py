@@ -77,7 +77,10 @@ def copies(
 
 
 def interpolated(one: State, other: State, alpha: float) -> State:
-    """(1 - alpha) one + alpha other, at the step of the first, without optimizer slots."""
+    """(1 - alpha) one + alpha other, at the step of the first, without optimizer slots.
+
+    Whole numbers and bools, such as counters, are those of the first.
+    """
     return State(
         _between(one.weights, other.weights, alpha),
         _between(one.statistics, other.statistics, alpha),
@@ -90,6 +93,9 @@ def _between(
 ) -> dict[str, np.ndarray]:
     mixed = {}
     for name, array in one.items():
+        if array.dtype.kind in "biu":
+            mixed[name] = array
+            continue
         exact = (1 - alpha) * array.astype(np.float64) + alpha * other[name].astype(np.float64)
         mixed[name] = exact.astype(array.dtype)
     return mixed

@@ -117,3 +117,10 @@ def test_a_longer_common_past_lowers_the_barrier() -> None:
             means.append(barrier(lab, lab.dense(), *copies(lab, past, lab.dense())).height)
         heights.append(np.mean(means))
     assert heights[1] < heights[0]
+
+
+def test_whole_numbers_are_not_interpolated() -> None:
+    counts = {"count": np.arange(1, 100), "large": np.array(2**62 + 1), "on": np.array([True])}
+    state = State({"w": np.zeros(2, np.float32)}, counts)
+    for alpha in np.linspace(0, 1, 30):
+        assert interpolated(state, state, float(alpha)) == state
