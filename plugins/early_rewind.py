@@ -48,7 +48,7 @@ class EarlyRewind(ltx.Finder):
     tolerance: float = 0.02
 
     def __post_init__(self) -> None:
-        ltx.check_count("early_rewind.levels", self.levels)
+        ltx.check_count("early_rewind.levels", self.levels, most=1000)
         ltx.check_type("early_rewind.pruning", self.pruning, ltx.Pruning, "@Pruning()")
         ltx.check_score("early_rewind.score", self.score)
         ltx.check_choice("early_rewind.mode", self.mode, MODES)

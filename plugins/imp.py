@@ -21,7 +21,7 @@ class IMP(ltx.Finder):
     score: ltx.Score = ltx.Magnitude()
 
     def __post_init__(self) -> None:
-        ltx.check_count("imp.levels", self.levels)
+        ltx.check_count("imp.levels", self.levels, most=1000)
         ltx.check_type("imp.pruning", self.pruning, ltx.Pruning, "@Pruning()")
         ltx.check_score("imp.score", self.score)
 

@@ -20,6 +20,7 @@ from ltx.core.errors import LtxError, UsageError
 
 environment.prepare_tensorflow()
 
+_LONGEST = 4000  # characters of an error
 _NOISY_LOGGERS = ("absl", "tensorflow", "tf_keras", "h5py")
 
 
@@ -57,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _fail(error: LtxError) -> int:
     logging.getLogger("ltx").debug("the traceback of the error below", exc_info=error)
-    print(f"ltx: error: {' '.join(str(error).split())}", file=sys.stderr)
+    text = " ".join(str(error).split())
+    if len(text) > _LONGEST:  # somewhere in it stands a value as long as that
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+    print(f"ltx: error: {text}", file=sys.stderr)
     return error.exit_code
 
 

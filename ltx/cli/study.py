@@ -10,7 +10,9 @@ from ltx.cli.progress import progress_bar
 from ltx.config import plugins
 from ltx.config.gin_files import Config
 from ltx.core import environment
-from ltx.core.errors import BudgetError, LtxError
+from ltx.core.budget import Budget, Limit
+from ltx.core.duration import Duration
+from ltx.core.errors import BudgetError, LtxError, UsageError
 from ltx.core.lab import Lab
 from ltx.core.task import Task
 from ltx.reporting.console import console
@@ -18,6 +20,7 @@ from ltx.store.budget import Budget, Limit
 from ltx.store.memo import CHECKPOINT_SECONDS, MEMO_BYTES, MemoLab
 from ltx.store.store import Store
 from ltx.study import loop, plan, runner, throughput
+from ltx.study.definition import Study
 from ltx.study.listener import StudyListener
 from ltx.study.loop import OpenLab
 from ltx.study.record import StudyRecord
@@ -25,6 +28,10 @@ from ltx.study.throughput import Throughput
 
 if TYPE_CHECKING:
     from ltx.backends.tf_keras.lab import KerasLab
+
+_ENDLESS = 10**9  # steps of one training that nobody waits for
+_MOST_STEPS = {"ep": 10**7}  # of an epoch
+_YEAR = 365 * 24 * 3600.0
 
 _log = logging.getLogger("ltx")
 
@@ -79,9 +86,12 @@ def train(
     """Run the study on Keras labs, with a progress bar if wanted; return its record."""
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress_bar()) if progress else None
+        open_lab = keras_labs(config, data_dir, bar.step if bar else _ignore)
+        if limit is None:
+            _check_lengths(config.study, open_lab)
         return runner.run(
             config.study,
-            keras_labs(config, data_dir, bar.step if bar else _ignore),
+            open_lab,
             store,
             [*([bar] if bar else []), *trackers],
             engine=config.engine,
@@ -137,6 +147,23 @@ def explain(
     lines = plan.lines(most, least, speeds)
     plan_table.show(console(), lines, most, memo_bytes, limit)
     return 0
+
+
+def _check_lengths(study: Study, open_lab: OpenLab) -> None:
+    """Refuse a training that would go on for years, unless a budget ends it."""
+    for task in study.named.values():
+        length = Duration.parse(task.recipe.length)
+        if length.amount * _MOST_STEPS.get(length.unit, 1) <= _ENDLESS:
+            continue  # certainly shorter, and no lab needs to be opened to see it
+        lab = open_lab(task, study.seeds[0], True)
+        if lab.steps() > _ENDLESS:
+            speed = _throughput(lab)
+            years = "" if speed is None else f", {speed.step * lab.steps() / _YEAR:,.1f} years"
+            raise UsageError(
+                f"Recipe.length {task.recipe.length}: one training of {task.label} is"
+                f" {lab.steps():,} steps{years} at the speed of this machine; shorten it, or pass"
+                " --budget (from Python budget=), as in --budget=2h, to train a part of it"
+            )
 
 
 def _throughput(lab: Lab) -> Throughput | None:

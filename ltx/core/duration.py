@@ -3,8 +3,9 @@
 import dataclasses
 import re
 
-from ltx.core.errors import UsageError
+from ltx.core.errors import UsageError, shown
 
+MOST = 2**53  # above it, a float no longer holds every whole number
 _TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*(it|ep|%)")
 
 
@@ -22,13 +23,15 @@ class Duration:
         match = _TEXT.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise UsageError(
-                f"duration {text!r}: expected steps, epochs or percent, as in 500it, 2ep, 10%"
+                f"duration {shown(text)}: expected steps, epochs or percent, as in 500it, 2ep, 10%"
             )
         amount, unit = float(match[1]), match[2]
+        if amount > MOST:
+            raise UsageError(f"duration {shown(text)}: expected at most {MOST:,} steps or epochs")
         if unit == "it" and amount != int(amount):
-            raise UsageError(f"duration {text!r}: a number of steps must be whole")
+            raise UsageError(f"duration {shown(text)}: a number of steps must be whole")
         if unit == "%" and amount > 100:
-            raise UsageError(f"duration {text!r}: at most 100%")
+            raise UsageError(f"duration {shown(text)}: at most 100%")
         return cls(amount, unit)
 
     def steps(self, *, epoch: int, whole: int | None = None) -> int:

@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from ltx.core.errors import UsageError
-from ltx.core.validation import check_choice
+from ltx.core.validation import check_choice, check_count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +28,4 @@ class Engine:
         check_choice("Engine.device", self.device, ("auto", "cpu", "gpu"))
         check_choice("Engine.precision", self.precision, ("float32", "bfloat16", "float16"))
         check_choice("Engine.compile", self.compile, ("auto", "xla", "graph"))
-        if not isinstance(self.resident_mb, int) or self.resident_mb < 0:
-            raise UsageError(
-                f"Engine.resident_mb: expected megabytes, at least 0, got {self.resident_mb!r}"
-            )
+        check_count("Engine.resident_mb", self.resident_mb, least=0)

@@ -52,11 +52,24 @@ class BudgetError(LtxError):
     exit_code = 3
 
 
+_SHOWN = 200  # characters of a value in an error
+
+
+def shown(value: object) -> str:
+    """The repr of a value for an error, cut where it is long."""
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return f"a number of about 10**{round(value.bit_length() * 0.30103)}"
+    text = repr(value)
+    if len(text) <= _SHOWN:
+        return text
+    return f"{text[:_SHOWN]}... ({len(text):,} characters)"
+
+
 def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> UsageError:
     """The error for a name that is not among `known`: close matches first, then all names."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
-    text = f"unknown {kind} {str(name)!r}"
+    close = difflib.get_close_matches(str(name)[:_SHOWN], names, n=3, cutoff=0.5)
+    text = f"unknown {kind} {shown(str(name))}"
     text += f": did you mean {' or '.join(close)}?" if close else "."
     text += f" Known: {', '.join(names) or 'none'}."
     return UsageError(f"{text} {remedy}".strip())

@@ -6,7 +6,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ltx.core.duration import Duration
-from ltx.core.errors import UsageError
+from ltx.core.errors import UsageError, shown
 from ltx.core.validation import check_choice, check_count, check_number, warn_once
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -48,7 +48,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if not isinstance(self.drops, list | tuple):
             raise UsageError(
-                f"Recipe.drops: expected durations, as in ('50%',), got {self.drops!r}"
+                f"Recipe.drops: expected durations, as in ('50%',), got {shown(self.drops)}"
             )
         object.__setattr__(self, "drops", tuple(self.drops))
         check_choice("Recipe.optimizer", self.optimizer, OPTIMIZERS)

@@ -1,14 +1,20 @@
 """Task: what is trained, which is a data set, a model and a recipe."""
 
 import dataclasses
+import math
 import numbers
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 from ltx.core import identity
-from ltx.core.errors import UsageError
+from ltx.core.errors import UsageError, shown
 from ltx.core.recipe import Recipe
-from ltx.core.validation import check_choice
+from ltx.core.validation import check_choice, check_count, check_number
 
+_LONGEST = 500  # characters of a name, which is part of a path
+_LARGEST = 2**24  # values of one image: the data set has thousands of them
 CORRUPTIONS = ("none", "random_labels", "shuffled_pixels")
 
 
@@ -45,7 +51,7 @@ class Task:
 
     def __post_init__(self) -> None:
         if not isinstance(self.recipe, Recipe):
-            raise UsageError(f"Task.recipe: expected @Recipe(), got {self.recipe!r}")
+            raise UsageError(f"Task.recipe: expected @Recipe(), got {shown(self.recipe)}")
         check_choice("Task.fit", self.fit, ("resize", "pad"))
         check_choice("Task.corrupt", self.corrupt, CORRUPTIONS)
         check_subset("Task.subset", self.subset)
@@ -53,14 +59,19 @@ class Task:
         object.__setattr__(self, "head", _checked_head(self.head))
         for name in ("data", "model"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise UsageError(f"Task.{name}: expected a name, got {getattr(self, name)!r}")
-        if self.image is not None:
-            image = tuple(self.image) if isinstance(self.image, list | tuple) else ()
-            if len(image) != 3 or not all(isinstance(n, int) and n > 0 for n in image):
+                raise UsageError(f"Task.{name}: expected a name, got {shown(getattr(self, name))}")
+            if len(getattr(self, name)) > _LONGEST:
                 raise UsageError(
-                    f"Task.image: expected (height, width, channels), got {self.image!r}"
+                    f"Task.{name}: expected a name of at most {_LONGEST} characters, got"
+                    f" {shown(getattr(self, name))}"
                 )
-            object.__setattr__(self, "image", image)
+        check_number(
+            "Task.validation", _plain(self.validation), least=0
+        )  # the rest is known with the data
+        check_count("Task.split_seed", _plain(self.split_seed), least=0)
+        _check_arguments(self.model_args)
+        if self.image is not None:
+            object.__setattr__(self, "image", _checked_image(self.image))
 
     @property
     def id(self) -> str:
@@ -73,6 +84,37 @@ class Task:
         return f"{self.data}{some}/{self.model.rpartition('.')[2]}"
 
 
+def _plain(value: Any) -> Any:
+    """The number itself, of numpy's scalars."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _check_arguments(given: object) -> None:
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise UsageError(
+            f"Task.model_args: expected arguments by name, as in {{'width': 2}}, got {shown(given)}"
+        )
+    try:
+        identity.identity(given)
+    except TypeError as error:
+        raise UsageError(f"Task.model_args: {error}") from error
+
+
+def _checked_image(given: object) -> tuple[int, int, int]:
+    """The shape as a tuple; UsageError unless it is one of an image that fits into memory."""
+    image = tuple(given) if isinstance(given, list | tuple) else ()
+    if len(image) != 3 or not all(
+        isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in image
+    ):
+        raise UsageError(f"Task.image: expected (height, width, channels), got {shown(given)}")
+    if math.prod(image) > _LARGEST:
+        raise UsageError(
+            f"Task.image: expected at most {_LARGEST:,} values, as of (4096, 4096, 1), got"
+            f" {shown(given)}; every image of the data set is converted to that shape"
+        )
+    return image
+
+
 def check_subset(name: str, value: object) -> None:
     """Refuse what is neither a share in (0, 1] nor a count of at least 2."""
     good = isinstance(value, numbers.Real) and not isinstance(value, bool)
@@ -83,7 +125,7 @@ def check_subset(name: str, value: object) -> None:
     if not good:
         raise UsageError(
             f"{name}: expected a share above 0 and up to 1.0, or a count of at least 2 examples,"
-            f" got {value!r}"
+            f" got {shown(value)}"
         )
 
 
@@ -102,12 +144,14 @@ def _checked_classes(given: object) -> tuple[int, ...]:
     """The classes as a tuple; UsageError unless they are at least two different ones, or none."""
     classes = tuple(given) if isinstance(given, list | tuple | range) else (given,)
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in classes):
-        raise UsageError(f"Task.classes: expected class numbers, as in (0, 1, 2), got {given!r}")
+        raise UsageError(
+            f"Task.classes: expected class numbers, as in (0, 1, 2), got {shown(given)}"
+        )
     if len(set(classes)) < len(classes):
         twice = next(n for n in classes if classes.count(n) > 1)
         raise UsageError(f"Task.classes: expected different classes, got {twice} twice")
     if len(classes) == 1:
-        raise UsageError(f"Task.classes: expected at least 2 classes, got {given!r}")
+        raise UsageError(f"Task.classes: expected at least 2 classes, got {shown(given)}")
     return classes
 
 

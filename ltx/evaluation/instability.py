@@ -53,10 +53,10 @@ class Stability:
             object.__setattr__(self, name, tuple(several))
         for level in self.levels:
             check_count("Stability.levels", level, least=0)
-        if not self.at or len(set(self.at)) < len(self.at):
-            raise UsageError(f"Stability.at: expected different places, got {list(self.at)}")
         for point in self.at:
             _check_rewind_point(point)
+        if not self.at or len(set(self.at)) < len(self.at):
+            raise UsageError(f"Stability.at: expected different places, got {list(self.at)}")
 
     def check(self, lab: Lab) -> None:
         """Raise UsageError if a rewind point is not before the end of the training."""

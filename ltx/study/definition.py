@@ -87,6 +87,8 @@ class Study:
             raise UsageError(
                 "Study.tasks: expected different tasks, got one twice; are all of its scopes set?"
             )
+        if isinstance(self.seeds, int):
+            check_count("number of Study.seeds", self.seeds, most=100_000)
         seeds = range(self.seeds) if isinstance(self.seeds, int) else _as_tuple(self.seeds)
         check_count("number of Study.seeds", len(seeds))
         for seed in seeds:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from ltx import Recipe, Task, UsageError
@@ -75,3 +76,17 @@ def test_a_head_is_different_names(head: object) -> None:
         Task(head=head)  # type: ignore[arg-type]
     assert Task(head=["a/kernel"]).head == ("a/kernel",)  # type: ignore[arg-type]
     assert Task(head=[]).id == Task().id  # type: ignore[arg-type]
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    assert (
+        Task(validation=np.int64(20), split_seed=np.int32(3)).id
+        == Task(validation=20, split_seed=3).id
+    )
+
+
+@pytest.mark.parametrize("field", ["validation", "split_seed"])
+@pytest.mark.parametrize("value", [None, "3", True, -1, 10**400, np.bool_(True)])
+def test_what_splits_the_data_is_a_number(field: str, value: object) -> None:
+    with pytest.raises(UsageError, match=f"Task.{field}: expected a"):
+        Task(**{field: value})  # type: ignore[arg-type]
