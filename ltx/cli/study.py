@@ -134,6 +134,7 @@ def explain(
     from ltx.reporting import plan_table
 
     open_lab = keras_labs(config, data_dir)
+    _check_lengths(config.study, open_lab)
     with tempfile.TemporaryDirectory() as empty:
         # A store that does not exist is not created: an empty one stands for it.
         store = Store(path, create=False) if Store.occupied(path) else Store(empty)

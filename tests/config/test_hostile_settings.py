@@ -125,6 +125,7 @@ def test_a_training_of_years_asks_for_a_budget(tmp_path, monkeypatch, capfd) -> 
     assert "--budget=2h" in line
     assert not list(tmp_path.glob("*/memo/*"))
     assert main(["run", *words, "--budget=3it"]) == 3
+    assert main(["explain", *words]) == 2
 
 
 def test_the_largest_settings_that_are_taken() -> None:
