@@ -243,3 +243,36 @@ UNCLEAR = {
 
 def of_two(input_shape, classes):
     return product(input_shape, classes)
+
+
+def always_dropping(input_shape, classes):
+    images, x = _body(input_shape)
+    x = L.Dropout(0.5)(x, training=True)
+    return tf_keras.Model(images, L.Dense(classes, name="head")(x))
+
+
+def always_normalising(input_shape, classes):
+    images, x = _body(input_shape)
+    x = L.BatchNormalization(momentum=0.5)(x, training=True)
+    return tf_keras.Model(images, L.Dense(classes, name="head")(L.BatchNormalization()(x)))
+
+
+class Counting(L.Layer):
+    """Adds how often it was called, in training or not."""
+
+    def build(self, shape):
+        self.count = self.add_weight("count", (), initializer="zeros", trainable=False)
+
+    def call(self, x):
+        return x + self.count.assign_add(1.0)
+
+
+def counting(input_shape, classes):
+    images, x = _body(input_shape)
+    return tf_keras.Model(images, L.Dense(classes, name="head")(Counting()(x)))
+
+
+def unseeded(input_shape, classes):
+    images, x = _body(input_shape)
+    noise = L.Lambda(lambda y: y + tf.random.normal(tf.shape(y)))
+    return tf_keras.Model(images, L.Dense(classes, name="head")(noise(x)))

@@ -10,7 +10,6 @@ from ltx.cli.progress import progress_bar
 from ltx.config import plugins
 from ltx.config.gin_files import Config
 from ltx.core import environment
-from ltx.core.budget import Budget, Limit
 from ltx.core.duration import Duration
 from ltx.core.errors import BudgetError, LtxError, UsageError
 from ltx.core.lab import Lab

@@ -91,7 +91,7 @@ class Derivatives:
         return outer.gradient(product, self._weights, unconnected_gradients="zero")
 
     def _flows(self):  # type: ignore[no-untyped-def]
-        with tf.GradientTape() as tape:
+        with self._loss.measuring(0), tf.GradientTape() as tape:
             outputs = self._masked.model(tf.ones((1, *self._data.image)), training=False)
             total = tf.reduce_sum(tf.cast(outputs, tf.float32))
         return tape.gradient(total, self._weights, unconnected_gradients="zero")

@@ -13,7 +13,7 @@ EVAL_BATCH = 1000
 
 
 class Evaluator:
-    """Measures without changing the model; splits that are not `resident` are streamed."""
+    """Measures without changing the model's state; splits that are not `resident` are streamed."""
 
     def __init__(
         self,
@@ -43,34 +43,39 @@ class Evaluator:
         count = -(-len(part) // size)
         rows = np.resize(np.arange(len(part), dtype=np.int32), (count, size))
         is_example = (np.arange(count * size) < len(part)).astype(np.float32).reshape(count, size)
+        numbers = np.arange(count, dtype=np.int32)
         if resident is not None:
-            inputs = (*resident, tf.constant(rows), tf.constant(is_example))
+            tables = (tf.constant(table) for table in (rows, is_example, numbers))
+            inputs = (*resident, *tables)
             sums = self._evaluate(*inputs).numpy()
         else:
             batches = input_pipeline.stream(part, rows)
             sums = [
-                self._score(*batch, tf.constant(w)).numpy()
-                for batch, w in zip(batches, is_example, strict=True)
+                self._score(*batch, tf.constant(weight), tf.constant(number)).numpy()
+                for batch, weight, number in zip(batches, is_example, numbers, strict=True)
             ]
         loss, accuracy = np.asarray(sums, np.float64).sum(0) / len(part)
         return float(loss), float(accuracy)
 
-    def _evaluate_loop(self, images, labels, rows, is_example):  # type: ignore[no-untyped-def]
+    def _evaluate_loop(  # type: ignore[no-untyped-def]
+        self, images, labels, rows, is_example, numbers
+    ):
         def score(inputs: tuple) -> tf.Tensor:
-            chosen, weight = inputs
+            chosen, weight, number = inputs
             batch = tf.gather(images, chosen), tf.gather(labels, chosen)
-            return self._score_batch(*batch, weight)
+            return self._score_batch(*batch, weight, number)
 
         signature = tf.TensorSpec([2], tf.float32)
         return tf.map_fn(
-            score, (rows, is_example), fn_output_signature=signature, parallel_iterations=1
+            score, (rows, is_example, numbers), fn_output_signature=signature, parallel_iterations=1
         )
 
     def _score_batch(
-        self, images: tf.Tensor, labels: tf.Tensor, is_example: tf.Tensor
+        self, images: tf.Tensor, labels: tf.Tensor, is_example: tf.Tensor, number: tf.Tensor
     ) -> tf.Tensor:
         """The sums of losses and of correct predictions over the examples that are not padding."""
-        logs = self._loss.log_probabilities(self._loss.scaled(images), training=False)
+        with self._loss.measuring(number):
+            logs = self._loss.log_probabilities(self._loss.scaled(images), training=False)
         losses = self._loss.cross_entropy(logs, labels)
         correct = tf.cast(tf.argmax(logs, -1, tf.int32) == labels, tf.float32)
         return tf.stack([tf.reduce_sum(losses * is_example), tf.reduce_sum(correct * is_example)])

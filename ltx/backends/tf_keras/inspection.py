@@ -117,6 +117,25 @@ class Inspection:
         return True
 
     @property
+    def written(self) -> list[tf.Variable]:
+        """The variables of the state that an inference call assigns to."""
+        return [e.variable for n, e in self._entries.items() if n in self.forward_pass.written]
+
+    @property
+    def draws(self) -> bool:
+        """Whether an inference call draws random numbers, from generators that can be seeded.
+
+        UsageError if it draws them from anything else.
+        """
+        if self.forward_pass.unseeded:
+            raise UsageError(
+                f"model {self._model.name!r}: expected an evaluation that gives the same again, got"
+                f" random numbers without a seed ({self.forward_pass.unseeded[0]}); draw them by a"
+                " tf_keras noise layer or a tf.random.Generator of the layer, or only in training"
+            )
+        return bool(self._states.keys() & self.forward_pass.written.keys())
+
+    @property
     def corrections(self) -> dict[str, object]:
         """What version 0.1.0 judged otherwise: part of the fingerprint of the models concerned."""
         layers = [x for x in self._model._flatten_layers() if not isinstance(x, tf_keras.Model)]
@@ -124,7 +143,12 @@ class Inspection:
         activation = getattr(last, "activation", None)
         softmax = activation is tf_keras.activations.softmax
         softmax |= isinstance(last, tf_keras.layers.Softmax)
-        return {"softmax": self.ends_in_softmax} if softmax != self.ends_in_softmax else {}
+        found: dict[str, object] = {}
+        if softmax != self.ends_in_softmax:
+            found["softmax"] = self.ends_in_softmax
+        if self.forward_pass.written:
+            found["evaluation"] = "restored"
+        return found
 
     def _are_normalised(self, rng: np.random.Generator) -> bool:
         """Whether random inputs give non-negative rows that sum to one, or no finite ones."""

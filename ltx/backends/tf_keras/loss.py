@@ -1,5 +1,8 @@
 """Loss: the cross-entropy of a model on normalised images."""
 
+import contextlib
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 from ltx.backends.tf_keras.masking import MaskedModel
@@ -15,6 +18,7 @@ class Loss:
     def __init__(self, masked: MaskedModel, data: Dataset) -> None:
         self._masked, self.classes = masked, data.classes
         self.outputs_logits = not masked.inspection.ends_in_softmax
+        self._written, self._draws = masked.inspection.written, masked.inspection.draws
         self._mean = tf.constant(data.mean, tf.float32)
         self._inverse_std = tf.constant(1 / data.std, tf.float32)
 
@@ -24,6 +28,21 @@ class Loss:
             key = tf.random.experimental.stateless_fold_in(seed, number)
             state = tf.concat([tf.zeros(1, tf.int64), tf.cast(key, tf.int64)], 0)
             generator.state.assign(state)
+
+    @contextlib.contextmanager
+    def measuring(self, number: tf.Tensor | int) -> Iterator[None]:
+        """Make the inference calls inside a function of the state and of `number`; may be traced.
+
+        A layer called with training=True draws noise, which is seeded by `number`, or updates its
+        statistics, which get their values back. Free for a model without such layers.
+        """
+        if self._draws:
+            seed = tf.zeros(2, tf.int32)
+            self.seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
+        values = [tf.identity(variable) for variable in self._written]
+        yield
+        for variable, value in zip(self._written, values, strict=True):
+            variable.assign(value)
 
     def scaled(self, images: tf.Tensor) -> tf.Tensor:
         """Raw images, normalised by the mean and standard deviation of the training split."""

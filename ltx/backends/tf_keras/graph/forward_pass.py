@@ -101,6 +101,8 @@ class ForwardPass:
         kind = operation.type
         if "Assign" in kind or kind.startswith("ResourceScatter") or kind in GENERATING:
             self.written |= dict.fromkeys(sorted(inputs[0].variables))
+            if kind in GENERATING and not inputs[0].variables:
+                self.unseeded.append(operation.name)  # a generator that is not followed
         if kind in UNSEEDED:
             self.unseeded.append(operation.name)
         if kind in CALLS:
