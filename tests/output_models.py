@@ -276,3 +276,11 @@ def unseeded(input_shape, classes):
     images, x = _body(input_shape)
     noise = L.Lambda(lambda y: y + tf.random.normal(tf.shape(y)))
     return tf_keras.Model(images, L.Dense(classes, name="head")(noise(x)))
+
+
+def embedded(input_shape, classes):
+    """Pixels as tokens."""
+    images = tf_keras.Input(input_shape)
+    tokens = tf.cast(tf.clip_by_value(L.Flatten()(images) + 3, 0, 7), tf.int32)
+    x = L.Flatten()(L.Embedding(8, 2, name="embedding")(tokens))
+    return tf_keras.Model(images, L.Dense(classes, name="head")(x))

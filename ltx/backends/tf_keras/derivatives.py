@@ -79,7 +79,7 @@ class Derivatives:
             # log_softmax is invariant to the constant by which log-probabilities and logits differ.
             scaled = tf.nn.log_softmax(logs / temperature)
             loss = tf.reduce_mean(self._loss.cross_entropy(scaled, labels))
-        return tape.gradient(loss, self._weights, unconnected_gradients="zero")
+        return self._derivative(tape, loss)
 
     def _products(  # type: ignore[no-untyped-def]
         self, images, labels, number, seed, temperature, vector
@@ -88,10 +88,15 @@ class Derivatives:
             gradients = self._gradients(images, labels, number, seed, temperature)
             pairs = zip(gradients, vector, strict=True)
             product = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
-        return outer.gradient(product, self._weights, unconnected_gradients="zero")
+        return self._derivative(outer, product)
 
     def _flows(self):  # type: ignore[no-untyped-def]
         with self._loss.measuring(0), tf.GradientTape() as tape:
             outputs = self._masked.model(tf.ones((1, *self._data.image)), training=False)
             total = tf.reduce_sum(tf.cast(outputs, tf.float32))
-        return tape.gradient(total, self._weights, unconnected_gradients="zero")
+        return self._derivative(tape, total)
+
+    def _derivative(self, tape: tf.GradientTape, value: tf.Tensor) -> list[tf.Tensor]:
+        """The derivative by every prunable weight; that of an embedding's rows is made dense."""
+        gradients = tape.gradient(value, self._weights, unconnected_gradients="zero")
+        return [tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -72,3 +72,21 @@ def test_a_flow_needs_logits() -> None:
     with pytest.raises(UsageError, match=r"ends in softmax.*leave its softmax away"):
         Synflow().check(made)
     assert not made.outputs_logits
+
+
+@pytest.mark.parametrize("mode", ["xla", "graph"])
+def test_derivatives_of_an_embedding_are_dense(mode: str) -> None:
+    made = lab("output_models.embedded", compile=mode)
+    start, mask = made.init(), made.dense()
+    shape = {"embedding/embeddings": (8, 2)}
+    for arrays in (
+        made.gradients(start, mask, batches=2),
+        made.hessian_gradient(start, mask, batches=1),
+        made.synaptic_flow(start, mask),
+    ):
+        assert {name: arrays[name].shape for name in shape} == shape
+        assert arrays["embedding/embeddings"].any()
+    flow = made.synaptic_flow(start, mask)["embedding/embeddings"]
+    kernel = np.abs(start.weights["head/kernel"]).reshape(-1, 2, 10).sum((0, 2))
+    np.testing.assert_allclose(flow[4], kernel, rtol=1e-5)  # the token of a pixel of 1
+    assert not np.delete(flow, 4, axis=0).any()
