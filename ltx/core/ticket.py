@@ -87,15 +87,37 @@ class Ticket:
 
     @functools.cached_property
     def id(self) -> str:
+        return Ticket.key(
+            mask=self.mask.id,
+            state=self.state.id,
+            level=self.level,
+            task=self.task,
+            seed=self.seed,
+            recipe=self.recipe,
+            parent=self.parent,
+        )
+
+    @staticmethod
+    def key(
+        *,
+        mask: str,
+        state: str,
+        level: int,
+        task: str,
+        seed: int,
+        recipe: Recipe | None,
+        parent: str | None,
+    ) -> str:
+        """The id of a ticket with a mask and a state of these ids."""
         return identity.identity(
             {
-                "mask": self.mask.id,
-                "state": self.state.id,
-                "level": self.level,
-                "task": self.task,
-                "seed": self.seed,
-                "recipe": self.recipe,
-                "parent": self.parent,
+                "mask": mask,
+                "state": state,
+                "level": level,
+                "task": task,
+                "seed": seed,
+                "recipe": recipe,
+                "parent": parent,
             }
         )
 

@@ -11,28 +11,17 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from ltx.core.errors import CorruptError, StoreFullError, UsageError
+from ltx.store import strict_json, tensors
 
 _SEAL = re.compile(rb"sha256-([0-9a-f]{64})")
 _BLANK = "sha256-" + "0" * 64
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STALE_SECONDS = 3600
-# The dtypes that safetensors stores; its own reader for numpy lacks the small floats.
-_DTYPES: Mapping[str, np.dtype] = {
-    **{f"I{8 * size}": np.dtype(f"<i{size}") for size in (1, 2, 4, 8)},
-    **{f"U{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)},
-    **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
-    "BOOL": np.dtype(np.bool_),
-    "C64": np.dtype(np.complex64),
-    "BF16": np.dtype(ml_dtypes.bfloat16),
-    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
-    "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
-}
+MOST_JSON = 32 << 20  # bytes
 
 
 def write_arrays(
@@ -43,7 +32,7 @@ def write_arrays(
     UsageError for an array of a dtype that the format does not have.
     """
     for name, array in arrays.items():
-        if array.dtype not in _DTYPES.values():
+        if not tensors.is_storable(array.dtype):
             raise UsageError(
                 f"cannot write {path}: {name} has dtype {array.dtype.name}; expected a variable of"
                 " bools, whole or floating-point numbers or complex64"
@@ -51,6 +40,7 @@ def write_arrays(
     # One key, because safetensors writes several in no fixed order; contiguous arrays, because it
     # silently scrambles others.
     text = json.dumps({"seal": _BLANK, **header}, separators=(",", ":"))
+    _check_size(path, len(text), tensors.MOST_HEADER // 2)
     plain = {
         name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()
     }
@@ -59,29 +49,38 @@ def write_arrays(
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     """Read arrays and header; CorruptError if any byte of the file has changed."""
-    content = _read(path)
-    arrays = {
-        name: np.frombuffer(entry["data"], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
-        for name, entry in safetensors.deserialize(content)
-    }
-    return arrays, _header(content)
+    arrays, header, _ = read_sealed(path)
+    return arrays, header
 
 
-def read_header(path: Path) -> dict:
-    """Read the header alone; the whole file is verified."""
-    return _header(_read(path))
+def read_sealed(path: Path) -> tuple[dict[str, np.ndarray], dict, bytes]:
+    """Read arrays, header and digest, as `read_arrays`; the arrays are read-only."""
+    content, seal = _read(path)
+    try:
+        arrays, metadata = tensors.parse(content)
+        if metadata.keys() != {"ltx"}:
+            raise ValueError(f"expected the metadata of ltx, got {sorted(metadata)!r:.80}")
+        return arrays, _unsealed(metadata["ltx"].encode()), seal
+    except ValueError as error:
+        raise CorruptError(f"{path}: {error}; the file is damaged or forged") from error
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
     """Write a JSON file whose first key, `seal`, is the digest."""
-    _write(path, (json.dumps({"seal": _BLANK, **document}, indent=1) + "\n").encode())
+    content = (json.dumps({"seal": _BLANK, **document}, indent=1) + "\n").encode()
+    _check_size(path, len(content), MOST_JSON)
+    _write(path, content)
 
 
 def read_json(path: Path) -> dict:
     """Read a document; CorruptError if any byte of the file has changed."""
-    document = json.loads(_read(path))
-    document.pop("seal")
-    return document
+    content, _ = _read(path)
+    try:
+        if len(content) > MOST_JSON:
+            raise ValueError(f"expected at most {MOST_JSON} bytes, got {len(content)}")
+        return _unsealed(content)
+    except ValueError as error:
+        raise CorruptError(f"{path}: {error}; the file is damaged or forged") from error
 
 
 def sweep(folder: Path) -> None:
@@ -92,11 +91,22 @@ def sweep(folder: Path) -> None:
                 path.unlink()
 
 
-def _header(content: bytes) -> dict:
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["ltx"])
-    header.pop("seal")
-    return header
+def _unsealed(text: bytes) -> dict:
+    """The JSON object of this text without its digest; ValueError if it is not one."""
+    document = strict_json.parse(text)
+    if not isinstance(document, dict) or "seal" not in document:
+        raise ValueError("expected an object with a seal")
+    del document["seal"]
+    return document
+
+
+def _check_size(path: Path, size: int, most: int) -> None:
+    """Refuse to write what would not be read again."""
+    if size > most:
+        raise UsageError(
+            f"cannot write {path}: its JSON has {size} bytes, the most is {most}; keep less in a"
+            " ticket's note, or evaluate less often"
+        )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -134,12 +144,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _read(path: Path) -> bytes:
-    content = path.read_bytes()
+def _read(path: Path) -> tuple[bytes, bytes]:
+    """The content of a file and its digest, which has been verified."""
+    try:
+        content = path.read_bytes()
+    except IsADirectoryError as error:
+        raise CorruptError(f"{path}: expected a file, got a folder") from error
     seal = _SEAL.search(content)
     if seal is None:
         raise CorruptError(f"{path}: no digest in it; the file is damaged or not one of ltx")
-    blank = content[: seal.start(1)] + b"0" * 64 + content[seal.end(1) :]
-    if hashlib.sha256(blank).hexdigest().encode() != seal[1]:
+    digest = hashlib.sha256(content[: seal.start(1)] + b"0" * 64)
+    digest.update(memoryview(content)[seal.end(1) :])
+    if digest.hexdigest().encode() != seal[1]:
         raise CorruptError(f"{path}: its bytes do not match its digest; the file is damaged")
-    return content
+    return content, seal[1]

@@ -13,6 +13,8 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ltx.store import schema
+
 _OPTIONAL = ("level", "trial", "at", "stability", "error", "traceback")
 
 
@@ -172,9 +174,11 @@ class EventLog:
             file.write(line)
 
     def events(self) -> Iterator[Event]:
-        """All events in their order; truncated lines and unknown events are skipped."""
-        with contextlib.suppress(FileNotFoundError), open(self.path) as file:
+        """All events in their order; invalid lines and unknown events are skipped."""
+        with contextlib.suppress(FileNotFoundError), open(self.path, "rb") as file:
             for line in file:
-                with contextlib.suppress(json.JSONDecodeError, KeyError, TypeError):
-                    if event := from_document(json.loads(line)):
+                with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+                    document = json.loads(line)
+                    schema.check(document, schema.LogLine)
+                    if event := from_document(document):
                         yield event

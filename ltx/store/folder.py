@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Literal, TypeVar
 import filelock
 
 from ltx.core.errors import CorruptError, UsageError
-from ltx.store import atomic_files
+from ltx.store import atomic_files, readers
 
 FORMAT = 1
 Kind = Literal["tickets", "found", "states", "trials", "stability", "studies"]
@@ -24,6 +25,8 @@ _SUFFIXES: dict[Kind, str] = {
     "studies": "json",
 }
 _CHECKPOINT = ".checkpoint.safetensors"
+_MEMO_RUN = re.compile(r"(0|[1-9]\d{0,17})(\.checkpoint)?\.safetensors")
+_PLAIN = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_. -]{0,127}\Z")
 _log = logging.getLogger("ltx")
 _T = TypeVar("_T")
 
@@ -54,9 +57,10 @@ class StoreFolder:
                 if not mark.exists():
                     atomic_files.write_json(mark, {"format": FORMAT})
         version = self._format(mark)
-        if version != FORMAT:
+        if version != FORMAT or isinstance(version, bool):
+            shown = " ".join(str(version).split())[:40]
             raise UsageError(
-                f"store {self.path}: has format {version}, this ltx reads {FORMAT}; upgrade ltx"
+                f"store {self.path}: has format {shown}, this ltx reads {FORMAT}; upgrade ltx"
             )
         atomic_files.sweep(self.path)
 
@@ -67,7 +71,7 @@ class StoreFolder:
 
     def _format(self, mark: Path) -> object:
         try:
-            return atomic_files.read_json(mark).get("format")
+            return readers.mark(mark)
         except CorruptError:
             # Nothing is lost with it: all files of this format carry their own digests.
             self.quarantine(mark, "writing it again")
@@ -77,6 +81,12 @@ class StoreFolder:
     # Files by kind and id
 
     def file(self, kind: Kind, id: str) -> Path:
+        """The path of an id's file, which is always within the store."""
+        if not _PLAIN.match(id):
+            raise UsageError(
+                f"{kind[:-1]} {id[:80]!r}: expected an id of letters and digits, which is a"
+                " file's name"
+            )
         return self.path / kind / f"{id}.{_SUFFIXES[kind]}"
 
     def exists(self, kind: Kind, id: str) -> bool:
@@ -93,7 +103,7 @@ class StoreFolder:
 
     def find(self, kind: Kind, id: str) -> Path:
         """The file of an id or of the unique id that starts with `id`; UsageError without one."""
-        if (exact := self.file(kind, id)).is_file():
+        if _PLAIN.match(id) and (exact := self.file(kind, id)).is_file():
             return exact
         matches = [path for path in self.files(kind) if id and path.stem.startswith(id)]
         if len(matches) != 1:
@@ -150,9 +160,13 @@ class StoreFolder:
 
     def memo_runs(self, key: str, checkpoints: bool = False) -> dict[int, Path]:
         """All states of a training by step, or only its checkpoints."""
-        pattern = f"[0-9]*{_CHECKPOINT if checkpoints else '.safetensors'}"
-        paths = (self.path / "memo" / key).glob(pattern)
-        return {int(path.name.partition(".")[0]): path for path in paths}
+        runs = {}
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for name in os.listdir(folder := self.path / "memo" / key):
+                match = _MEMO_RUN.fullmatch(name)
+                if match and (match[2] or not checkpoints):
+                    runs[int(match[1])] = folder / name
+        return runs
 
     def memo_numbers(self, key: str) -> Path:
         """The numbers that were computed for a key."""

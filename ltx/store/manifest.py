@@ -1,5 +1,6 @@
 """The manifest of a ticket: all that a store has of it except its masks and its state."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,22 @@ from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
+
+# What the manifests of all finders of one ticket have in common.
+COVERED = (
+    "id",
+    "level",
+    "density",
+    "task_id",
+    "seed",
+    "parent",
+    "recipe",
+    "state",
+    "step",
+    "shapes",
+)
+_MOST_MASK_IDS = 100_000
+_mask_ids: dict[bytes, str] = {}
 
 
 def of(
@@ -55,31 +72,80 @@ def packed(mask: Mask) -> dict[str, np.ndarray]:
     return {name: np.packbits(keep.reshape(-1)) for name, keep in mask.items()}
 
 
-def ticket(manifest: Mapping, bits: Mapping[str, np.ndarray], state: State) -> Ticket:
-    """The ticket of a manifest, its packed masks and its state."""
+def unpacked(manifest: Mapping, bits: Mapping[str, np.ndarray]) -> Mask:
+    """The masks of a manifest from their packed form."""
     arrays = {}
     for name, shape in manifest["shapes"].items():
-        flat = np.unpackbits(bits[name], count=int(np.prod(shape)))
-        arrays[name] = flat.reshape(shape).astype(np.bool_)
-    recipe = manifest["recipe"]
-    if recipe is not None:
-        recipe = Recipe(**{key: value for key, value in recipe.items() if key != "is"})
+        # Of 0 and 1 in one byte each, as booleans are: no copy is made.
+        flat = np.unpackbits(bits[name], count=math.prod(shape)).view(np.bool_)
+        flat.flags.writeable = False
+        arrays[name] = flat.reshape(shape)
+    return Mask(arrays)
+
+
+def mask_id(manifest: Mapping, bits: Mapping[str, np.ndarray], seal: bytes) -> str:
+    """The id of the masks, computed once for the content with this digest."""
+    if seal not in _mask_ids:
+        if len(_mask_ids) >= _MOST_MASK_IDS:
+            _mask_ids.clear()
+        _mask_ids[seal] = unpacked(manifest, bits).id
+    return _mask_ids[seal]
+
+
+def id_of(manifest: Mapping, mask_id: str) -> str:
+    """The id of the ticket with this manifest and a mask of this id."""
+    return Ticket.key(
+        mask=mask_id,
+        state=manifest["state"],
+        level=manifest["level"],
+        task=manifest["task_id"],
+        seed=manifest["seed"],
+        recipe=_recipe(manifest),
+        parent=manifest["parent"],
+    )
+
+
+def ticket(manifest: Mapping, bits: Mapping[str, np.ndarray], state: State) -> Ticket:
+    """The ticket of a manifest, its packed masks and its state."""
     return Ticket(
-        mask=Mask(arrays),
+        mask=unpacked(manifest, bits),
         state=state,
         level=manifest["level"],
         task=manifest["task_id"],
         seed=manifest["seed"],
         cost=Cost(**manifest["cost"]),
-        recipe=recipe,
+        recipe=_recipe(manifest),
         parent=manifest["parent"],
         note=manifest["note"],
     )
 
 
+def _recipe(manifest: Mapping) -> Recipe | None:
+    described = manifest["recipe"]
+    if described is None:
+        return None
+    return Recipe(**{key: value for key, value in described.items() if key != "is"})
+
+
+def names(manifest: Mapping) -> tuple[str, str]:
+    """The names of the two files in which the manifest of a finder may be.
+
+    The second serves a label under which other settings found the same ticket before.
+    """
+    name = f"{manifest['id']}.{identity.identity(manifest['finder'])}"
+    return f"{name}.json", f"{name}.{identity.identity(manifest['finder_settings'])}.json"
+
+
+def density(manifest: Mapping, bits: Mapping[str, np.ndarray]) -> float:
+    """The share of the weights that survives, from their packed masks; 1.0 without weights."""
+    size = sum(math.prod(shape) for shape in manifest["shapes"].values())
+    kept = sum(int(np.bitwise_count(packed).sum()) for packed in bits.values())
+    return kept / size if size else 1.0
+
+
 def densities(manifest: Mapping, bits: Mapping[str, np.ndarray]) -> dict[str, float]:
     """The density of each weight tensor, from its packed mask."""
     return {
-        name: int(np.bitwise_count(bits[name]).sum()) / int(np.prod(shape))
+        name: int(np.bitwise_count(bits[name]).sum()) / max(math.prod(shape), 1)
         for name, shape in manifest["shapes"].items()
     }

@@ -15,7 +15,7 @@ from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.store.budget import Budget
 from ltx.store.event_log import Trained
-from ltx.store.memo_cache import Numbers
+from ltx.store.readers import Numbers
 from ltx.store.store import Store
 
 OnProgress = Callable[["Training", Run], None]
@@ -94,9 +94,11 @@ class MemoLab(LabWrapper):
         parts = [self.fingerprint, self.seed, training.state, training.mask, training.stream]
         return identity.identity(parts if training.method is None else [*parts, training.method])
 
-    def cached_run(self, key: str, stop: int, read_only: bool = False) -> Run | None:
-        """The longest cached training of a key up to the step `stop`."""
-        return self.store.memo.run(key, stop, read_only)
+    def cached_run(
+        self, key: str, stop: int, read_only: bool = False, start: State | None = None
+    ) -> Run | None:
+        """The longest cached training of a key, from `start`, up to the step `stop`."""
+        return self.store.memo.run(key, stop, read_only, start)
 
     def _cached_training(
         self, training: Training, advance: Advance, state: State, stop: int
@@ -104,11 +106,11 @@ class MemoLab(LabWrapper):
         if stop == state.step:
             return advance(state, stop)  # nothing to train and nothing to cache
         key = self._key(training)
-        cached = self.cached_run(key, stop)
+        cached = self.cached_run(key, stop, start=state)
         if cached is None or cached.state.step < stop:
             with self.store.lock(key):
                 # Another process may have finished it while this one waited.
-                cached = self.cached_run(key, stop) or Run(state, History(), 0.0)
+                cached = self.cached_run(key, stop, start=state) or Run(state, History(), 0.0)
                 if cached.state.step < stop:
                     return self._extend(training, cached, advance, stop)
         self.on_progress(training, cached)

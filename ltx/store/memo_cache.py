@@ -1,28 +1,21 @@
 """The memo of a store: trained states and lists of numbers, cached by the key of their inputs."""
 
 import contextlib
+import functools
 import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from ltx.core.cost import Cost
 from ltx.core.errors import CorruptError
-from ltx.core.run import History, Run
+from ltx.core.run import Run
 from ltx.core.state import State
-from ltx.store import atomic_files
+from ltx.store import atomic_files, readers
 from ltx.store.folder import StoreFolder
+from ltx.store.readers import Numbers
 
 _T = TypeVar("_T")
-
-
-class Numbers(NamedTuple):
-    """Numbers, and what computing them cost in work and in seconds."""
-
-    values: list[float]
-    cost: Cost
-    seconds: float
 
 
 class MemoCache:
@@ -35,30 +28,28 @@ class MemoCache:
     def __init__(self, folder: StoreFolder) -> None:
         self._folder = folder
 
-    def run(self, key: str, stop: int, read_only: bool = False) -> Run | None:
-        """The longest training of this key that ends at or before the step `stop`.
+    def run(
+        self, key: str, stop: int, read_only: bool = False, start: State | None = None
+    ) -> Run | None:
+        """The longest training of this key, from `start`, that ends at or before the step `stop`.
 
-        Its seconds are NaN where the file, of an older version, does not have them.
+        An entry that cannot have begun with `start` is corrupt.
         """
+        read = functools.partial(readers.memo_run, start=start)
         paths = self._folder.memo_runs(key)
         for step in sorted((step for step in paths if step <= stop), reverse=True):
-            content = self._read(
-                paths[step], atomic_files.read_arrays, "training that part again", read_only
-            )
-            if content is None:
-                continue
-            arrays, header = content
-            curve = {name: tuple(points) for name, points in header["history"].items()}
-            seconds = header.get("seconds")
-            return Run(
-                State.from_arrays(arrays),
-                History(**curve),
-                math.nan if seconds is None else seconds,
-            )
+            run = self._read(paths[step], read, "training that part again", read_only)
+            if run is not None:
+                return run
         return None
 
     def put_run(self, key: str, run: Run, checkpoint: bool = False) -> None:
-        """Store the run's end; checkpoints of this key at earlier steps are deleted."""
+        """Store the run's end; checkpoints of this key at earlier steps are deleted.
+
+        A run that diverged is not stored.
+        """
+        if not readers.can_cache(run):
+            return
         step = run.state.step
         path = self._folder.memo_run(key, step, checkpoint)
         older = [
@@ -67,7 +58,8 @@ class MemoCache:
             if at <= step
         ]
         seconds = None if math.isnan(run.seconds) else run.seconds
-        header = {"kind": "memo", "history": vars(run.history), "seconds": seconds}
+        history = vars(run.history)
+        header = {"kind": "memo", "key": key, "history": history, "seconds": seconds}
         atomic_files.write_arrays(path, run.state.arrays(), header)
         for other in older:
             if other != path:
@@ -75,14 +67,12 @@ class MemoCache:
 
     def numbers(self, key: str, read_only: bool = False) -> Numbers | None:
         path = self._folder.memo_numbers(key)
-        content = self._read(path, atomic_files.read_json, "computing it again", read_only)
-        if content is None:
-            return None
-        return Numbers(content["numbers"], Cost(**content["cost"]), content["seconds"])
+        return self._read(path, readers.memo_numbers, "computing it again", read_only)
 
     def put_numbers(self, key: str, numbers: Numbers) -> None:
         document = {
             "kind": "memo",
+            "key": key,
             "numbers": numbers.values,
             "cost": vars(numbers.cost),
             "seconds": numbers.seconds,

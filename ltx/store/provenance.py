@@ -1,10 +1,9 @@
 """Which finders found a ticket: the manifest that each of them left."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ltx.core import identity
-from ltx.store import atomic_files
+from ltx.store import atomic_files, manifest, readers
 from ltx.store.folder import StoreFolder
 
 
@@ -14,35 +13,33 @@ class Provenance:
     def __init__(self, folder: StoreFolder) -> None:
         self._folder = folder
 
-    def put(self, manifest: Mapping) -> None:
+    def put(self, ticket: Mapping) -> None:
         """Write a finder's manifest, unless there is a valid one with the same settings."""
-        finder, settings = manifest["finder"], manifest["finder_settings"]
-        for path in self._candidates(manifest["id"], finder, settings):
-            present = self._folder.read_valid(path, atomic_files.read_json)
+        settings = ticket["finder_settings"]
+        for path in self._candidates(ticket["id"], ticket["finder"], settings):
+            present = self._folder.read_valid(path, _of(ticket))
             if present is None:
-                atomic_files.write_json(path, manifest)
+                atomic_files.write_json(path, ticket)
                 break
             if present["finder_settings"] == settings:
                 break
 
-    def manifest(self, id: str, finder: str, settings: object = None) -> dict | None:
-        """The manifest from the finder with this label and, if given, these settings."""
-        for path in self._candidates(id, finder, settings):
-            present = self._folder.read_valid(path, atomic_files.read_json)
+    def manifest(self, ticket: Mapping, finder: str, settings: object = None) -> dict | None:
+        """The manifest of a ticket from the finder with this label and, if given, these settings.
+
+        `ticket` is the manifest in the ticket's own file.
+        """
+        for path in self._candidates(ticket["id"], finder, settings):
+            present = self._folder.read_valid(path, _of(ticket))
             if present and settings in (None, present["finder_settings"]):
                 return present
         return None
 
     def _candidates(self, id: str, finder: str, settings: object) -> list[Path]:
-        """Where the manifest of a ticket from a finder may be.
-
-        The second path serves a label under which other settings found the same ticket before.
-        """
-        name = f"{id}.{identity.identity(finder)}"
-        return [
-            self._folder.file("found", name),
-            self._folder.file("found", f"{name}.{identity.identity(settings)}"),
-        ]
+        """Where the manifest of a ticket from a finder may be."""
+        named = {"id": id, "finder": finder, "finder_settings": settings}
+        names = manifest.names(named)
+        return [self._folder.file("found", name.removesuffix(".json")) for name in names]
 
     def paths(self, id: str) -> list[Path]:
         """The manifests of one ticket."""
@@ -55,11 +52,22 @@ class Provenance:
             paths.setdefault(path.name.partition(".")[0], []).append(path)
         return paths
 
-    def by_label(self, header: dict, paths: Sequence[Path]) -> dict[str, dict]:
-        """Read a ticket's manifests: by finder's label, with that in the ticket's own header."""
-        manifests = {header["finder"]: header}
+    def by_label(self, ticket: dict, paths: Sequence[Path]) -> dict[str, dict]:
+        """Read a ticket's manifests: by finder's label, with that in the ticket's own file."""
+        manifests = {ticket["finder"]: ticket}
         # Shorter names first: of several manifests of a label, the one that was written first.
         ordered = sorted(paths, key=lambda path: len(path.name))
-        for _, document in self._folder.read_all(ordered, atomic_files.read_json):
+        for _, document in self._folder.read_all(ordered, _of(ticket)):
             manifests.setdefault(document["finder"], document)
         return manifests
+
+
+def _of(ticket: Mapping) -> Callable[[Path], dict]:
+    """A reader for the manifests of this ticket."""
+
+    def read(path: Path) -> dict:
+        document = readers.found(path)
+        readers.same_ticket(ticket, document, path)
+        return document
+
+    return read

@@ -1,5 +1,6 @@
 """Store: the folder of tickets, states, trials and studies, addressed by content."""
 
+import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from ltx.core.ticket import Ticket
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.evaluation.instability import Instability
 from ltx.evaluation.trial import Trial
-from ltx.store import atomic_files, manifest
+from ltx.store import atomic_files, manifest, readers
 from ltx.store.event_log import Event, EventLog
 from ltx.store.folder import Kind, StoreFolder
 from ltx.store.memo_cache import MemoCache
@@ -62,11 +63,12 @@ class Store:
         path = self._folder.file("tickets", ticket.id)
         self._put_state(ticket.state)
         header = manifest.of(ticket, task, finder, finder_name, effective)
-        if self._folder.read_valid(path, atomic_files.read_header) is None:
+        if self._folder.read_valid(path, readers.ticket) is None:
             atomic_files.write_arrays(path, manifest.packed(ticket.mask), header)
         # Also of the first finder: at this moment another process may write the ticket as its own.
         # The ticket comes first, so that a crash in between leaves no provenance without a ticket.
-        self._provenance.put(header)
+        # Its JSON form is compared with what is there: with lists for tuples.
+        self._provenance.put(json.loads(json.dumps(header)))
         return ticket.id
 
     def ticket(self, id: str, finder: str = "") -> Ticket:
@@ -74,7 +76,7 @@ class Store:
 
         Its cost and note are those from the finder of that label, or from the first finder.
         """
-        bits, header = atomic_files.read_arrays(self._folder.find("tickets", id))
+        header, bits = readers.ticket(self._folder.find("tickets", id))
         if finder:
             by_label = self._provenance.by_label(header, self._provenance.paths(header["id"]))
             if finder not in by_label:
@@ -83,7 +85,13 @@ class Store:
                     f" {', '.join(sorted(by_label))}"
                 )
             header = by_label[finder]
-        return manifest.ticket(header, bits, self._state(header["state"]))
+        state = self._state(header["state"])
+        if state.step != header["step"]:
+            raise CorruptError(
+                f"ticket {header['id']}: expected step {state.step}, that of its state, got"
+                f" {header['step']}; delete it and run its study again"
+            )
+        return manifest.ticket(header, bits, state)
 
     def tickets(self, **wanted: object) -> list[Ticket]:
         """The tickets whose manifest has these values, as in `tickets(data="digits", seed=0)`.
@@ -102,20 +110,20 @@ class Store:
         None if the ticket of exactly this id is missing or corrupt.
         """
         try:
-            bits, header = atomic_files.read_arrays(self._folder.file("tickets", id))
+            header, bits = readers.ticket(self._folder.file("tickets", id))
         except (FileNotFoundError, CorruptError):
             return None
         return bits, {name: math.prod(shape) for name, shape in header["shapes"].items()}
 
     def _put_state(self, state: State) -> None:
         path = self._folder.file("states", state.id)
-        if self._folder.read_valid(path, atomic_files.read_header) is None:
+        if self._folder.read_valid(path, readers.state) is None:
             atomic_files.write_arrays(path, state.arrays(), {"kind": "state", "id": state.id})
 
     def _state(self, id: str) -> State:
         path = self._folder.file("states", id)
         try:
-            return State.from_arrays(atomic_files.read_arrays(path)[0])
+            return readers.state(path)
         except FileNotFoundError:
             raise CorruptError(
                 f"{path}: a ticket's state is missing; run its study again"
@@ -149,7 +157,7 @@ class Store:
         provenance = self._provenance.paths_by_ticket()
         manifests: list[dict] = []
         paths = self._folder.files("tickets")
-        for _, header in self._folder.read_all(paths, atomic_files.read_header):
+        for _, (header, _) in self._folder.read_all(paths, readers.ticket):
             by_label = self._provenance.by_label(header, provenance.get(header["id"], []))
             manifests += by_label.values()
         order = ("data", "model", "finder", "seed", "level", "id")
@@ -163,17 +171,20 @@ class Store:
         That of the first finder, or of the finder with this label and, if given, these settings
         (as plain data).
         """
-        if finder is not None and (one := self._provenance.manifest(id, finder, settings)):
+        path = self._folder.file("tickets", id)
+        stored = self._folder.read_valid(path, readers.ticket)
+        if stored is None:
+            return None
+        header = stored.manifest
+        if finder is not None and (one := self._provenance.manifest(header, finder, settings)):
             return one
         # A ticket of an older store has its own manifest only.
-        path = self._folder.file("tickets", id)
-        header = self._folder.read_valid(path, atomic_files.read_header)
-        if header is None or finder not in (None, header["finder"]):
+        if finder not in (None, header["finder"]):
             return None
         return header if settings in (None, header["finder_settings"]) else None
 
     def _described(self, path: Path, provenance: Sequence[Path]) -> dict:
-        bits, header = atomic_files.read_arrays(path)
+        header, bits = readers.ticket(path)
         finders = sorted(self._provenance.by_label(header, provenance))
         return {**header, "finders": finders, "densities": manifest.densities(header, bits)}
 
@@ -184,7 +195,7 @@ class Store:
 
     def trial(self, id: str) -> Trial | None:
         """The trial of exactly this id; None if it is missing or corrupt."""
-        return self._folder.read_valid(self._folder.file("trials", id), _trial)
+        return self._folder.read_valid(self._folder.file("trials", id), readers.trial)
 
     def trials(self, ids: Iterable[str] | None = None) -> list[Trial]:
         """All trials, or those of these ids; corrupt ones are logged and left out."""
@@ -192,7 +203,7 @@ class Store:
             paths = self._folder.files("trials")
         else:
             paths = [self._folder.file("trials", id) for id in sorted(set(ids))]
-        return [trial for _, trial in self._folder.read_all(paths, _trial)]
+        return [trial for _, trial in self._folder.read_all(paths, readers.trial)]
 
     # Instability
 
@@ -202,7 +213,7 @@ class Store:
 
     def instability(self, id: str) -> Instability | None:
         """The measured instability of exactly this id; None if it is missing or corrupt."""
-        return self._folder.read_valid(self._folder.file("stability", id), _instability)
+        return self._folder.read_valid(self._folder.file("stability", id), readers.instability)
 
     # Studies
 
@@ -234,7 +245,7 @@ class Store:
 
     def _record(self, path: Path) -> dict:
         try:
-            return atomic_files.read_json(path)
+            return readers.study(path)
         except CorruptError as error:
             text = f"{error}; the study's command writes it anew and trains nothing again"
             raise CorruptError(text) from error
@@ -242,7 +253,7 @@ class Store:
     def studies(self) -> list[dict]:
         """The records of all studies, newest first; corrupt ones are logged and left out."""
         seal.require_open("Store.studies")
-        records = self._folder.read_all(self._folder.files("studies"), atomic_files.read_json)
+        records = self._folder.read_all(self._folder.files("studies"), readers.study)
         dated = [(path.stat().st_mtime, record) for path, record in records]
         return [record for _, record in sorted(dated, key=lambda pair: -pair[0])]
 
@@ -267,23 +278,3 @@ class Store:
     def events(self) -> Iterator[Event]:
         """All events of the log in their order; truncated lines are skipped."""
         return self._log.events()
-
-
-def _trial(path: Path) -> Trial:
-    """Read a trial; CorruptError for one without an accuracy, even if its digest is right."""
-    document = atomic_files.read_json(path)
-    try:
-        trial = Trial.from_document(document)
-    except (KeyError, TypeError) as error:
-        raise CorruptError(f"{path}: holds no whole trial ({error!r})") from error
-    if not math.isfinite(trial.test.accuracy):
-        raise CorruptError(f"{path}: its test accuracy is {trial.test.accuracy}, which is none")
-    return trial
-
-
-def _instability(path: Path) -> Instability:
-    document = atomic_files.read_json(path)
-    try:
-        return Instability.from_document(document)
-    except (KeyError, TypeError) as error:
-        raise CorruptError(f"{path}: holds no whole instability ({error!r})") from error

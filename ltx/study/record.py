@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ltx.core.environment import versions
+from ltx.core.errors import CorruptError
 from ltx.core.identity import describe
 from ltx.evaluation.instability import TICKET, Stability
 from ltx.store.event_log import Timing, timings
@@ -22,6 +23,7 @@ from ltx.study.results import (
 _DAMAGED = "its file is missing or damaged; run the study again"
 # Fields that `document` converts.
 _CONVERTED = ("rows", "compared", "failures", "damaged", "stability", "timings")
+_NEEDED = {"config", "study", "engine", "versions", "plugins"}
 # How records of ltx 0.1.0 name the level and the rewind point of a failure.
 _STABILITY_FAILURE = re.compile(r"stability of level (\d+) at (.+?): ")
 
@@ -123,6 +125,11 @@ class StudyRecord:
     def read(cls, store: Store, id: str = "") -> "StudyRecord":
         """Read the record of the study with this id or unique id prefix; the latest for ""."""
         document = store.study(id)
+        if missing := _NEEDED - document.keys():
+            raise CorruptError(
+                f"study {document['id']}: its record has no {min(missing)!r}; the study's command"
+                " writes it anew and trains nothing again"
+            )
         entries = document.get("trials", [])
         trials = {trial.id: trial for trial in store.trials({e["trial"] for e in entries})}
         rows, damaged = [], []
@@ -261,8 +268,9 @@ def _failure(entry: Mapping) -> CellFailure:
     """A failure of a stored record."""
     match = _STABILITY_FAILURE.match(entry["error"])
     if match and not entry.get("ended", True) and "level" not in entry:
-        return CellFailure(**entry, level=int(match[1]), at=match[2])
-    return CellFailure(**entry)
+        entry = {**entry, "level": int(match[1]), "at": match[2]}
+    names = {field.name for field in dataclasses.fields(CellFailure)}
+    return CellFailure(**{key: value for key, value in entry.items() if key in names})
 
 
 def _diverged(entry: Mapping, ended: bool) -> CellFailure:

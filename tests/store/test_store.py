@@ -152,7 +152,7 @@ def test_a_trial_without_an_accuracy_is_damaged(
     store.put_trial(dataclasses.replace(trial, test=Metrics(0.5, float("nan"))))
     with caplog.at_level(logging.ERROR):
         assert store.trials() == []
-    assert "its test accuracy is nan" in caplog.text
+    assert "test.accuracy: expected float >= 0.0, got nan" in caplog.text
     assert store.trial(trial.id) is None
     store.put_trial(trial)
     assert store.trial(trial.id) == trial
