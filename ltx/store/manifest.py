@@ -1,7 +1,7 @@
 """The manifest of a ticket: all that a store has of it except its masks and its state."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -127,13 +127,14 @@ def _recipe(manifest: Mapping) -> Recipe | None:
     return Recipe(**{key: value for key, value in described.items() if key != "is"})
 
 
-def names(manifest: Mapping) -> tuple[str, str]:
+def names(manifest: Mapping) -> Iterator[str]:
     """The names of the two files in which the manifest of a finder may be.
 
     The second serves a label under which other settings found the same ticket before.
     """
     name = f"{manifest['id']}.{identity.identity(manifest['finder'])}"
-    return f"{name}.json", f"{name}.{identity.identity(manifest['finder_settings'])}.json"
+    yield f"{name}.json"
+    yield f"{name}.{identity.identity(manifest['finder_settings'])}.json"
 
 
 def density(manifest: Mapping, bits: Mapping[str, np.ndarray]) -> float:

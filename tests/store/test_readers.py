@@ -76,7 +76,7 @@ def setting(key: str, value: object) -> Callable[[dict, dict], object]:
 FORGED = {
     "mask bits inverted": (invert, "density|id: expected"),
     "a mask is missing": (lambda arrays, _: arrays.popitem(), "weights: expected"),
-    "a mask is cut": (lambda a, _: a.update({max(a): a[max(a)][:-1]}), "of uint8"),
+    "a mask is cut": (lambda a, _: a.update({max(a): a[max(a)][:-1]}), "packed mask of"),
     "a mask of another shape": (
         lambda _, h: h["shapes"].update({max(h["shapes"]): [1]}),
         "mask of",
