@@ -22,10 +22,14 @@ def closed() -> Iterator[None]:
         _searches -= 1
 
 
+class SealedError(UsageError):
+    """A finder reached for test data or results."""
+
+
 def require_open(what: str) -> None:
-    """Raise UsageError, which names `what` was asked for, while a finder searches."""
+    """Raise SealedError, which names `what` was asked for, while a finder searches."""
     if _searches:
-        raise UsageError(
+        raise SealedError(
             f"{what}: a finder may not read test data or results; use its lab's split='validation'"
         )
 

@@ -18,6 +18,7 @@ import numpy as np
 from ltx.core.cost import Cost
 from ltx.core.errors import CorruptError, UsageError
 from ltx.core.run import History, Run
+from ltx.core.seal import SealedError
 from ltx.core.state import GROUPS, State
 from ltx.evaluation.instability import Instability, Stability
 from ltx.evaluation.trial import Trial
@@ -44,6 +45,8 @@ def _refusing(path: Path) -> Iterator[None]:
     """Turn whatever is wrong with a file's content into a CorruptError that names the file."""
     try:
         yield
+    except SealedError:  # of a sound file, which is closed while a finder searches
+        raise
     except (ValueError, KeyError, TypeError, ArithmeticError, AttributeError, UsageError) as error:
         text = str(error) if isinstance(error, ValueError | UsageError) else repr(error)
         raise CorruptError(
