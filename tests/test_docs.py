@@ -153,7 +153,7 @@ def test_the_readme_says_of_every_room_what_the_room_says():
 def test_the_readme_has_every_finder_with_its_paper():
     rows = [line for line in (ROOT / "README.md").read_text().splitlines() if "arxiv.org" in line]
     for plugin in plugins.plugins():
-        if plugin.distribution == "ltx-lottery":
+        if (plugin.distribution, plugin.kind) == ("ltx-lottery", "finder"):
             assert any(f"`{plugin.name}`" in row.split("|")[1] for row in rows if row[0] == "|")
 
 
@@ -166,7 +166,7 @@ def test_the_page_on_finders_has_every_part_and_every_choice():
         assert f"`{scope}`" in text
     schedule = text.partition("## Schedule")[2]
     for plugin in plugins.plugins():
-        if plugin.distribution == "ltx-lottery":
+        if (plugin.distribution, plugin.kind) == ("ltx-lottery", "finder"):
             row = next(line for line in schedule.splitlines() if f"`{plugin.name}`" in line)
             fields = {f.name for f in dataclasses.fields(plugins.load(plugin.name))}
             assert set(re.findall(r"`(\w+)`", "|".join(row.split("|")[2:]))) <= fields

@@ -67,14 +67,11 @@ class CellFailure:
 
 def failure_lines(failures: Iterable[CellFailure]) -> list[str]:
     """One sentence for each error, with all cells that it stopped."""
-    cells: dict[tuple[bool, str], list[tuple[str, str, int]]] = {}
+    cells: dict[str, list[tuple[str, str, int]]] = {}
     for one in failures:
-        key = (one.ended, one.text)
-        cells.setdefault(key, []).append((one.task, one.finder, one.seed))
-    return [
-        f"{cells_text(where)}{' stopped early' if ended else ''}: {error}"
-        for (ended, error), where in cells.items()
-    ]
+        what = f" {one.reason}" if one.ended else f": {one.text}"
+        cells.setdefault(what, []).append((one.task, one.finder, one.seed))
+    return [f"{cells_text(where)}{what}" for what, where in cells.items()]
 
 
 def cells_text(cells: Iterable[tuple[str, str, int]]) -> str:

@@ -77,7 +77,7 @@ def test_a_seed_that_is_none_is_refused(shared: str, seed: Any) -> None:
 def test_a_spec_is_the_data_of_a_task(shared: str) -> None:
     fields = {field.name for field in dataclasses.fields(DataSpec)}
     assert {field.name for field in dataclasses.fields(Task)} - fields == {
-        *("model", "model_args", "recipe")
+        *("model", "model_args", "recipe", "head")
     }
     options: dict[str, Any] = {"validation": 77, "split_seed": 3, "subset": 0.5, "classes": (4, 2)}
     task = Task(image=(6, 6, 1), fit="pad", corrupt="random_labels", **options)

@@ -81,18 +81,19 @@ def test_no_trial_of_it_is_a_number(diverged: tuple[Path, Store, StudyRecord]) -
 
 def test_every_table_page_and_status_says_so(diverged: tuple[Path, Store, StudyRecord]) -> None:
     path, store, record = diverged
-    text = "imp on wild/fake, seed 1 stopped early: diverged at level 0: wild/fake: "
+    cells = "imp on wild/fake, seeds 0, 1 and dense on wild/fake, seeds 0, 1"
+    text = f"{cells} diverged at level 0: wild/fake: "
     assert text in shown(study_table.show, record.rows, record.failures)
     (found,) = status.statuses(store)
     assert {c.state for c in found.cells if c.task == "wild/fake"} == {"diverged"}
-    assert "imp on wild/fake, seed 1 diverged: wild/fake: " in shown(status_table.show, found)
+    assert f"{cells} diverged: wild/fake: " in shown(status_table.show, found)
     gaps = [line["missing"] for line in measurements.trials(record) if "missing" in line]
     assert len(gaps) == 4
     assert all(gap.startswith("diverged at level 0: ") for gap in gaps)
     page = report.write(store, path / "page.html")[0].read_text()
-    assert "imp on wild/fake, seed 1: diverged at level 0: " in page
+    assert text in page
     results = Results(record, store)
-    assert sum("diverged" in text for text in results.failures) == 4
+    assert [line.startswith(text) for line in results.failures] == [True]
 
 
 def test_tensorboard_says_so(diverged: tuple[Path, Store, StudyRecord]) -> None:
@@ -139,24 +140,25 @@ def test_a_failure_stores_it_only_where_it_is_so(diverged: tuple[Path, Store, St
     assert first["diverged"] is True
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"test": Metrics(math.nan, 0.1)},
-        {"validation": Metrics(math.inf, 0.1)},
-    ],
-)
-def test_a_stored_trial_of_an_older_version_that_is_not_finite_is_diverged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: dict[str, Metrics]
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_stored_trial_of_an_older_version_that_is_not_finite_is_no_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float
 ) -> None:
     made = Study({"dense": Untrained()}, (TASK,), seeds=1)
     whole = Trial.run
     with monkeypatch.context() as patch:
-        patch.setattr(Trial, "run", lambda *a: dataclasses.replace(whole(*a), **broken))
+        patch.setattr(
+            Trial, "run", lambda *a: dataclasses.replace(whole(*a), test=Metrics(loss, 0.1))
+        )
         store, record = run(made, tmp_path)
     assert not record.rows[0].trial.is_finite
     back = StudyRecord.read(store)
     assert back.rows == ()
-    assert [(f.diverged, f.level) for f in back.failures] == [(True, 0)]
+    # The reader refuses NaN, as a loss that no version of ltx means.
+    diverged, damaged = (
+        [(f.diverged, f.level) for f in back.failures],
+        [d.level for d in back.damaged],
+    )
+    assert (diverged, damaged) == (([], [0]) if math.isnan(loss) else ([(True, 0)], []))
     again = run(made, tmp_path)[1]
     assert [row.trial.is_finite for row in again.rows] == [True]

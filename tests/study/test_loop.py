@@ -320,7 +320,8 @@ def test_a_crash_names_the_line_of_the_plugin_and_the_log_keeps_the_traceback(st
     assert crash.error.startswith("ValueError: the loss is not finite (")
     assert re.search(r"test_loop\.py, line \d+: raise ERRORS\[self\.error\]\(", crash.error)
     assert foreseen.error == "the loss is not finite"
-    logged = {e.cell[1]: e for e in store.events() if getattr(e, "state", "") == "failed"}
+    logged = {e.cell[1]: e for e in store.events() if getattr(e, "error", None)}
+    assert {label: e.state for label, e in logged.items()} == {"a": "failed", "b": "diverged"}
     assert logged["a"].error == crash.error
     assert logged["a"].traceback.startswith("Traceback (most recent call last):")
     assert logged["a"].traceback.endswith("ValueError: the loss is not finite\n")
