@@ -348,8 +348,7 @@ def test_two_mirrored_replicas_train_like_one_device():
         half = tf.config.LogicalDeviceConfiguration()
         tf.config.set_logical_device_configuration(cpu, [half, half])
         import ltx
-        from ltx.core import seal
-from ltx.core.engine import Engine
+        from ltx.core.engine import Engine
         from ltx.core.errors import UsageError
         from ltx.backends.tf_keras.lab import KerasLab
         short = dict(length="24it", eval_every="8it", clip_norm=1.0, learning_rate=.02)
