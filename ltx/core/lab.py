@@ -13,7 +13,7 @@ from ltx.core.duration import Duration
 from ltx.core.errors import DivergedError, UsageError
 from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.run import Metrics, Run, diverged, finite_arrays, finite_metrics
-from ltx.core.state import State
+from ltx.core.state import State, first_not_finite
 from ltx.core.task import Task
 from ltx.core.validation import check_implements, check_number
 
@@ -174,12 +174,11 @@ class Lab(seal.Sealable, Backend):
         with self.ledger.working():
             self._check_finite(state)
             arrays = self.compute_synaptic_flow(state, mask)
-        for name, array in arrays.items():
-            if not np.isfinite(array).all():
-                raise DivergedError(
-                    f"{self.task.label}: the synaptic flow of {name} is not finite; the network is"
-                    " too deep for this precision: start from smaller weights"
-                )
+        if name := first_not_finite(arrays):
+            raise DivergedError(
+                f"{self.task.label}: the synaptic flow of {name} is not finite; the network is"
+                " too deep for this precision: start from smaller weights"
+            )
         cost = forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
         self.ledger.add(dataclasses.replace(cost, examples=0))
         return arrays
