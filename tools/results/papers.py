@@ -216,8 +216,8 @@ CLAIMS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "Tickets of another data set come close to those of the data set itself.",
             f"{MORCOS}, abstract",
-            lambda arms: [as_good(arms, "transfer", "native")],
-            "close: the study's margin",
+            lambda arms: [as_good(arms, "transfer", "self")],
+            "close: the study's margin; its own have a new head too",
         ),
     ),
     "resnet_20_cifar10": (
