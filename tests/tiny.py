@@ -1,5 +1,6 @@
 """Models small enough for tests, as a user would bring them: by dotted name."""
 
+import tensorflow as tf
 import tf_keras
 
 layers = tf_keras.layers
@@ -14,6 +15,21 @@ def dense(input_shape, classes):
             layers.Dense(classes, name="logits", dtype="float32"),
         ]
     )
+
+
+def deep(input_shape, classes):
+    """Ten layers, the last one float32 in every precision."""
+    hidden = [layers.Dense(8, "relu", name=f"hidden_{n}") for n in range(9)]
+    head = layers.Dense(classes, name="logits", dtype="float32")
+    return tf_keras.Sequential([layers.Input(input_shape), layers.Flatten(), *hidden, head])
+
+
+def single(input_shape, classes):
+    """A model whose own code computes in float32 alone."""
+    images = layers.Input(input_shape)
+    x = layers.Dense(8, name="hidden")(layers.Flatten()(images))
+    x = layers.Lambda(lambda y: y + tf.ones(8))(x)
+    return tf_keras.Model(images, layers.Dense(classes, name="logits")(x))
 
 
 def dropout(input_shape, classes):

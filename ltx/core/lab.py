@@ -166,8 +166,9 @@ class Lab(seal.Sealable, Backend):
         """The derivative of the summed logits by every prunable weight, unmasked; uses no data.
 
         All variables are replaced by their absolute values, the input is all ones, and BatchNorm
-        normalises by its statistics. Raises DivergedError where the flow overflows, UsageError for
-        a model that ends in softmax.
+        normalises by its statistics. Where that is beyond the range of the engine's precision it is
+        computed in float64, and the arrays are float64. Raises DivergedError where it is beyond
+        that too, UsageError for a model that ends in softmax.
         """
         self.check_flow()
         mask.check(self.prunable)
@@ -176,8 +177,8 @@ class Lab(seal.Sealable, Backend):
             arrays = self.compute_synaptic_flow(state, mask)
         if name := first_not_finite(arrays):
             raise DivergedError(
-                f"{self.task.label}: the synaptic flow of {name} is not finite; the network is"
-                " too deep for this precision: start from smaller weights"
+                f"{self.task.label}: the synaptic flow of {name} is not finite in float64 either;"
+                " start from smaller weights"
             )
         cost = forward_backward(1, self.prunable, mask, GRADIENT_FLOPS)
         self.ledger.add(dataclasses.replace(cost, examples=0))

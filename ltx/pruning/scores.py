@@ -92,7 +92,13 @@ class Synflow:
 
     def __call__(self, lab: Lab, state: State, mask: Mask) -> dict[str, np.ndarray]:
         flows = lab.synaptic_flow(state, mask)
-        return {name: np.abs(state.weights[name]) * flows[name] for name in mask}
+        with np.errstate(over="ignore"):
+            scores = {name: np.abs(state.weights[name]) * flows[name] for name in mask}
+        if all(np.isfinite(score).all() for score in scores.values()):
+            return scores
+        # The product with a weight overflows. A common factor changes no rank, nor does float64.
+        small = {name: flow.astype(np.float64) * 2.0**-128 for name, flow in flows.items()}
+        return {name: np.abs(state.weights[name]) * small[name] for name in mask}
 
 
 @dataclasses.dataclass(frozen=True)

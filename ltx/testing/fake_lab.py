@@ -13,7 +13,7 @@ from ltx.core.mask import Mask, MaskLearner
 from ltx.core.prunable import Axis, Channels, Weight
 from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, finite_metrics, timed
-from ltx.core.state import State
+from ltx.core.state import State, first_not_finite
 from ltx.core.task import Task
 from ltx.data import sampling
 from ltx.testing import fake_network
@@ -204,8 +204,13 @@ class FakeLab(Lab):
         table = sampling.batch_table(self.seed, stream, len(labels), size, 0, count)
         return [(images[rows], labels[rows]) for rows in table]
 
+    @_UNWARNED
     def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
-        return fake_network.synaptic_flow(mask.apply(state.weights))
+        weights = mask.apply(state.weights)
+        flows = fake_network.synaptic_flow(weights)
+        if first_not_finite(flows) is None:
+            return flows
+        return fake_network.synaptic_flow({n: a.astype(np.float64) for n, a in weights.items()})
 
     def compute_effective(self, mask: Mask) -> Mask:
         return Mask(fake_network.effective(mask))

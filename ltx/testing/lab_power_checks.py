@@ -110,7 +110,7 @@ def check_temperature(make_lab: MakeLab) -> None:
 
 
 def check_synaptic_flow(make_lab: MakeLab) -> None:
-    """Synaptic flow is positive and depends on neither signs nor pruned values."""
+    """Synaptic flow is positive and depends on neither signs nor pruned values, however large."""
     lab = make_lab()
     mask, state = sparse(lab), lab.init()
     flow = lab.synaptic_flow(state, mask)
@@ -119,6 +119,9 @@ def check_synaptic_flow(make_lab: MakeLab) -> None:
     flipped = state.replace(weights={name: -array for name, array in state.weights.items()})
     for other in (state.masked(mask), flipped):
         require(_same(flow, lab.synaptic_flow(other, mask)), "depends on signs or pruned values")
+    huge = {n: np.full_like(a, 2.0**126) for n, a in state.weights.items()}
+    flow = lab.synaptic_flow(state.replace(weights=huge), mask)
+    require(any(array.any() for array in flow.values()), "nothing flows along large weights")
 
 
 def check_effective(make_lab: MakeLab) -> None:

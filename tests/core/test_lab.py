@@ -19,6 +19,7 @@ from ltx import (
     NofM,
     PolynomialDecay,
     State,
+    Synflow,
     UsageError,
     learned_mask,
 )
@@ -201,12 +202,27 @@ def test_what_is_effective_lies_on_a_path_from_image_to_logits(make_lab: MakeLab
         lab.effective(Mask({name: keep & False for name, keep in mask.items()}))
 
 
-def test_synaptic_flow_that_overflows_is_refused(make_lab: MakeLab) -> None:
+def test_synaptic_flow_beyond_float32_is_computed_in_float64(make_lab: MakeLab) -> None:
     lab = make_lab()
-    state = lab.init()
-    huge = {n: np.full_like(array, 1e38) for n, array in state.weights.items()}
-    with pytest.raises(DivergedError, match="synaptic flow of"), np.errstate(all="ignore"):
-        lab.synaptic_flow(state.replace(weights=huge), lab.dense())
+    state, mask = lab.init(), lab.dense()
+    ones = {n: np.full_like(array, array.ndim > 1) for n, array in state.weights.items()}
+    flow = lab.synaptic_flow(state.replace(weights=ones), mask)
+    assert all(array.dtype == np.float32 for array in flow.values())
+    huge = state.replace(weights={n: a * np.float32(2.0**127) for n, a in ones.items()})
+    large, factor = lab.synaptic_flow(huge, mask), 2.0 ** (127 * (len(mask) - 1))
+    for name, array in flow.items():
+        assert large[name].dtype == np.float64
+        np.testing.assert_allclose(large[name], array.astype(np.float64) * factor, rtol=1e-6)
+    scores = Synflow()(lab, huge, mask)
+    assert all(np.isfinite(score).all() for score in scores.values())
+
+
+def test_synaptic_flow_beyond_float64_is_refused(make_lab: MakeLab, monkeypatch) -> None:
+    lab = make_lab()
+    infinite = {name: np.full(keep.shape, np.inf) for name, keep in lab.dense().items()}
+    monkeypatch.setattr(lab, "compute_synaptic_flow", lambda state, mask: infinite)
+    with pytest.raises(DivergedError, match=r"synaptic flow of .* not finite in float64 either"):
+        lab.synaptic_flow(lab.init(), lab.dense())
 
 
 def test_a_penalty_on_scales_that_are_not_there_is_refused(make_lab: MakeLab) -> None:

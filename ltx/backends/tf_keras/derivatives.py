@@ -93,7 +93,9 @@ class Derivatives:
     def _flows(self):  # type: ignore[no-untyped-def]
         with self._loss.measuring(0), tf.GradientTape() as tape:
             outputs = self._masked.model(tf.ones((1, *self._data.image)), training=False)
-            total = tf.reduce_sum(tf.cast(outputs, tf.float32))
+            if outputs.dtype != tf.float64:  # of float16 the sum would overflow
+                outputs = tf.cast(outputs, tf.float32)
+            total = tf.reduce_sum(outputs)
         return self._derivative(tape, total)
 
     def _derivative(self, tape: tf.GradientTape, value: tf.Tensor) -> list[tf.Tensor]:

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from ltx.backends.tf_keras import double_precision
 from ltx.backends.tf_keras.input_pipeline import HeldOut
 from ltx.backends.tf_keras.mask_program import MaskProgram
 from ltx.backends.tf_keras.program import VERSION, Program
@@ -216,7 +217,10 @@ class KerasLab(Lab):
 
     def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
         self._program.show(state, mask, absolute=True)
-        return self._program.derivatives.synaptic_flow()
+        flows = self._program.derivatives.synaptic_flow()
+        if double_precision.is_needed(flows):
+            return self._program.double.synaptic_flow(state, mask)
+        return flows
 
     def compute_effective(self, mask: Mask) -> Mask:
         with self._program.scope():

@@ -11,6 +11,7 @@ import tf_keras
 
 from ltx.backends.tf_keras import devices, input_pipeline, optimizers
 from ltx.backends.tf_keras.derivatives import Derivatives
+from ltx.backends.tf_keras.double_precision import DoublePrecision
 from ltx.backends.tf_keras.evaluator import Evaluator
 from ltx.backends.tf_keras.graph import channel_graph
 from ltx.backends.tf_keras.guard import Guard
@@ -72,6 +73,7 @@ class Program:
             self.masked.prunable  # noqa: B018 (an output layer that is unclear is refused here)
         self.evaluator = Evaluator(self.loss, data, self.resident, self.xla)
         self.derivatives = Derivatives(self.masked, self.loss, data, self.xla)
+        self.double = DoublePrecision(task, engine, data, self.xla)
         self.batch_norm_statistics = BatchNormStatistics(
             self.masked, self.loss, task.recipe.augment, data.train, self.xla
         )

@@ -17,7 +17,12 @@ from ltx.backends.tf_keras.models.blocks import Shape
 from ltx.backends.tf_keras.models.convnets import BUILDERS, Builder
 from ltx.core.errors import UsageError, unknown
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+PRECISIONS = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
+    "float64": "float64",
+}
 
 
 def names() -> dict[str, str]:
@@ -38,6 +43,7 @@ def build(
     The function gets those of `input_shape`, `classes` (or `num_classes`) that its signature
     names, and all of `args`. Same seed, same initial bytes. Python's and numpy's global random
     states and the global precision policy are left as they were; TensorFlow's seed is not.
+    In float64 every layer computes in it, also one that was given another float type.
 
     Raises UsageError for an unknown name, a dotted path of a package that is not trusted, an
     invalid argument or a result that is no such model.
@@ -48,7 +54,8 @@ def build(
         raise UsageError(f"model {name!r} needs at least 1 class, got {classes}.")
     function = _resolve(name)
     arguments = _arguments(name, function, input_shape, classes, args)
-    with _isolated(seed, PRECISIONS[precision]):
+    forced = _every_layer_in_float64() if precision == "float64" else contextlib.nullcontext()
+    with _isolated(seed, PRECISIONS[precision]), forced:
         model = function(**arguments)
         _check_kind(name, model)
         _build_for(name, model, input_shape)
@@ -73,6 +80,25 @@ def _isolated(seed: int, policy: str) -> Iterator[None]:
         tf_keras.mixed_precision.set_global_policy(previous)
         np.random.set_state(numpy_state)
         random.setstate(python_state)
+
+
+@contextlib.contextmanager
+def _every_layer_in_float64() -> Iterator[None]:
+    """Give layers that are made in this context the policy float64 in place of another float's."""
+    # Private, but the only place that sees every layer of every style of model before it is built.
+    original = tf_keras.layers.Layer._set_dtype_policy
+
+    def set_policy(layer: tf_keras.layers.Layer, dtype: object) -> None:
+        original(layer, dtype)
+        compute = layer._dtype_policy.compute_dtype
+        if compute is not None and tf.as_dtype(compute).is_floating:
+            original(layer, "float64")
+
+    tf_keras.layers.Layer._set_dtype_policy = set_policy
+    try:
+        yield
+    finally:
+        tf_keras.layers.Layer._set_dtype_policy = original
 
 
 def _resolve(name: str) -> Builder:
