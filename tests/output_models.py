@@ -89,6 +89,15 @@ LOGITS = {
     "over_examples": ending(_then(lambda x: tf.nn.softmax(x, axis=0))),
     "log_softmax": ending(_then(tf.nn.log_softmax)),
 }
+LOG_SOFTMAX = {
+    "operation": LOGITS["log_softmax"],
+    "name": ending(_dense("log_softmax")),
+    "function": ending(_dense(tf.nn.log_softmax)),
+    "activation": ending(_then(L.Activation("log_softmax"))),
+    "lambda": ending(_then(L.Lambda(tf.nn.log_softmax))),
+    "logarithm": ending(_then(lambda x: tf.math.log(tf.nn.softmax(x)))),
+    "by_hand": ending(_then(lambda x: x - tf.reduce_logsumexp(x, -1, keepdims=True))),
+}
 
 
 class Gated(tf_keras.Model):
@@ -115,6 +124,10 @@ def by_function(input_shape, classes):
 
 def by_operation(input_shape, classes):
     return SOFTMAX["operation"](input_shape, classes)
+
+
+def log_softmax(input_shape, classes):
+    return LOG_SOFTMAX["by_hand"](input_shape, classes)
 
 
 def in_call(input_shape, classes):

@@ -45,7 +45,7 @@ class Backend(abc.ABC):
     @property
     @abc.abstractmethod
     def outputs_logits(self) -> bool:
-        """Whether the model ends in logits; if not, in softmax, whose sum no weight changes."""
+        """Whether the model ends in logits; if not, in softmax or log-softmax of them."""
 
     @property
     @abc.abstractmethod

@@ -168,7 +168,7 @@ class Lab(seal.Sealable, Backend):
         All variables are replaced by their absolute values, the input is all ones, and BatchNorm
         normalises by its statistics. Where that is beyond the range of the engine's precision it is
         computed in float64, and the arrays are float64. Raises DivergedError where it is beyond
-        that too, UsageError for a model that ends in softmax.
+        that too, UsageError for a model that ends in softmax or log-softmax.
         """
         self.check_flow()
         mask.check(self.prunable)
@@ -189,7 +189,8 @@ class Lab(seal.Sealable, Backend):
         if not self.outputs_logits:
             raise UsageError(
                 f"{self.task.label}: expected a model that ends in logits, got one that ends in"
-                " softmax, whose outputs always sum to one; leave its softmax away"
+                " softmax or log-softmax, whose probabilities always sum to one; leave its softmax"
+                " away"
             )
 
     def effective(self, mask: Mask) -> Mask:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -100,19 +100,27 @@ class Inspection:
         The outputs of random inputs are non-negative and sum to one; and the last operation is a
         softmax, or, unless it is linear, they still do so when the weights are redrawn.
         """
+        return self._ends_in("softmax", lambda outputs: outputs)
+
+    @functools.cached_property
+    def ends_in_log_softmax(self) -> bool:
+        """Whether outputs are the logarithms of probabilities, by the same tests."""
+        return self._ends_in("log_softmax", np.exp)
+
+    def _ends_in(self, name: str, probabilities: Callable[[np.ndarray], np.ndarray]) -> bool:
         ending = self.forward_pass.output.ending
         if ending == "linear":
             return False
         rng = np.random.default_rng(0)
         with self._restored():
-            if not self._are_normalised(rng):
+            if not self._are_normalised(rng, probabilities):
                 return False
-            if ending == "softmax":
+            if ending == name:
                 return True
             for _ in range(3):
                 for entry in self._entries.values():
                     _redraw(entry.variable, rng)
-                if not self._are_normalised(rng):
+                if not self._are_normalised(rng, probabilities):
                     return False
         return True
 
@@ -150,7 +158,9 @@ class Inspection:
             found["evaluation"] = "restored"
         return found
 
-    def _are_normalised(self, rng: np.random.Generator) -> bool:
+    def _are_normalised(
+        self, rng: np.random.Generator, probabilities: Callable[[np.ndarray], np.ndarray]
+    ) -> bool:
         """Whether random inputs give non-negative rows that sum to one, or no finite ones."""
         for scale in (0.1, 1.0, 3.0):
             given = [
@@ -159,7 +169,9 @@ class Inspection:
             ]
             result = self.forward_pass.function(given[0] if len(given) == 1 else given)
             outputs = tf.cast(tf.nest.flatten(result)[0], tf.float32).numpy()
-            valid = (outputs >= 0).all() and np.allclose(outputs.sum(-1), 1, atol=0.02)
+            with np.errstate(over="ignore"):
+                rows = probabilities(outputs)
+            valid = (rows >= 0).all() and np.allclose(rows.sum(-1), 1, atol=0.02)
             if np.isfinite(outputs).all() and not valid:
                 return False
         return True

@@ -117,7 +117,8 @@ class KerasLab(Lab):
 
     @property
     def outputs_logits(self) -> bool:
-        return self._program.loss.outputs_logits
+        inspection = self._program.masked.inspection
+        return self._program.loss.outputs_logits and not inspection.ends_in_log_softmax
 
     @property
     def epoch(self) -> int:

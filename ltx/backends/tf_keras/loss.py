@@ -12,7 +12,8 @@ from ltx.data.dataset import Dataset
 class Loss:
     """The cross-entropy of a model that ends in logits or in softmax, with seeded layer noise.
 
-    `outputs_logits` is False for a model that ends in softmax; `classes` counts the classes.
+    `outputs_logits` is False for a model that ends in softmax. Log-probabilities are logits of
+    themselves, so a model that ends in log-softmax needs no case. `classes` counts the classes.
     """
 
     def __init__(self, masked: MaskedModel, data: Dataset) -> None:

@@ -34,7 +34,17 @@ def test_every_way_to_end_in_softmax_is_known(name):
 
 @pytest.mark.parametrize("name", output_models.LOGITS)
 def test_what_only_looks_like_softmax_is_none(name):
-    assert not inspect(output_models.LOGITS[name]).inspection.ends_in_softmax
+    inspection = inspect(output_models.LOGITS[name]).inspection
+    assert not inspection.ends_in_softmax
+    assert inspection.ends_in_log_softmax == (name == "log_softmax")
+
+
+@pytest.mark.parametrize("name", output_models.LOG_SOFTMAX)
+def test_every_way_to_end_in_log_softmax_is_known(name):
+    inspection = inspect(output_models.LOG_SOFTMAX[name]).inspection
+    assert inspection.ends_in_log_softmax
+    assert not inspection.ends_in_softmax
+    assert inspection.corrections == {}
 
 
 def test_only_models_that_were_judged_otherwise_get_another_fingerprint():
@@ -45,7 +55,7 @@ def test_only_models_that_were_judged_otherwise_get_another_fingerprint():
     assert inspect(output_models.gated).inspection.corrections == {"softmax": False}
 
 
-@pytest.mark.parametrize("name", ["by_function", "by_operation", "in_call"])
+@pytest.mark.parametrize("name", ["by_function", "by_operation", "in_call", "log_softmax"])
 def test_the_loss_of_probabilities_is_that_of_their_logits(name):
     recipe = ltx.Recipe(batch_size=30, length="24it", eval_every="24it")
     made, plain = (

@@ -16,6 +16,7 @@ CHOICES = {*SUMS, "ConcatV2", "Pack", "Maximum", "Minimum", "Select", "SelectV2"
 PRODUCTS = {"MatMul", "BatchMatMulV2", "Einsum", "Conv2D", "Conv3D", "DepthwiseConv2dNative"}
 ELEMENTWISE = {*SUMS, "Mul", "RealDiv", "Maximum", "Minimum", "Select", "SelectV2"}
 ELEMENTWISE |= {"SquaredDifference", "Pow", "DivNoNan"}
+SOFTMAXES = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "NumpyFunction"}
 GENERATING = {"RngReadAndSkip", "RngSkip", "StatefulUniform", "StatefulStandardNormalV2"}
@@ -31,7 +32,8 @@ class Value:
     `from_input` tells whether it depends on the model's input; if not, `variables` are those that
     it is computed from. If it does, `kernels` are the ones that were applied last. They are
     `unclear` behind a product of two layers, a loop over several layers or a Python function.
-    `ending` is "linear" for sums and products with weights, "softmax", or "".
+    `ending` is "linear" for sums and products with weights, "softmax", "log_softmax", or
+    "".
     """
 
     from_input: bool = False
@@ -128,8 +130,8 @@ class ForwardPass:
             if loop and len({_layer(name) for name in kernels}) > 1:
                 return self._product([Value(True, kernels=frozenset([k])) for k in kernels], "")
             return Value(True, kernels=kernels, ending="linear" if kind in PRODUCTS else "")
-        if kind == "Softmax":
-            ending = "softmax"
+        if kind in SOFTMAXES:
+            ending = SOFTMAXES[kind]
         elif kind in SAME:
             ending = data[0].ending
         else:
