@@ -101,6 +101,21 @@ def overflows_in_half(input_shape, classes):
     )
 
 
+def explodes_in_half(input_shape, classes):
+    """Its outputs are finite and its gradients beyond float16, at every loss scale."""
+    return tf_keras.Sequential(
+        [
+            layers.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(16, name="hidden", kernel_initializer="zeros"),
+            layers.Rescaling(6e4),
+            layers.Dense(16, name="between", kernel_initializer="identity"),
+            layers.Rescaling(6e4),
+            layers.Dense(classes, name="logits", dtype="float32"),
+        ]
+    )
+
+
 def residual(input_shape, classes):
     """A residual net with BatchNorm that ends in logits, of two sets of channels."""
     images = layers.Input(input_shape)

@@ -161,7 +161,10 @@ class KerasLab(Lab):
     def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
         self._program.load(state, mask)
         evaluate = functools.partial(self._program.evaluator.evaluate, "validation")
-        return self._run(self._program, self.task.recipe, evaluate, state.step, stop, stream)
+        run = self._run(self._program, self.task.recipe, evaluate, state.step, stop, stream)
+        if stop == self.steps() > state.step:
+            self._program.loss_scale.check_end(run.state)
+        return run
 
     @timed
     def run_mask_training(

@@ -17,6 +17,7 @@ from ltx.backends.tf_keras.graph import channel_graph
 from ltx.backends.tf_keras.guard import Guard
 from ltx.backends.tf_keras.loop import Loop, Report
 from ltx.backends.tf_keras.loss import Loss
+from ltx.backends.tf_keras.loss_scale import LossScale
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.recalibration import BatchNormStatistics
@@ -64,6 +65,8 @@ class Program:
         task.recipe.check_scales(self.masked.scales, task.label)
         self.slots = optimizers.slots(self.optimizer, self.weights)
         self.fresh_slots = {name: slot.numpy() for name, slot in self.slots.items()}
+        read = functools.partial(arrays, self.weights)
+        self.loss_scale = LossScale(task, self.slots, self.fresh_slots, read)
         fits = data.nbytes <= engine.resident_mb << 20
         self.resident = input_pipeline.ResidentData(data) if fits else None
         pools = any("MaxPool" in type(layer).__name__ for layer in self.model._flatten_layers())
@@ -139,6 +142,7 @@ class Program:
         self._put(mask, state.weights, state.statistics)
         for name, slot in self.slots.items():
             slot.assign((state.slots or self.fresh_slots)[name])
+        self.loss_scale.begin(state.weights)
 
     def show(self, state: State, mask: Mask, absolute: bool = False) -> None:
         """Load a state and a mask for measuring, without the optimizer's slots.
@@ -194,6 +198,7 @@ class Program:
         """
         for report in self._segment(table, rates, start, seed, window):
             self._guard.check(report, start + len(rates))
+        self.loss_scale.check(start + len(rates))
 
     def diverged(self, what: str) -> DivergedError:
         """The error for what is not finite."""

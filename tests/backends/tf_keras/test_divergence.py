@@ -43,6 +43,40 @@ def test_a_training_whose_loss_scale_skips_its_first_steps_is_valid() -> None:
     assert run.history.last.is_finite
 
 
+@pytest.mark.parametrize("engine", [{}, {"resident_mb": 0, "compile": "graph"}])
+def test_a_training_whose_loss_scale_skips_every_step_is_none(engine: dict) -> None:
+    made = lab("tiny.explodes_in_half", Engine(precision="float16", **engine))
+    start, mask = made.init(), made.dense()
+    with pytest.raises(DivergedError, match=r"skipped every step.*at step 16.*'bfloat16'"):
+        made.train(start, mask)
+    # A scale that can still be halved may be the right one; at 1 nothing is left to halve.
+    half = made.train(start, mask, "12it").state
+    with pytest.raises(DivergedError, match="skipped every step of the segment that ends at"):
+        made.train(half, mask)
+    short = lab(
+        "tiny.explodes_in_half",
+        Engine(precision="float16", **engine),
+        length="9it",
+        eval_every="3it",
+    )
+    for state in (start, short.train(start, mask, "4it").state):
+        with pytest.raises(DivergedError, match="skipped all 9 steps"):
+            short.train(state, mask)
+    whole = lab("tiny.explodes_in_half")
+    assert whole.train(whole.init(), whole.dense()).state.first_not_finite() is None
+
+
+def test_steps_skipped_late_do_not_make_a_training_none() -> None:
+    made = lab("tiny.dense", Engine(precision="float16"), optimizer="sgd")
+    mask = made.dense()
+    state = made.train(made.init(), mask, "16it").state
+    slots = {**state.slots, "loss_scale:": np.float32(2.0**40)}
+    end = made.train(state.replace(slots=slots), mask).state
+    assert end.slots["good_steps:"] == 0
+    assert end.slots["loss_scale:"] == 2.0**32
+    assert end.step == 24
+
+
 def test_one_step_that_leaves_finite_weights_and_no_finite_loss() -> None:
     made = lab(optimizer="sgd", learning_rate=1e30, eval_every="1it")
     with pytest.raises(DivergedError, match="validation loss at step 1 is not finite"):
