@@ -291,6 +291,50 @@ def unseeded(input_shape, classes):
     return tf_keras.Model(images, L.Dense(classes, name="head")(noise(x)))
 
 
+class NoisyTraining(L.Layer):
+    """Draws in training only: from a generator of its own, or from none that is found."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.held = kind, {}
+        if kind == "own":
+            self.generator = tf.random.Generator.from_seed(1)
+        self.held["generator"] = tf.random.Generator.from_seed(1)
+        self.compiled = tf.function(self.normal)
+
+    def normal(self, x):
+        return x + tf.random.normal(tf.shape(x))
+
+    def call(self, x, training=False):
+        if not training:
+            return x
+        if self.kind == "dropout":
+            return tf.nn.dropout(x, 0.5)
+        if self.kind == "function":
+            return self.compiled(x)
+        if self.kind == "condition":
+            return tf.cond(tf.reduce_sum(x) > 0, lambda: self.normal(x), lambda: x)
+        if self.kind in ("own", "hidden"):
+            source = self.generator if self.kind == "own" else self.held["generator"]
+            return x + source.normal(tf.shape(x))
+        return tf.random.normal(tf.shape(x), seed=7) + x
+
+
+def noisy_training(input_shape, classes, kind):
+    images, x = _body(input_shape)
+    x = NoisyTraining(kind)(x)
+    return tf_keras.Model(images, L.Dense(classes, name="head")(x))
+
+
+def augmenting(input_shape, classes):
+    """The layers of Keras that change images or units at random, in training only."""
+    images = tf_keras.Input(input_shape)
+    x = L.RandomCrop(6, 6)(L.RandomBrightness(0.1)(L.RandomContrast(0.2)(images)))
+    x = L.Flatten()(L.SpatialDropout2D(0.2)(L.RandomFlip(seed=3)(x)))
+    x = L.GaussianDropout(0.2)(L.GaussianNoise(0.5, seed=5)(x))
+    return tf_keras.Model(images, L.Dense(classes, name="head")(L.AlphaDropout(0.2)(x)))
+
+
 def embedded(input_shape, classes):
     """Pixels as tokens."""
     images = tf_keras.Input(input_shape)

@@ -139,7 +139,8 @@ class Inspection:
             raise UsageError(
                 f"model {self._model.name!r}: expected an evaluation that gives the same again, got"
                 f" random numbers without a seed ({self.forward_pass.unseeded[0]}); draw them by a"
-                " tf_keras noise layer or a tf.random.Generator of the layer, or only in training"
+                " tf_keras noise layer, or by a tf.random.Generator that is an attribute of its"
+                " layer"
             )
         return bool(self._states.keys() & self.forward_pass.written.keys())
 

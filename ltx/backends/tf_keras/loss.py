@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from ltx.backends.tf_keras.graph import random_numbers
 from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.core.errors import UsageError
 from ltx.data.dataset import Dataset
 
 
@@ -45,6 +47,21 @@ class Loss:
         for variable, value in zip(self._written, values, strict=True):
             variable.assign(value)
 
+    def require_seeded(self) -> None:
+        """Raise UsageError if the graph that is being traced draws numbers that no seed decides.
+
+        Call it after the model is called in training mode. It adds nothing to the graph.
+        """
+        if tf.executing_eagerly():
+            return
+        graph = tf.compat.v1.get_default_graph()
+        if found := random_numbers.unseeded(graph, self._masked.generators):
+            raise UsageError(
+                f"model {self._masked.model.name!r}: expected a training that gives the same again,"
+                f" got random numbers without a seed ({found[0]}); draw them by a tf_keras noise"
+                " layer, or by a tf.random.Generator that is an attribute of its layer"
+            )
+
     def scaled(self, images: tf.Tensor) -> tf.Tensor:
         """Raw images, normalised by the mean and standard deviation of the training split."""
         return (tf.cast(images, tf.float32) - self._mean) * self._inverse_std
@@ -52,6 +69,8 @@ class Loss:
     def log_probabilities(self, images: tf.Tensor, training: bool) -> tf.Tensor:
         """Log-probabilities of scaled images, float32 [batch, classes] in every precision."""
         outputs = tf.cast(self._masked.model(images, training=training), tf.float32)
+        if training:
+            self.require_seeded()
         if not self.outputs_logits:
             return tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
         return tf.nn.log_softmax(outputs)

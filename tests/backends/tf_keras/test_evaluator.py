@@ -11,9 +11,10 @@ from ltx.core.errors import UsageError
 ALWAYS = ("always_dropping", "always_normalising", "counting")
 
 
-def lab(model, engine=Engine(), **recipe):  # noqa: B008
+def lab(model, engine=Engine(), args=None, **recipe):  # noqa: B008
     settings = {"batch_size": 30, "length": "8it", "eval_every": "8it", **recipe}
-    task = ltx.Task(model=f"output_models.{model}", recipe=ltx.Recipe(**settings))
+    recipe = ltx.Recipe(**settings)
+    task = ltx.Task(model=f"output_models.{model}", recipe=recipe, model_args=args or {})
     return KerasLab(task, 0, engine=engine)
 
 
@@ -49,5 +50,29 @@ def test_a_flow_through_noise_is_a_function_of_the_state():
 
 
 def test_random_numbers_without_a_seed_are_refused_before_training():
-    with pytest.raises(UsageError, match=r"random numbers without a seed \(.*only in training"):
+    with pytest.raises(UsageError, match=r"evaluation that gives.*without a seed \(.*of its layer"):
         lab("unseeded")
+
+
+@pytest.mark.parametrize("model", ["augmenting", "own"])
+@pytest.mark.parametrize("engine", [{"compile": "xla"}, {"compile": "graph"}, {"resident_mb": 0}])
+def test_segments_equal_one_run_under_every_noise_of_keras(model, engine):
+    named = ("noisy_training", {"kind": model}) if model == "own" else (model, None)
+    made = lab(named[0], Engine(**engine), named[1])
+    start, mask = made.init(), made.dense()
+    whole = made.train(start, mask).state
+    half = made.train(start, mask, until="3it").state
+    assert made.train(half, mask).state == whole
+    assert made.train(start, mask).state == whole
+    assert made.train(start, mask, stream="other").state != whole
+
+
+@pytest.mark.parametrize("kind", ["normal", "dropout", "hidden", "function", "condition"])
+@pytest.mark.parametrize("engine", [{"compile": "xla"}, {"compile": "graph"}, {"resident_mb": 0}])
+def test_random_numbers_without_a_seed_are_refused_where_only_training_draws_them(kind, engine):
+    made = lab("noisy_training", Engine(**engine), {"kind": kind})
+    start, mask = made.init(), made.dense()
+    for measure in (made.train, made.gradients):
+        with pytest.raises(UsageError, match=r"a training that gives the same.*of its layer"):
+            measure(start, mask)
+    assert made.evaluate(start, mask) == made.evaluate(start, mask)

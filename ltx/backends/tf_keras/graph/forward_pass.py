@@ -109,12 +109,12 @@ class ForwardPass:
             self.unseeded.append(operation.name)
         if kind in CALLS:
             self.has_functions = True
-            return self._visit(_function(operation, "f"), inputs)
+            return self._visit(inner_graph(operation, "f"), inputs)
         for name in ("cond", "body"):
-            if (inner := _function(operation, name)) is not None:
+            if (inner := inner_graph(operation, name)) is not None:
                 self._visit(inner, inputs)
         for name in ("then_branch", "else_branch"):
-            if (inner := _function(operation, name)) is not None:
+            if (inner := inner_graph(operation, name)) is not None:
                 self._visit(inner, inputs[1:])
         value = Value() if kind in SHAPES else self._result(operation, inputs)
         return [value] * len(operation.outputs)
@@ -177,7 +177,7 @@ def input_specs(model: tf_keras.Model, image: Sequence[int] | None = None) -> An
     return one(shape, tf.float32)
 
 
-def _function(operation: Any, attribute: str) -> Any:
+def inner_graph(operation: Any, attribute: str) -> Any:
     """The graph of a function that the operation calls; None without one."""
     try:
         name = operation.get_attr(attribute).name
