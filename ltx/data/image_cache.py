@@ -79,11 +79,14 @@ def _read_split(folder: Path, part: str, meta: dict[str, Any], mapped: bool) -> 
 def write(target: Path, parts: Parts, meta: dict[str, Any]) -> None:
     """Write a cache in a temporary folder and rename it to `target`; call it within `locked`.
 
-    `meta` holds the `source` that `read` compares, `image` and `classes`.
+    `meta` holds the `source` that `read` compares, `image` and `classes`. UsageError, before the
+    first example is read, where the disk has no room for all of them.
     """
     building = target.with_name(target.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _require_room(target.parent, sum(count for count, _ in parts.values()), meta["image"])
+    building.mkdir()
     try:
         meta = {"format": CACHE_FORMAT, **meta}
         for part, (examples, batches) in parts.items():
@@ -94,6 +97,17 @@ def write(target: Path, parts: Parts, meta: dict[str, Any]) -> None:
         building.replace(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _require_room(folder: Path, examples: int, image: Image) -> None:
+    """Raise UsageError unless the disk has room for that many images, a byte for each value."""
+    needed, free = examples * math.prod(image), shutil.disk_usage(folder).free
+    if needed > free:
+        raise UsageError(
+            f"image {tuple(image)}: {examples:,} images of this shape take"
+            f" {needed / 2**30:,.1f} GiB in {folder}, which has {free / 2**30:,.1f} GiB free; set a"
+            " smaller Task.image, or TFDS_DATA_DIR to a folder on a larger disk"
+        )
 
 
 def _write_split(

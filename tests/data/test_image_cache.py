@@ -102,6 +102,21 @@ def test_a_full_disk_leaves_nothing_half_written(own: str, monkeypatch: pytest.M
     assert tfds.load("digits", image=(12, 12, 1), data_dir=own).image == (12, 12, 1)
 
 
+def test_images_that_no_disk_holds_are_refused_before_one_is_made(
+    own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise AssertionError("an image is converted")
+
+    usage = image_cache.shutil.disk_usage(own)._replace(free=2**30)
+    monkeypatch.setattr(image_cache.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(image_cache, "convert", none)
+    says = r"image \(4096, 4096, 1\): 1,797 images.*28\.1 GiB in .*has 1\.0 GiB free; set a smaller"
+    with pytest.raises(UsageError, match=says):
+        tfds.load("digits", image=(4096, 4096, 1), data_dir=own)
+    assert [path.name for path in cache_of(own).parent.iterdir()] == ["8x8x1"]
+
+
 def test_what_a_killed_process_left_is_in_nobodys_way(own: str) -> None:
     left = cache_of(own, "digits/1.0.0/12x12x1-pad.building")
     left.mkdir()
