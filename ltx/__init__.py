@@ -33,7 +33,14 @@ from ltx.core.run import History, Metrics, Run
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
-from ltx.core.validation import check_choice, check_count, check_number, check_score, check_type
+from ltx.core.validation import (
+    check_choice,
+    check_count,
+    check_duration,
+    check_number,
+    check_score,
+    check_type,
+)
 from ltx.evaluation.control_checks import check_control, check_corrupted
 from ltx.evaluation.instability import Stability
 from ltx.evaluation.mode_connectivity import Barrier, barrier, copies
@@ -119,6 +126,7 @@ __all__ = [
     "check_control",
     "check_corrupted",
     "check_count",
+    "check_duration",
     "check_number",
     "check_score",
     "check_type",

@@ -61,7 +61,7 @@ class EarlyBird(ltx.Finder):
                 f"early_bird.densities: expected different numbers, as in (0.5, 0.3), got {given!r}"
             )
         object.__setattr__(self, "densities", tuple(sorted(many, reverse=True)))
-        ltx.Duration.parse(self.every)
+        ltx.check_duration("early_bird.every", self.every)
         ltx.check_count("early_bird.window", self.window, least=2)
         ltx.check_number("early_bird.threshold", self.threshold, above=0, below=1)
         ltx.check_choice("early_bird.start", self.start, STARTS)

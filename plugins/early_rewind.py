@@ -52,7 +52,8 @@ class EarlyRewind(ltx.Finder):
         ltx.check_type("early_rewind.pruning", self.pruning, ltx.Pruning, "@Pruning()")
         ltx.check_score("early_rewind.score", self.score)
         ltx.check_choice("early_rewind.mode", self.mode, MODES)
-        ltx.Duration.parse(self.at_most if self.rewind == AUTO else self.rewind)
+        name = "at_most" if self.rewind == AUTO else "rewind"
+        ltx.check_duration(f"early_rewind.{name}", getattr(self, name))
         ltx.check_number("early_rewind.tolerance", self.tolerance, above=0, below=1)
 
     @property

@@ -33,8 +33,8 @@ class Gradual(ltx.Finder):
         ltx.check_choice("gradual.scope", self.scope, ("layer", "global", "erk"))
         ltx.check_score("gradual.score", self.score)
         ltx.check_type("gradual.structure", self.structure, ltx.Structure, "@Blocks()")
-        for text in (self.begin, self.end, self.every):
-            ltx.Duration.parse(text)
+        for name in ("begin", "end", "every"):
+            ltx.check_duration(f"gradual.{name}", getattr(self, name))
 
     @classmethod
     def example(cls, of: ltx.Finder) -> "Gradual":

@@ -32,8 +32,8 @@ class RigL(ltx.Finder):
 
     def __post_init__(self) -> None:
         _check("rigl", self.density, self.drop, self.scope)
-        ltx.Duration.parse(self.every)
-        ltx.Duration.parse(self.end)
+        ltx.check_duration("rigl.every", self.every)
+        ltx.check_duration("rigl.end", self.end)
 
     @classmethod
     def example(cls, of: ltx.Finder) -> "RigL":
@@ -74,7 +74,7 @@ class SET(ltx.Finder):
 
     def __post_init__(self) -> None:
         _check("set", self.density, self.drop, self.scope)
-        ltx.Duration.parse(self.every)
+        ltx.check_duration("set.every", self.every)
 
     def check(self, lab: ltx.Lab) -> None:
         _fits("set", lab, self.density, self.scope, self.every, "100%")

@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 
+from ltx.core.duration import Duration
 from ltx.core.errors import UsageError, shown, unknown
 
 
@@ -43,6 +44,14 @@ def check_count(name: str, value: int, least: int = 1, most: int = sys.maxsize) 
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         bounds = f"at least {least}" + f" and at most {most}" * (most < sys.maxsize)
         raise UsageError(f"{name}: expected a whole number of {bounds}, got {shown(value)}")
+
+
+def check_duration(name: str, value: object) -> None:
+    """Raise UsageError for what is not a Duration, nor text that stands for one."""
+    try:
+        Duration.parse(value)  # type: ignore[arg-type]
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from error
 
 
 def check_number(

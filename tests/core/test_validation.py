@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltx import UsageError, check_choice, check_count
+from ltx import Duration, UsageError, check_choice, check_count, check_duration
 from ltx.core.validation import check_number
 
 
@@ -31,6 +31,18 @@ def test_a_number_lies_within_its_bounds(value: float) -> None:
 def test_what_is_no_number_is_outside_every_range(value: object) -> None:
     with pytest.raises(UsageError, match="x: expected a number"):
         check_number("x", value, least=-10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["soon", "1.5it", "101%", "-1ep", "", 10, True, None, ("10it",)])
+def test_a_duration_is_steps_epochs_or_percent(value: object) -> None:
+    with pytest.raises(UsageError, match=r"^x: duration .*") as error:
+        check_duration("x", value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["500it", "2ep", "0.5 ep", "10%", Duration(3, "it")])
+def test_a_duration_that_can_be_read_is_accepted(value: object) -> None:
+    check_duration("x", value)
 
 
 def test_a_choice_is_one_of_the_known() -> None:
