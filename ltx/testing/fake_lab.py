@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,31 +11,36 @@ from ltx.core import identity
 from ltx.core.cost import Ledger
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask, MaskLearner
-from ltx.core.prunable import Axis, Channels, Weight
+from ltx.core.prunable import Channels, Weight
 from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, finite_metrics, timed
 from ltx.core.state import State, first_not_finite
 from ltx.core.task import Task
+from ltx.core.validation import check_choice
 from ltx.data import sampling
-from ltx.testing import fake_network
+from ltx.testing.fake_convnet import ConvNetwork
+from ltx.testing.fake_network import DenseNetwork, Network
 
-HIDDEN = 12
 RECIPE = Recipe(
     optimizer="momentum", learning_rate=0.1, batch_size=20, length="60it", eval_every="10it"
 )
 _SPLITS = {"train": 200, "validation": 100, "test": 100}
 _STARTS = {"equal": 0.25, "zero": 0.0}
+NETWORKS = ("dense", "convolution", "ranks")
+_KEPT = np.float32(0.9)  # the share of the running statistics that a training step keeps
 # What overflows is reported once, as DivergedError.
 _UNWARNED = np.errstate(over="ignore", invalid="ignore")
 
 
 class FakeLab(Lab):
-    """A network with one hidden layer of 12 units on synthetic images, trained in numpy.
+    """A small network on synthetic images, trained in numpy.
 
     It fulfils the whole contract of `Lab` without TensorFlow. The data depend on the task's `data`
     name, so that transfer between two names is transfer between two problems; `image` defaults to
-    4x4x1 and the number of classes is 4, or N for a name that ends in `/N`. With one of `layers`
-    it is a softmax regression. `start`: "drawn" weights, or an initial state whose kernels are all
+    4x4x1 and the number of classes is 4, or N for a name that ends in `/N`. `network`: "dense", one
+    hidden layer of 12 units, or with one of `layers` a softmax regression; "convolution", a
+    convolution with BatchNorm and a dense layer; "ranks", the same with kernels of three axes and
+    of one axis between them. `start`: "drawn" weights, or an initial state whose kernels are all
     "equal" or all "zero", in which every score has ties.
     """
 
@@ -47,11 +53,13 @@ class FakeLab(Lab):
         ledger: Ledger | None = None,
         layers: int = 2,
         start: str = "drawn",
+        network: str = "dense",
     ) -> None:
+        check_choice("FakeLab.network", network, NETWORKS)
         self.task = task or Task(data="fake", model="fake", recipe=RECIPE)
         self.task.recipe.check_scales((), self.task.label)
         self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
-        self.layers, self.start = layers, start
+        self.layers, self.start, self.network = layers, start, network
         sampling.check_classes(
             f"Task.classes of {self.task.data!r}", self.task.classes, self._all_classes
         )
@@ -69,23 +77,19 @@ class FakeLab(Lab):
     def classes(self) -> int:
         return len(self.task.classes) or self._all_classes
 
+    @functools.cached_property
+    def _net(self) -> Network:
+        if self.network == "dense":
+            return DenseNetwork(self.input_shape, self.classes, self.layers)
+        return ConvNetwork(self.input_shape, self.classes, ranks=self.network == "ranks")
+
     @property
     def prunable(self) -> tuple[Weight, ...]:
-        inputs = int(np.prod(self.input_shape))
-        if self.layers == 1:
-            return (Weight("output/kernel", (inputs, self.classes), is_output=True),)
-        return (
-            Weight("hidden/kernel", (inputs, HIDDEN)),
-            Weight("output/kernel", (HIDDEN, self.classes), is_output=True),
-        )
+        return self._net.prunable
 
     @property
     def channels(self) -> tuple[Channels, ...]:
-        if self.layers == 1:
-            return ()
-        written = Axis("hidden/kernel", 1, HIDDEN)
-        read = Axis("output/kernel", 0, HIDDEN)
-        return (Channels(HIDDEN, (written,), (read,), followers=("hidden/bias",)),)
+        return self._net.channels
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -101,19 +105,21 @@ class FakeLab(Lab):
 
     @property
     def fingerprint(self) -> str:
-        return identity.identity({"fake": self.task, "net": [self.layers, self.start]})
+        network = [] if self.network == "dense" else [self.network]
+        return identity.identity({"fake": self.task, "net": [self.layers, self.start, *network]})
 
     def init(self, stream: str = "init") -> State:
         rng = self.rng("weights", stream)
-        weights = {}
+        weights, statistics = self._net.others()
         for weight in self.prunable:
-            scale = np.sqrt(2 / sum(weight.shape))
-            weights[weight.name] = rng.normal(0, scale, weight.shape)
-            weights[weight.name.replace("kernel", "bias")] = np.zeros(weight.shape[1])
+            *reading, last = weight.shape
+            weights[weight.name] = rng.normal(
+                0, np.sqrt(2 / (math.prod(reading) + last)), weight.shape
+            )
             # Other streams stay random, so that a control that draws fresh weights differs.
             if stream == "init" and self.start != "drawn":
                 weights[weight.name] = np.full(weight.shape, _STARTS[self.start])
-        return State({name: array.astype(np.float32) for name, array in weights.items()})
+        return State(_single(weights), _single(statistics))
 
     @timed
     @_UNWARNED
@@ -128,6 +134,7 @@ class FakeLab(Lab):
         velocity = {
             name: state.slots.get(f"momentum:{name}", 0 * array) for name, array in weights.items()
         }
+        statistics = dict(state.statistics)
         images, labels = self._data["train"]
         table = sampling.batch_table(
             self.seed, stream, len(labels), recipe.batch_size, state.step, stop
@@ -135,17 +142,19 @@ class FakeLab(Lab):
         rates = recipe.learning_rates(state.step, stop, self.epoch)
         points = []
         for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
-            gradients = mask.apply(fake_network.gradients(weights, images[rows], labels[rows]))
+            arrays = {**weights, **statistics}
+            gradients = mask.apply(self._net.gradients(arrays, images[rows], labels[rows]))
+            statistics = self._moved(statistics, arrays, images[rows])
             for name, gradient in gradients.items():
                 velocity[name] = np.float32(recipe.momentum) * velocity[name] - rate * gradient
                 weights[name] = weights[name] + velocity[name]
             if step % every == 0 or step == whole:
-                metrics = fake_network.measured(weights, *self._data["validation"])
+                metrics = self._measured({**weights, **statistics}, "validation")
                 finite_metrics(self.task, metrics, f"the validation loss at step {step}")
                 points.append((step, metrics.loss, metrics.accuracy))
         slots = {f"momentum:{name}": array for name, array in velocity.items()}
         history = History(*map(tuple, zip(*points, strict=True)))
-        return Run(State(weights, slots=slots, step=stop), history).finite(self.task)
+        return Run(State(weights, statistics, slots, stop), history).finite(self.task)
 
     @timed
     @_UNWARNED
@@ -156,7 +165,7 @@ class FakeLab(Lab):
         every, whole = max(1, self.steps(recipe.eval_every)), self.steps()
         scores = {name: state.slots[f"score:{name}"] for name in mask}
         velocities = {name: state.slots[f"score_momentum:{name}"] for name in mask}
-        fixed = mask.apply(state.weights)
+        fixed, statistics = mask.apply(state.weights), dict(state.statistics)
         images, labels = self._data["train"]
         table = sampling.batch_table(
             self.seed, stream, len(labels), recipe.batch_size, state.step, stop
@@ -164,39 +173,58 @@ class FakeLab(Lab):
         rates, points = recipe.learning_rates(state.step, stop, self.epoch), []
         for step, (rows, rate) in enumerate(zip(table, rates, strict=True), state.step + 1):
             sampled = method.sample_mask(scores, mask, self.rng("mask", stream, step))
-            gradients = fake_network.gradients(sampled.apply(fixed), images[rows], labels[rows])
+            arrays = {**sampled.apply(fixed), **statistics}
+            gradients = self._net.gradients(arrays, images[rows], labels[rows])
+            statistics = self._moved(statistics, arrays, images[rows])
             for name, slope in method.score_gradient(scores).items():
                 downhill = rate * gradients[name] * fixed[name] * slope
                 velocities[name] = np.float32(method.momentum) * velocities[name] - downhill
                 scores[name] = scores[name] + velocities[name]
             if step % every == 0 or step == whole:
-                metrics = fake_network.measured(
-                    method.mask(scores, mask).apply(fixed), *self._data["validation"]
-                )
+                learned = method.mask(scores, mask).apply(fixed)
+                metrics = self._measured({**learned, **statistics}, "validation")
                 finite_metrics(self.task, metrics, f"the validation loss at step {step}")
                 points.append((step, metrics.loss, metrics.accuracy))
         slots = {f"score:{name}": array for name, array in scores.items()}
         slots |= {f"score_momentum:{name}": array for name, array in velocities.items()}
         history = History(*map(tuple, zip(*points, strict=True)))
-        return Run(state.replace(slots=slots, step=stop), history).finite(self.task)
+        reached = state.replace(statistics=statistics, slots=slots, step=stop)
+        return Run(reached, history).finite(self.task)
+
+    def _moved(
+        self, statistics: dict[str, np.ndarray], arrays: dict[str, np.ndarray], images: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The running statistics after a training step on these images."""
+        batch = self._net.batch_statistics(arrays, images) if statistics else {}
+        return {n: _KEPT * old + (1 - _KEPT) * batch[n] for n, old in statistics.items()}
+
+    def _measured(self, arrays: dict[str, np.ndarray], split: str) -> Metrics:
+        return self._net.measured(arrays, *self._data[split])
 
     @_UNWARNED
     def compute_gradients(
         self, state: State, mask: Mask, batches: int, stream: str
     ) -> dict[str, np.ndarray]:
-        weights = mask.apply(state.weights)
-        inputs = self._batches(batches, stream)
-        return _mean([fake_network.gradients(weights, *batch) for batch in inputs], mask)
+        arrays, inputs = _masked(state, mask), self._batches(batches, stream)
+        return _mean([self._net.gradients(arrays, *batch) for batch in inputs], mask)
 
     @_UNWARNED
     def compute_hessian_gradient(
         self, state: State, mask: Mask, batches: int, temperature: float, stream: str
     ) -> dict[str, np.ndarray]:
-        weights, inputs = mask.apply(state.weights), self._batches(batches, stream)
-        each = [fake_network.gradients(weights, *batch, temperature) for batch in inputs]
+        arrays, inputs = _masked(state, mask), self._batches(batches, stream)
+        each = [self._net.gradients(arrays, *batch, temperature) for batch in inputs]
         vector = mask.apply(_mean(each, mask))
-        each = [fake_network.hessian_times(vector, weights, *b, temperature) for b in inputs]
+        each = [self._net.hessian_times(vector, arrays, *b, temperature) for b in inputs]
         return _mean(each, mask)
+
+    @_UNWARNED
+    def recompute_statistics(self, state: State, mask: Mask, batches: int, stream: str) -> State:
+        if not state.statistics:
+            return state
+        arrays, inputs = _masked(state, mask), self._batches(batches, stream)
+        each = [self._net.batch_statistics(arrays, images) for images, _ in inputs]
+        return state.replace(statistics=_mean(each, state.statistics))
 
     def _batches(self, count: int, stream: str) -> list[tuple[np.ndarray, np.ndarray]]:
         images, labels = self._data["train"]
@@ -206,19 +234,19 @@ class FakeLab(Lab):
 
     @_UNWARNED
     def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
-        weights = mask.apply(state.weights)
-        flows = fake_network.synaptic_flow(weights)
+        given = _masked(state, mask)
+        flows = self._net.synaptic_flow(given)
         if first_not_finite(flows) is None:
             return flows
-        return fake_network.synaptic_flow({n: a.astype(np.float64) for n, a in weights.items()})
+        return self._net.synaptic_flow({n: a.astype(np.float64) for n, a in given.items()})
 
     def compute_effective(self, mask: Mask) -> Mask:
-        return Mask(fake_network.effective(mask))
+        return Mask(self._net.effective(mask))
 
     @_UNWARNED
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         self.check_split(split)
-        return fake_network.measured(mask.apply(state.weights), *self._data[split])
+        return self._measured(_masked(state, mask), split)
 
     def open_sibling(self, task: Task) -> Lab:
         return type(self)(
@@ -228,6 +256,7 @@ class FakeLab(Lab):
             ledger=self.ledger,
             layers=self.layers,
             start=self.start,
+            network=self.network,
         )
 
     @functools.cached_property
@@ -259,9 +288,18 @@ class FakeLab(Lab):
             labels = sampling.permuted(labels, seed, split)
         if split != "test" and task.corrupt == "shuffled_pixels":
             pixels = images.reshape(-1, *self.input_shape)
-            images = sampling.shuffled(pixels, np.arange(len(images)), seed).reshape(images.shape)
-        return images, labels
+            images = sampling.shuffled(pixels, np.arange(len(images)), seed)
+        return images.reshape(-1, *self._net.shape), labels
 
 
 def _mean(each: list[dict[str, np.ndarray]], names: Iterable[str]) -> dict[str, np.ndarray]:
     return {name: np.mean([arrays[name] for arrays in each], axis=0) for name in names}
+
+
+def _masked(state: State, mask: Mask) -> dict[str, np.ndarray]:
+    """The masked weights and the statistics."""
+    return {**mask.apply(state.weights), **state.statistics}
+
+
+def _single(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array.astype(np.float32) for name, array in arrays.items()}

@@ -1,13 +1,57 @@
-"""The network of FakeLab in numpy: a ReLU layer and a softmax, with derivatives to second order.
+"""The dense network of FakeLab in numpy: a ReLU layer and a softmax, with second derivatives.
 
 Its weights are those of a FakeLab by name; without "hidden/kernel" it is a softmax regression.
 """
 
+import math
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 
+from ltx.core.prunable import Axis, Channels, Weight
 from ltx.core.run import Metrics
+
+HIDDEN = 12
+
+
+class Network(Protocol):
+    """What FakeLab trains; weights and statistics are passed in one mapping."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]: ...
+
+    @property
+    def channels(self) -> tuple[Channels, ...]: ...
+
+    def others(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The initial weights that are not prunable, and the initial statistics."""
+
+    def gradients(
+        self, arrays: dict, images: np.ndarray, labels: np.ndarray, temperature: float = 1.0
+    ) -> dict[str, np.ndarray]: ...
+
+    def hessian_times(
+        self,
+        vector: dict,
+        arrays: dict,
+        images: np.ndarray,
+        labels: np.ndarray,
+        temperature: float,
+    ) -> dict[str, np.ndarray]: ...
+
+    def batch_statistics(self, arrays: dict, images: np.ndarray) -> dict[str, np.ndarray]:
+        """The statistics of one batch."""
+
+    def measured(self, arrays: dict, images: np.ndarray, labels: np.ndarray) -> Metrics: ...
+
+    def synaptic_flow(self, arrays: dict) -> dict[str, np.ndarray]: ...
+
+    def effective(self, mask: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]: ...
 
 
 def forward(
@@ -93,3 +137,44 @@ def measured(weights: dict, images: np.ndarray, labels: np.ndarray) -> Metrics:
     logs = forward(weights, images)[1]
     loss = -logs[np.arange(len(labels)), labels].mean()
     return Metrics(float(loss), float((logs.argmax(axis=1) == labels).mean()))
+
+
+class DenseNetwork:
+    """The network of two layers, or of one, for flat inputs; it has no statistics."""
+
+    def __init__(self, image: tuple[int, int, int], classes: int, layers: int) -> None:
+        self.inputs, self.classes, self.layers = math.prod(image), classes, layers
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.inputs,)
+
+    @property
+    def prunable(self) -> tuple[Weight, ...]:
+        if self.layers == 1:
+            return (Weight("output/kernel", (self.inputs, self.classes), is_output=True),)
+        return (
+            Weight("hidden/kernel", (self.inputs, HIDDEN)),
+            Weight("output/kernel", (HIDDEN, self.classes), is_output=True),
+        )
+
+    @property
+    def channels(self) -> tuple[Channels, ...]:
+        if self.layers == 1:
+            return ()
+        written = Axis("hidden/kernel", 1, HIDDEN)
+        read = Axis("output/kernel", 0, HIDDEN)
+        return (Channels(HIDDEN, (written,), (read,), followers=("hidden/bias",)),)
+
+    def others(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        biases = {w.name.replace("kernel", "bias"): np.zeros(w.shape[1]) for w in self.prunable}
+        return biases, {}
+
+    def batch_statistics(self, arrays: dict, images: np.ndarray) -> dict[str, np.ndarray]:
+        return {}
+
+    gradients = staticmethod(gradients)
+    hessian_times = staticmethod(hessian_times)
+    measured = staticmethod(measured)
+    synaptic_flow = staticmethod(synaptic_flow)
+    effective = staticmethod(effective)
