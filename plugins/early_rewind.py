@@ -52,8 +52,9 @@ class EarlyRewind(ltx.Finder):
         ltx.check_type("early_rewind.pruning", self.pruning, ltx.Pruning, "@Pruning()")
         ltx.check_score("early_rewind.score", self.score)
         ltx.check_choice("early_rewind.mode", self.mode, MODES)
-        name = "at_most" if self.rewind == AUTO else "rewind"
-        ltx.check_duration(f"early_rewind.{name}", getattr(self, name))
+        ltx.check_duration("early_rewind.at_most", self.at_most)
+        if self.rewind != AUTO:
+            ltx.check_duration("early_rewind.rewind", self.rewind)
         ltx.check_number("early_rewind.tolerance", self.tolerance, above=0, below=1)
 
     @property

@@ -5,14 +5,31 @@
 
 import contextlib
 import dataclasses
+import datetime
 import itertools
+import os
 import random
+import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from ltx import Cost, Finder, Lab, Magnitude, Mask, Pruning, State, Ticket, UsageError, Weight
+from ltx import (
+    Cost,
+    Finder,
+    Lab,
+    Magnitude,
+    Mask,
+    Pruning,
+    State,
+    Ticket,
+    UsageError,
+    Weight,
+    check_count,
+    check_number,
+)
 
 CUT = Pruning(0.5, scope="global")
 
@@ -28,8 +45,16 @@ def dense(lab: Lab) -> Ticket:
     return Ticket.of(lab, lab.dense(), lab.init())
 
 
+class Checked(Finder):
+    """Refuses settings that mean nothing."""
+
+    def __post_init__(self) -> None:
+        check_count("levels", getattr(self, "levels", 1))
+        check_number("density", getattr(self, "density", 0.5), above=0, least=0)
+
+
 @dataclasses.dataclass(frozen=True)
-class Sound(Finder):
+class Sound(Checked):
     levels: int = 2
 
     def find(self, lab: Lab) -> Iterator[Ticket]:
@@ -44,7 +69,7 @@ class Sound(Finder):
 
 
 @dataclasses.dataclass(frozen=True)
-class PrunesNegatives(Finder):
+class PrunesNegatives(Checked):
     """`weight < threshold` instead of `abs(weight) < threshold`."""
 
     density: float = 0.5
@@ -93,7 +118,7 @@ class ShufflesACopy(Finder):
 
 
 @dataclasses.dataclass(frozen=True)
-class NeverRewinds(Finder):
+class NeverRewinds(Checked):
     """Says that its trained weights are those of step 0."""
 
     levels: int = 2
@@ -237,7 +262,7 @@ class NeverEnds(Finder):
 
 
 @dataclasses.dataclass(frozen=True)
-class StopsShort(Finder):
+class StopsShort(Checked):
     """Promises a level more than it yields."""
 
     levels: int = 2
@@ -257,7 +282,7 @@ class FindsNothing(Finder):
 
 
 @dataclasses.dataclass(unsafe_hash=True)
-class Thawed(Finder):
+class Thawed(Checked):
     """Anybody may change its settings."""
 
     levels: int = 2
@@ -304,7 +329,7 @@ class ResumesItself(Finder):
 
 
 @dataclasses.dataclass(frozen=True)
-class HidesASetting(Finder):
+class HidesASetting(Checked):
     """Leaves a setting out of its repr."""
 
     levels: int = dataclasses.field(default=1, repr=False)
@@ -343,7 +368,7 @@ class WantsTwoLayers(Finder):
 
 
 @dataclasses.dataclass(frozen=True)
-class DividesByWhatGoes(Finder):
+class DividesByWhatGoes(Checked):
     """Divides by the share that is pruned."""
 
     density: float = 0.5
@@ -383,7 +408,7 @@ class StartsAtNaN(Finder):
 
 
 @dataclasses.dataclass(frozen=True)
-class NeedsASetting(Finder):
+class NeedsASetting(Checked):
     """Cannot be made without being told how."""
 
     levels: int
@@ -412,17 +437,217 @@ class WaivesTooMuch(Finder):
         yield from Sound().find(lab)
 
 
+# Those that only a convolution, other settings or other surroundings show
+
+
+@dataclasses.dataclass(frozen=True)
+class TakesKernelsForMatrices(Finder):
+    """Scales each row of a kernel, which it takes for [inputs, outputs]."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        first = dense(lab)
+        yield first
+        trained = lab.train(first.state, first.mask).state
+        scores = {}
+        for name in first.mask:
+            rows, columns = trained.weights[name].shape
+            scores[name] = np.abs(trained.weights[name]) / np.sqrt(rows * columns)
+        yield first.child(lab, CUT(lab, first.mask, scores))
+
+
+@dataclasses.dataclass(frozen=True)
+class LosesStatistics(Finder):
+    """Makes states of weights alone."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        for ticket in Sound().find(lab):
+            yield dataclasses.replace(ticket, state=State(lab.init().weights))
+
+
+@dataclasses.dataclass(frozen=True)
+class KeepsTrainedStatistics(Finder):
+    """Rewinds the weights, and leaves the statistics of the training."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        first = dense(lab)
+        yield first
+        trained = lab.train(first.state, first.mask).state
+        yield halve(lab, first, first.state.replace(statistics=trained.statistics))
+
+
+@dataclasses.dataclass(frozen=True)
+class RewindsToTheMiddle(Finder):
+    """Rewinds to the middle of the training and says that it is the start."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        first = dense(lab)
+        yield first
+        middle = lab.train(first.state, first.mask, "50%").state
+        yield halve(lab, first, middle.replace(step=0, slots={}))
+
+
+@dataclasses.dataclass(frozen=True)
+class RewindsThroughTheLab(Finder):
+    """The same, but passes the relabelled state through a training of no step."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        first = dense(lab)
+        yield first
+        middle = lab.train(first.state, first.mask, "50%").state.replace(step=0, slots={})
+        yield halve(lab, first, lab.train(middle, first.mask, "0it").state.replace(slots={}))
+
+
+@dataclasses.dataclass(frozen=True)
+class RewindsElsewhere(Checked):
+    """Has a setting for the step, and does not use it."""
+
+    rewind_step: int = 0
+
+    def __post_init__(self) -> None:
+        check_count("rewind_step", self.rewind_step, least=0)
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        middle = lab.train(lab.init(), lab.dense(), "50%").state
+        first = Ticket.of(lab, lab.dense(), middle)
+        yield first
+        yield halve(lab, first)
+
+
+@dataclasses.dataclass(frozen=True)
+class TakesNoDensities(Finder):
+    """Its loop over no densities runs not once."""
+
+    densities: tuple[float, ...] = (0.5, 0.25)
+
+    def __post_init__(self) -> None:
+        for density in self.densities:
+            check_number("densities", density, above=0, below=1)
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        ticket = dense(lab)
+        yield ticket
+        for density in self.densities:
+            trained = lab.train(ticket.state, ticket.mask).state
+            scores = Magnitude()(lab, trained, ticket.mask)
+            ticket = ticket.child(lab, Pruning.to(density)(lab, ticket.mask, scores))
+            yield ticket
+
+
+@dataclasses.dataclass(frozen=True)
+class TakesAnyLevels(Finder):
+    """Takes -1 levels and True levels."""
+
+    levels: int = 2
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield from Sound(max(1, int(self.levels))).find(lab)
+
+
+@dataclasses.dataclass(frozen=True)
+class TakesNegativeLevels(TakesAnyLevels):
+    """Takes -1 levels."""
+
+    def __post_init__(self) -> None:
+        if self.levels is True or self.levels != self.levels:
+            raise UsageError("levels: expected a whole number")
+
+
+@dataclasses.dataclass(frozen=True)
+class TakesAnyDuration(Finder):
+    """Reads its duration only where it trains."""
+
+    until: str = "10%"
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        first = dense(lab)
+        yield first
+        lab.train(first.state, first.mask, self.until)
+        yield halve(lab, first)
+
+
+def by(lab: Lab, number: float) -> Iterator[Ticket]:
+    """Tickets whose mask depends on a number."""
+    first = dense(lab)
+    yield first
+    rng = lab.rng(str(number))
+    scores = {name: rng.random(keep.shape) for name, keep in first.mask.items()}
+    yield first.child(lab, CUT(lab, first.mask, scores))
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadsTheEnvironment(Finder):
+    """Has a setting that nobody sees."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield from by(lab, float(os.environ.get("PLANTED_NUMBER", "0.5")))
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadsTheFolder(Finder):
+    """Depends on where it is run."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield from by(lab, len(list(Path().iterdir())))
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadsTheDate(Finder):
+    """Depends on the day."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield from by(lab, datetime.datetime.now().toordinal())
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadsTheClock(Finder):
+    """Seeds a generator with the hour."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield from by(lab, time.time() // 3600)
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawsFromNumPy(Finder):
+    """Draws from the generator that everybody shares."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield from by(lab, np.random.random())
+
+
+@dataclasses.dataclass(frozen=True)
+class YieldsNothingAtAll(Finder):
+    """Returns where it should yield."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:  # type: ignore[return]
+        halve(lab, dense(lab))
+
+
+@dataclasses.dataclass(frozen=True)
+class YieldsMasks(Finder):
+    """Takes masks for tickets."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        yield lab.dense()  # type: ignore[misc]
+
+
 def vars_of(ticket: Ticket) -> dict[str, object]:
     return {field.name: getattr(ticket, field.name) for field in dataclasses.fields(Ticket)}
 
+
+# What needs a search.
+SEARCHING = [
+    *("finite", "fits", "layers", "falling", "target", "nested", "rewind", "trained", "stored"),
+    *("same_seed", "other_seed", "inputs", "generators", "test_split", "cost", "resumed"),
+    *("one_layer", "convolution"),
+]
 
 PLANTED: list[tuple[Finder, list[str]]] = [
     (PrunesNegatives(), ["target", "density_one"]),
     (ForgetsItsMask(), ["nested"]),
     (ShufflesACopy(), ["differs_from_subject"]),
-    (NeverRewinds(), ["rewind"]),
+    (NeverRewinds(), ["rewind", "convolution"]),
     (SeedsPythonOnly(), ["same_seed", "generators", "resumed"]),
-    (KeepsTheSourcesHead(), ["fits", "trained", "one_layer"]),
+    (KeepsTheSourcesHead(), ["fits", "trained", "one_layer", "convolution"]),
     (LosesItsPattern(), ["stored"]),
     (DrawsByHash(), ["same_seed"]),
     (DrawsTheSameForAll(), ["other_seed"]),
@@ -432,7 +657,7 @@ PLANTED: list[tuple[Finder, list[str]]] = [
     (TrainsOffTheBooks(), ["cost"]),
     (NeverEnds(), ["finite", "falling"]),
     (StopsShort(), ["target"]),
-    (FindsNothing(), ["finite", "one_layer"]),
+    (FindsNothing(), ["finite", "one_layer", "convolution"]),
     (Thawed(), ["frozen"]),
     (EmptiesALayer(), ["layers"]),
     (ResumesItself(), ["resumed"]),
@@ -442,8 +667,25 @@ PLANTED: list[tuple[Finder, list[str]]] = [
     (WantsTwoLayers(), ["one_layer"]),
     (DividesByWhatGoes(), ["density_one"]),
     (SaysItTwice(), ["falling"]),
-    (StartsAtNaN(), ["trained", "stored", "rewind", "other_seed"]),
+    (StartsAtNaN(), ["trained", "stored", "rewind", "other_seed", "convolution"]),
     (NeedsASetting(2), ["defaults"]),
     (WaivesNonsense(), ["waivers"]),
     (WaivesTooMuch(), ["nested"]),
+    (TakesKernelsForMatrices(), ["convolution"]),
+    (LosesStatistics(), ["convolution"]),
+    (KeepsTrainedStatistics(), ["convolution"]),
+    (RewindsToTheMiddle(), ["rewind", "convolution"]),
+    (RewindsThroughTheLab(), ["rewind", "convolution"]),
+    (RewindsElsewhere(), ["rewind"]),
+    (TakesNoDensities(), ["settings"]),
+    (TakesAnyLevels(), ["settings"]),
+    (TakesNegativeLevels(), ["settings"]),
+    (TakesAnyDuration(), ["settings"]),
+    (ReadsTheEnvironment(), ["same_seed"]),
+    (ReadsTheFolder(), ["same_seed"]),
+    (ReadsTheDate(), ["same_seed"]),
+    (ReadsTheClock(), ["same_seed"]),
+    (DrawsFromNumPy(), ["same_seed", "generators", "resumed"]),
+    (YieldsNothingAtAll(), SEARCHING),
+    (YieldsMasks(), SEARCHING),
 ]

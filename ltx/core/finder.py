@@ -1,11 +1,11 @@
 """Finder: a frozen dataclass with one method, `find(lab)`, that yields tickets."""
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from ltx.core import seal
-from ltx.core.errors import UsageError
+from ltx.core.errors import UsageError, shown
 from ltx.core.lab import Lab
 from ltx.core.ticket import Ticket
 
@@ -40,15 +40,28 @@ class Finder(abc.ABC):
         return cls()
 
 
-def search(finder: Finder, lab: Lab) -> Iterator[Ticket]:
-    """The finder's tickets; test data and results are closed to it while it works on each."""
+def search(finder: Finder, lab: Lab) -> Generator[Ticket, None, None]:
+    """The finder's tickets; test data and results are closed to it while it works on each.
+
+    Raises UsageError where `find` returns no iterable, or yields anything but tickets.
+    """
+    name, end = type(finder).__name__, object()
     with seal.closed():
-        tickets = iter(finder.find(lab))
+        found = finder.find(lab)
+    if not isinstance(found, Iterable):
+        raise UsageError(
+            f"{name}.find: expected tickets, each given by `yield`, got {shown(found)}"
+        )
+    tickets = iter(found)
     while True:
         with seal.closed():
-            ticket = next(tickets, None)
-        if ticket is None:
+            ticket = next(tickets, end)
+        if ticket is end:
             return
+        if not isinstance(ticket, Ticket):
+            raise UsageError(
+                f"{name}.find: expected tickets, as of ltx.Ticket.of(...), got {shown(ticket)}"
+            )
         yield ticket
 
 

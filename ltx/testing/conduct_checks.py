@@ -3,25 +3,30 @@
 import dataclasses
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ltx.core.errors import UsageError
-from ltx.core.finder import Finder
+from ltx.core.finder import Finder, search
 from ltx.core.ticket import Ticket
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
 from ltx.testing.harness import TICKETS, DenseOnly, FinderHarness, TracedLab, find, require
-from ltx.testing.other_process import fingerprints, run_in_subprocess
-from ltx.testing.ticket_checks import fits
+from ltx.testing.other_process import Elsewhere, run_in_subprocess
+from ltx.testing.ticket_checks import fits, unchanged
 
 
 def check_same_seed(harness: FinderHarness) -> None:
-    """The same seed gives the same bytes in another process, with another PYTHONHASHSEED."""
-    here, there = fingerprints(harness.search().tickets), run_in_subprocess(harness)
+    """The same seed gives the same bytes in another process, folder, environment and time."""
+    require_same(harness.fingerprint(), run_in_subprocess(harness), "finds other tickets")
+
+
+def require_same(here: object, there: Elsewhere, what: str) -> None:
+    """Fail unless another process found the same."""
+    read = f" (read there: {', '.join(there.read)})" if there.read else ""
     require(
-        here == there,
-        "another process finds other tickets; draw from lab.rng(...) alone, and let nothing depend"
-        " on hash() or on the order of a set",
+        here == there.fingerprint,
+        f"another process {what}; draw from lab.rng(...) alone, and let nothing depend on hash(),"
+        f" the order of a set, os.environ{read}, the working directory or the time",
     )
 
 
@@ -85,6 +90,16 @@ def check_one_layer(harness: FinderHarness) -> None:
     fits(result.lab, result.tickets)
 
 
+def check_convolution(harness: FinderHarness) -> None:
+    """It works on a convolution with BatchNorm, whose statistics its tickets keep."""
+    result = harness.search(network="convolution")
+    require(result.tickets, "find yielded nothing for a convolution with BatchNorm")
+    fits(result.lab, result.tickets)
+    if "rewind" not in harness.waived:
+        for ticket in result.tickets:
+            unchanged(result.lab, ticket)
+
+
 def check_density_one(harness: FinderHarness) -> str | None:
     """With density 1, or built on the dense network, it works or refuses before training."""
     extreme = {"density": 1.0, "densities": (1.0,), "of": DenseOnly()}
@@ -137,8 +152,8 @@ def _run_on_store(harness: FinderHarness, stops: Sequence[int]) -> tuple[list[Ti
     with tempfile.TemporaryDirectory() as folder:
         for stop in (*stops, None):
             lab: TracedLab = harness.lab()
-            search: Iterator[Ticket] = harness.finder.find(MemoLab(lab, Store(folder)))
-            tickets = list(itertools.islice(search, stop or TICKETS))
-            getattr(search, "close", lambda: None)()
+            tickets_of = search(harness.finder, MemoLab(lab, Store(folder)))
+            tickets = list(itertools.islice(tickets_of, stop or TICKETS))
+            tickets_of.close()
             steps += lab.trace.steps
     return tickets, steps

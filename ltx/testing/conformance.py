@@ -13,7 +13,7 @@ Check = Callable[[FinderHarness], str | None]
 
 def check_waivers(harness: FinderHarness) -> None:
     """Every waiver names a check and gives a reason."""
-    for name, reason in harness.finder.waived.items():
+    for name, reason in harness.waived.items():
         require(name in CHECKS, f"waived: {name!r} is no check; known: {', '.join(CHECKS)}")
         require(name != "waivers", "waived: the check of the waivers cannot be waived")
         require(isinstance(reason, str) and reason.strip(), f"waived: {name} needs a reason")
@@ -38,7 +38,7 @@ class CheckResult:
 
 def run_check(harness: FinderHarness, name: str) -> CheckResult:
     """Run one check; a waiver turns its failure into a pass, and its passing into a failure."""
-    reason = harness.finder.waived.get(name) if name != "waivers" else None
+    reason = harness.waived.get(name) if name != "waivers" else None
     try:
         note = CHECKS[name](harness) or ""
     except Exception as error:  # a plugin may raise anything
@@ -55,4 +55,4 @@ def run_check(harness: FinderHarness, name: str) -> CheckResult:
 
 def _describe(harness: FinderHarness, error: Exception) -> str:
     name = f"{type(error).__name__}: " if isinstance(error, LtxError) else ""
-    return name + describe(error, packages_of(harness.finder))
+    return name + describe(error, packages_of(harness.subject))

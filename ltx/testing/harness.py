@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import json
 import logging
 import random
 import sys
@@ -20,6 +21,7 @@ from ltx.core.run import Metrics, Run
 from ltx.core.state import GROUPS, State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
+from ltx.core.validation import check_count
 from ltx.pruning.round import Pruning
 from ltx.pruning.scores import Magnitude
 
@@ -36,19 +38,28 @@ class LabTrace:
     def __init__(self) -> None:
         self.steps = 0
         self.test_reads = 0
-        self._returned: set[tuple[int, str, str, str]] = set()
+        self._returned: dict[tuple[str, str, str], set[int]] = {}
         self._remembered: list[tuple[str, Mapping[str, np.ndarray], str]] = []
 
     def record(self, state: State) -> None:
         """Record every array of a state that the lab returned, by its step."""
         self.remember("a state that the lab returned", state)
-        for group in GROUPS:
-            for name, array in getattr(state, group).items():
-                self._returned.add((state.step, group, name, identity.digest({"": array})))
+        for key in _keys(state):
+            self._returned.setdefault(key, set()).add(state.step)
+
+    def record_training(self, given: State, state: State) -> None:
+        """Record what a training from `given` returned, unless that says a step too early.
+
+        So a relabelled state is not taken for one of the lab, though the lab trained it further.
+        """
+        known = (self._returned.get(key) for key in _keys(given))
+        if not any(steps and min(steps) > given.step for steps in known):
+            self.record(state)
 
     def returned(self, step: int, group: str, name: str, array: np.ndarray) -> bool:
         """Whether the lab returned these bytes under this name in a state at that step."""
-        return (step, group, name, identity.digest({"": array})) in self._returned
+        key = (group, name, identity.digest({"": array}))
+        return step in self._returned.get(key, ())
 
     def remember(self, what: str, value: State | Mask) -> None:
         """Record the digest of a value, for `changed` to compare with later."""
@@ -58,6 +69,13 @@ class LabTrace:
     def changed(self) -> list[str]:
         """The names of the values whose bytes changed since they were recorded."""
         return [what for what, arrays, old in self._remembered if identity.digest(arrays) != old]
+
+
+def _keys(state: State) -> Iterator[tuple[str, str, str]]:
+    """The group, the name and the digest of each array."""
+    for group in GROUPS:
+        for name, array in getattr(state, group).items():
+            yield group, name, identity.digest({"": array})
 
 
 class TracedLab(Lab):
@@ -84,7 +102,7 @@ class TracedLab(Lab):
         self.trace.remember("a mask passed to the lab", mask)
         run = super().run_training(state, mask, stop, *more, **named)  # type: ignore
         self.trace.steps += stop - state.step
-        self.trace.record(run.state)
+        self.trace.record_training(state, run.state)
         return run
 
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
@@ -142,22 +160,41 @@ class FinderHarness:
         self.finder, self.make_lab = finder, make_lab
         self._results: dict[tuple[object, ...], SearchResult | Exception] = {}
 
-    def lab(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> TracedLab:
-        return self.make_lab(seed=seed, layers=layers, start=start, ledger=_Ledger())
+    @property
+    def subject(self) -> Finder:
+        """What is checked."""
+        return self.finder
 
-    def search(self, seed: int = 0, layers: int = 2, start: str = "drawn") -> SearchResult:
-        """The finder's run on that lab, cached; an exception is cached and raised again as well."""
-        key = (seed, layers, start)
+    @property
+    def waived(self) -> Mapping[str, str]:
+        return self.finder.waived
+
+    def lab(self, seed: int = 0, **settings: object) -> TracedLab:
+        return self.make_lab(seed=seed, **settings, ledger=_Ledger())
+
+    def search(self, seed: int = 0, **settings: object) -> SearchResult:
+        """The finder's run on a lab of these settings of FakeLab.
+
+        It is cached; an exception is cached and raised again as well.
+        """
+        key = (seed, *sorted(settings.items()))
         if key not in self._results:
             try:
-                with contextlib.nullcontext() if start == "drawn" else _quiet():
-                    self._results[key] = find(self.finder, self.lab(*key))
+                with quiet() if "start" in settings else contextlib.nullcontext():
+                    self._results[key] = find(self.finder, self.lab(seed, **settings))
             except Exception as error:  # a plugin may raise anything
                 self._results[key] = error
         result = self._results[key]
         if isinstance(result, Exception):
             raise result
         return result
+
+    def fingerprint(self) -> object:
+        """What two processes must agree on, as JSON values: the tickets' ids, and their notes."""
+        return [
+            [t.id, t.mask.id, t.state.id, json.loads(json.dumps(identity.describe(t.note)))]
+            for t in self.search().tickets
+        ]
 
 
 def find(finder: Finder, lab: TracedLab) -> SearchResult:
@@ -185,7 +222,7 @@ def find(finder: Finder, lab: TracedLab) -> SearchResult:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Drop warnings, as of scores that are all equal, where the harness has made them so."""
     logger = logging.getLogger("ltx")
     before, logger.disabled = logger.disabled, True
@@ -231,6 +268,9 @@ class ExampleFinder(Finder):
     """The finder that others build on in checks: prunes half per round, rewinds to the init."""
 
     rounds: int = 2
+
+    def __post_init__(self) -> None:
+        check_count("ExampleFinder.rounds", self.rounds)
 
     def find(self, lab: Lab) -> Iterator[Ticket]:
         ticket = Ticket.of(lab, lab.dense(), lab.init())

@@ -1,13 +1,17 @@
 """Checks of a finder's class and its settings."""
 
 import dataclasses
+import math
 import sys
+from collections.abc import Iterator
 
 from ltx.config import bindings, gin_files
 from ltx.core import identity
+from ltx.core.duration import Duration
 from ltx.core.errors import LtxError, UsageError
 from ltx.core.finder import Finder, is_finder
 from ltx.testing.harness import FinderHarness, example, require
+from ltx.testing.ticket_checks import is_duration
 
 
 def check_defaults(harness: FinderHarness) -> None:
@@ -71,6 +75,43 @@ def check_check(harness: FinderHarness) -> None:
             f" settings that fit, or say by {type(harness.finder).__name__}.example which do)"
         ) from error
     require(lab.trace.steps == 0, f"check trained {lab.trace.steps} steps; leave that to find")
+
+
+_COUNTS = ("levels", "rounds", "batches")
+
+
+def check_settings(harness: FinderHarness) -> str | None:
+    """Refused in one line: True and NaN for numbers, -1 levels, no densities, unclear durations."""
+    fields = dataclasses.fields(harness.subject)  # type: ignore[arg-type]
+    values = [(field.name, getattr(harness.subject, field.name)) for field in fields]
+    wrong = [(name, other) for name, value in values for other in _wrong(name, value)]
+    remedy = "refuse it in __post_init__, as by ltx.check_count, check_number or check_duration"
+    for name, value in wrong:
+        try:
+            other = dataclasses.replace(harness.subject, **{name: value})  # type: ignore[type-var]
+            getattr(other, "check", lambda lab: None)(harness.lab())
+        except UsageError as error:
+            require(
+                "\n" not in str(error), f"{name}={value!r} is refused in several lines: {error}"
+            )
+        except Exception as error:  # a plugin may raise anything
+            text = f"{name}={value!r} ends in {type(error).__name__}: {error}; {remedy}"
+            raise AssertionError(text) from error
+        else:
+            raise AssertionError(f"{name}={value!r} is accepted; {remedy}")
+    return None if wrong else "no field is a number, a duration or densities"
+
+
+def _wrong(name: str, value: object) -> Iterator[object]:
+    """Values that a field with this name and value cannot mean."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield from (True, math.nan)
+        if name in _COUNTS:
+            yield -1
+    if name == "densities":
+        yield ()
+    if isinstance(value, str | Duration) and is_duration(value):
+        yield "soon"
 
 
 def _names(value: object) -> dict[str, object]:

@@ -3,19 +3,21 @@
 import dataclasses
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ltx.core import identity
 from ltx.core.duration import Duration
 from ltx.core.errors import UsageError
+from ltx.core.finder import Finder
 from ltx.core.lab import Lab
+from ltx.core.state import GROUPS
 from ltx.core.ticket import Ticket
 from ltx.evaluation.trial import Trial
 from ltx.store.store import Store
 from ltx.testing.expected_density import expected_counts
-from ltx.testing.harness import CALLS, TICKETS, FinderHarness, require
+from ltx.testing.harness import CALLS, TICKETS, FinderHarness, TracedLab, require
 
 
 def check_finite(harness: FinderHarness) -> None:
@@ -81,21 +83,41 @@ def check_nested(harness: FinderHarness) -> None:
 def check_rewind(harness: FinderHarness) -> None:
     """A ticket's arrays are bitwise what the lab returned for its step; training is left to do."""
     result = harness.search()
-    rewind = getattr(harness.finder, "rewind", None)
+    lab, declared = result.lab, list(_declared(harness.finder, result.lab))
     for ticket in result.tickets:
+        unchanged(lab, ticket)
         step, where = ticket.state.step, f"level {ticket.level}"
-        for group in ("weights", "statistics", "slots"):
-            for name, array in getattr(ticket.state, group).items():
-                require(
-                    result.lab.trace.returned(step, group, name, array),
-                    f"{where}: {name} is not what the lab returned for step {step}; a ticket starts"
-                    " from lab.init() or the state of a training, unchanged",
-                )
-        whole = (ticket.recipe or result.lab.task.recipe).steps(result.lab.epoch)
+        whole = (ticket.recipe or lab.task.recipe).steps(lab.epoch)
         require(step < whole or not whole, f"{where} starts at step {step}, the training's last")
-        if isinstance(rewind, str) and _is_duration(rewind):
-            wanted = result.lab.steps(rewind)
-            require(step == wanted, f"{where} starts at step {step}; rewind={rewind!r} is {wanted}")
+        for name, value, wanted in declared:
+            require(step == wanted, f"{where} starts at step {step}; {name}={value!r} is {wanted}")
+
+
+def unchanged(lab: TracedLab, ticket: Ticket) -> None:
+    """Fail unless the lab returned every array of the ticket's state for its step.
+
+    A ticket without a training of its own, as a learned mask, has the statistics of its search.
+    """
+    step, recipe = ticket.state.step, ticket.recipe or lab.task.recipe
+    for group in GROUPS if recipe.steps(lab.epoch) else ("weights", "slots"):
+        for name, array in getattr(ticket.state, group).items():
+            require(
+                lab.trace.returned(step, group, name, array),
+                f"level {ticket.level}: {name} is not what the lab returned for step {step}; a"
+                " ticket starts from lab.init() or the state of a training, unchanged",
+            )
+
+
+def _declared(finder: Finder, lab: Lab) -> Iterator[tuple[str, object, int]]:
+    """The fields `rewind...` that say a step: name, value and step."""
+    for field in dataclasses.fields(finder):  # type: ignore[arg-type]
+        value = getattr(finder, field.name)
+        if field.name.partition("_")[0] != "rewind":
+            continue
+        if isinstance(value, int) and not isinstance(value, bool):
+            yield field.name, value, value
+        elif is_duration(value):
+            yield field.name, value, lab.steps(value)
 
 
 def check_trained(harness: FinderHarness) -> None:
@@ -142,6 +164,8 @@ def fits(lab: Lab, tickets: Sequence[Ticket]) -> None:
                 got is not None and got.dtype == expected.dtype,
                 f"{where}: {name} is not {expected.dtype}",
             )
+        lost = sorted(init.statistics.keys() - ticket.state.statistics.keys())
+        require(not lost, f"{where}: the state has no {', '.join(lost)}")
         extra = sorted(ticket.state.weights.keys() - init.weights.keys())
         require(not extra, f"{where}: the model has no {', '.join(extra)}")
         require(
@@ -151,9 +175,9 @@ def fits(lab: Lab, tickets: Sequence[Ticket]) -> None:
         )
 
 
-def _is_duration(text: str) -> bool:
+def is_duration(value: object) -> bool:
     try:
-        Duration.parse(text)
+        Duration.parse(value)  # type: ignore[arg-type]
     except UsageError:
         return False
     return True

@@ -5,6 +5,7 @@ import unittest
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+import planted
 import pytest
 from planted import PLANTED, Sound, WaivesTooMuch
 
@@ -49,6 +50,25 @@ def harness(request: pytest.FixtureRequest) -> FinderHarness:
 def test_an_installed_finder_conforms(harness: FinderHarness, check: str) -> None:
     result = conformance.run_check(harness, check)
     assert result.outcome != "failed", result.text
+
+
+@pytest.mark.parametrize(
+    ("finder", "check", "words"),
+    [
+        (planted.YieldsNothingAtAll(), "finite", "find: expected tickets, each given by `yield`"),
+        (planted.YieldsMasks(), "finite", "as of ltx.Ticket.of(...), got Mask("),
+        (planted.TakesNegativeLevels(), "settings", "levels=-1 is accepted; refuse it in"),
+        (planted.TakesAnyLevels(), "settings", "levels=True is accepted"),
+        (planted.TakesNoDensities(), "settings", "densities=() is accepted"),
+        (planted.ReadsTheEnvironment(), "same_seed", "(read there: PLANTED_NUMBER)"),
+        (planted.TakesKernelsForMatrices(), "convolution", "too many values to unpack"),
+        (planted.LosesStatistics(), "convolution", "has no norm/moving_mean, norm/moving_var"),
+        (planted.RewindsElsewhere(), "rewind", "starts at step 30; rewind_step=0 is 0"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Finder) else "",
+)
+def test_a_failure_says_what_is_wrong(finder: Finder, check: str, words: str) -> None:
+    assert words in checked(finder, check).text
 
 
 # Waivers

@@ -95,7 +95,7 @@ def test_the_generator_of_a_loaded_tensorflow_is_seen(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("start", ["drawn", "equal", "zero"])
 def test_every_lab_of_the_harness_keeps_the_contract(layers: int, start: str) -> None:
-    lab = FinderHarness(ExampleFinder(), WatchedLab).lab(0, layers, start)
+    lab = FinderHarness(ExampleFinder(), WatchedLab).lab(layers=layers, start=start)
     found = find(ExampleFinder(), lab)
     assert found.tickets[0].density == 1
     values = {float(v) for w in lab.prunable for v in lab.init().weights[w.name].flat}

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from planted import DrawsByHash
+from planted import DrawsByHash, ReadsTheEnvironment
 
 from ltx.testing import WatchedLab
 from ltx.testing.harness import ExampleFinder, FinderHarness
-from ltx.testing.other_process import fingerprints, run_in_subprocess
+from ltx.testing.other_process import run_in_subprocess
 
 SCRIPT = """
 import dataclasses
@@ -40,12 +40,17 @@ if __name__ == "__main__":
 
 def test_another_process_finds_the_same() -> None:
     harness = FinderHarness(ExampleFinder(), WatchedLab)
-    assert run_in_subprocess(harness) == fingerprints(harness.search().tickets)
+    assert run_in_subprocess(harness).fingerprint == harness.fingerprint()
 
 
 def test_another_process_salts_its_hashes_otherwise() -> None:
     harness = FinderHarness(DrawsByHash(), WatchedLab)
-    assert run_in_subprocess(harness) != fingerprints(harness.search().tickets)
+    assert run_in_subprocess(harness).fingerprint != harness.fingerprint()
+
+
+def test_the_variables_that_a_finder_reads_are_named() -> None:
+    there = run_in_subprocess(FinderHarness(ReadsTheEnvironment(), WatchedLab))
+    assert there.read == ("PLANTED_NUMBER",)
 
 
 @pytest.mark.parametrize("how", [[], ["-m", "unittest"], ["-m", "pytest", "-q"]])
