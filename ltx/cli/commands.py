@@ -166,35 +166,9 @@ def plugins(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    from ltx.config import gin_files
-    from ltx.config import plugins as registry
-    from ltx.core.finder import Finder
-    from ltx.reporting import console
-    from ltx.testing import WatchedLab, conformance
-    from ltx.testing.harness import FinderHarness, example
+    from ltx.cli import check
 
-    cls = registry.load(options.finder)
-    if not issubclass(cls, Finder):
-        raise UsageError(f"check: expected a finder, got the score {options.finder!r}")
-    if options.gin_file or options.gin_param:
-        finder = gin_files.build(
-            options.finder, options.gin_file, options.gin_param, options.allow_gin_imports
-        )
-    else:
-        finder = example(cls)
-    harness = FinderHarness(finder, WatchedLab)  # type: ignore[arg-type]
-    results = [conformance.run_check(harness, name) for name in conformance.CHECKS]
-    first: dict[str, str] = {}  # an error that ends the search fails each check that needs it
-    for result in results:
-        first.setdefault(result.text, result.check)
-    rows = [
-        [one.check, one.outcome, one.text if same == one.check else f"as {same}"]
-        for one in results
-        for same in [first[one.text] if one.outcome == "failed" else one.check]
-    ]
-    print(finder)
-    console.console().print(console.make_table(["check", "verdict", ""], rows))
-    return 1 if any(result.outcome == "failed" for result in results) else 0
+    return check.run(options.plugin, options.gin_file, options.gin_param, options.allow_gin_imports)
 
 
 def data(options: argparse.Namespace) -> int:

@@ -139,8 +139,8 @@ def _parser() -> tuple[_Parser, dict[str, flags.FlagValues]]:
     tickets.add_argument("action", choices=("list", "show"), nargs="?", default="list")
     tickets.add_argument("id", metavar="ID", nargs="?", help="the beginning of the ticket's id")
     add(commands.plugins, "List the installed finders, scores and trackers.")
-    check = add(commands.check, "Run the conformance checks on an installed finder.", " FINDER")
-    check.add_argument("finder", metavar="FINDER", help="a name that `ltx plugins` lists")
+    check = add(commands.check, "Run the conformance checks on a finder or a score.", " NAME")
+    check.add_argument("plugin", metavar="NAME", help="a name that `ltx plugins` lists")
     data = add(
         commands.data,
         "List data sets, download one, or import Fashion-MNIST from Debian's files.",

@@ -64,17 +64,20 @@ def named(name: str) -> list[metadata.EntryPoint]:
     return [
         entry
         for entry in entries().get(short, ())
-        if qualifier in ("", entry.group, _origin(entry)[0], _identifier(entry))
+        if qualifier in ("", entry.group, _origin(entry)[0], _identifier(entry), _module(entry))
     ]
 
 
 def load(name: str) -> type:
-    """The finder or score class of that name, registered with gin."""
+    """The finder or score class of that name, registered with gin; scores of ltx come first."""
+    core = {cls.__name__: cls for cls in builtin_classes.SCORES}
+    if name in core:
+        return core[name]
     found = named(name)
     if not found:
-        raise unknown("finder", name, entries(), "See `ltx plugins`.")
+        raise unknown("finder or score", name, [*entries(), *core], "See `ltx plugins`.")
     if len(found) > 1:
-        each = " and ".join(" ".join(_origin(entry)) for entry in found)
+        each = " and ".join(f"the {_kind(e)} of {' '.join(_origin(e))}" for e in found)
         raise UsageError(f"{name!r} is claimed twice, by {each}; name one: {_names(found)}")
     if reason := _reason(found[0]):
         raise UsageError(f"{name!r} of {' '.join(_origin(found[0]))} is broken: {reason}")
@@ -113,25 +116,41 @@ def plugins() -> list[Plugin]:
 
 
 def _plugin(entry: metadata.EntryPoint, reason: str) -> Plugin:
-    kind = entry.group.removeprefix("ltx.").removesuffix("s")
-    return Plugin(entry.name, kind, *_origin(entry), entry.value, reason)
+    return Plugin(entry.name, _kind(entry), *_origin(entry), entry.value, reason)
+
+
+def _kind(entry: metadata.EntryPoint) -> str:
+    return entry.group.removeprefix("ltx.").removesuffix("s")
 
 
 def _clash(same: list[metadata.EntryPoint], entry: metadata.EntryPoint) -> str:
     """What else has the entry's name, and how to name this one; "" if nothing has."""
     if len(same) > 1:
-        return f"claimed by {len(same)} distributions; name this one {_names([entry])}"
+        by = "by a finder and a score" if _is_double(entry) else f"by {len(same)} distributions"
+        return f"claimed {by}; name this one {_names([entry])}"
     if entry.name in CORE:
         return f"{entry.name} is the one of ltx; name this one {_names([entry])}"
     return ""
 
 
 def _names(found: list[metadata.EntryPoint]) -> str:
-    each = [
-        f"{_origin(entry)[0]}:{entry.name} (in a gin file @{_identifier(entry)}.{entry.name}())"
-        for entry in found
-    ]
+    each = []
+    for entry in found:
+        gin_name = f"{_module(entry) if _is_double(entry) else _identifier(entry)}.{entry.name}"
+        name = gin_name if _is_double(entry) else f"{_origin(entry)[0]}:{entry.name}"
+        each.append(f"{name} (in a gin file @{gin_name}())")
     return " or ".join(each)
+
+
+def _is_double(entry: metadata.EntryPoint) -> bool:
+    """Whether its distribution offers a finder and a score of that name."""
+    same = [_origin(other)[0] for other in entries()[entry.name]]
+    return same.count(_origin(entry)[0]) > 1
+
+
+def _module(entry: metadata.EntryPoint) -> str:
+    """The module by which gin tells it from any other of its name."""
+    return f"{entry.group}.{_identifier(entry)}"
 
 
 @functools.cache
@@ -161,7 +180,7 @@ def _reason(entry: metadata.EntryPoint) -> str:
 @functools.cache
 def _register(entry: metadata.EntryPoint) -> type:
     with gin.unlock_config():  # loading a plugin is allowed after a configuration was parsed
-        module = f"{entry.group}.{_identifier(entry)}" if _is_shared(entry) else entry.group
+        module = _module(entry) if _is_shared(entry) else entry.group
         register: Callable[[type], type] = gin.register(entry.name, module=module)
         return register(entry.load())
 
@@ -177,6 +196,8 @@ def selector(cls: type) -> str:
         for entry in same:
             if entry.value == _target(cls):
                 _register(entry)
+                if _is_double(entry):
+                    return f"{_module(entry)}.{name}"
                 return f"{_identifier(entry)}.{name}" if _is_shared(entry) else name
     with gin.unlock_config():
         gin.register(cls.__name__, module=cls.__module__)(cls)

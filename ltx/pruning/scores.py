@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -175,6 +175,8 @@ class BatchNormScale:
     Reference: Liu et al., Learning Efficient Convolutional Networks through Network Slimming,
     https://arxiv.org/abs/1708.06519
     """
+
+    waived: ClassVar[Mapping[str, str]] = {"finite": "weights of channels without a scale stay"}
 
     def check(self, lab: Lab) -> None:
         if not any(channels.scales for channels in lab.channels):

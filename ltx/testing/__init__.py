@@ -1,4 +1,4 @@
-"""Testing: test cases and a numpy lab for authors of finders and of backends.
+"""Testing: test cases and a numpy lab for authors of finders, scores and backends.
 
 Imports: core, pruning, evaluation, store, data, config.
 """
@@ -10,11 +10,14 @@ from typing import ClassVar
 from ltx.core.errors import UnsupportedError
 from ltx.core.finder import Finder
 from ltx.core.lab import Lab
+from ltx.pruning.scores import Score
 from ltx.testing import conformance, lab_checks, lab_cost_checks, lab_power_checks
+from ltx.testing.example_finders import example
 from ltx.testing.fake_lab import RECIPE, FakeLab
-from ltx.testing.harness import FinderHarness, TracedLab, example
+from ltx.testing.harness import FinderHarness, TracedLab
+from ltx.testing.score_checks import ScoreHarness
 
-__all__ = ["RECIPE", "FakeLab", "FinderTestCase", "LabTestCase", "WatchedLab"]
+__all__ = ["RECIPE", "FakeLab", "FinderTestCase", "LabTestCase", "ScoreTestCase", "WatchedLab"]
 
 
 class WatchedLab(TracedLab, FakeLab):
@@ -40,7 +43,7 @@ class FinderTestCase(unittest.TestCase):
         if not hasattr(cls, "FINDER"):
             return  # a class for others to derive from
         for name, check in conformance.CHECKS.items():
-            setattr(cls, f"test_{name}", _finder_test(name, check))
+            setattr(cls, f"test_{name}", _plugin_test(name, check))
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -49,8 +52,37 @@ class FinderTestCase(unittest.TestCase):
         cls._harness = FinderHarness(finder, cls.LAB)
 
 
-def _finder_test(name: str, check: conformance.Check) -> Callable[[FinderTestCase], None]:
-    def test(self: FinderTestCase) -> None:
+class ScoreTestCase(unittest.TestCase):
+    """Every check of `ltx check` for a score as a test of its own; set SCORE and add nothing.
+
+        class TestMine(ScoreTestCase):
+            SCORE = Mine(batches=2)
+
+    What a score fails by design it names itself, as a finder does: a class variable `waived` maps
+    names of checks to reasons.
+    """
+
+    SCORE: ClassVar[Score]
+    LAB: ClassVar[type[TracedLab]] = WatchedLab
+    _harness: ClassVar[ScoreHarness]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "SCORE"):
+            return  # a class for others to derive from
+        for name, check in conformance.SCORE_CHECKS.items():
+            setattr(cls, f"test_{name}", _plugin_test(name, check))
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        given = vars(cls).get("SCORE", cls.SCORE)
+        cls._harness = ScoreHarness(given() if isinstance(given, type) else given, cls.LAB)
+
+
+def _plugin_test(
+    name: str, check: conformance.Check
+) -> Callable[[FinderTestCase | ScoreTestCase], None]:
+    def test(self: FinderTestCase | ScoreTestCase) -> None:
         result = conformance.run_check(self._harness, name)
         if result.outcome == "failed":
             self.fail(result.text)

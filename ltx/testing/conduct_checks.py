@@ -10,7 +10,8 @@ from ltx.core.finder import Finder, search
 from ltx.core.ticket import Ticket
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
-from ltx.testing.harness import TICKETS, DenseOnly, FinderHarness, TracedLab, find, require
+from ltx.testing.example_finders import DenseOnly
+from ltx.testing.harness import TICKETS, FinderHarness, TracedLab, find, require
 from ltx.testing.other_process import Elsewhere, run_in_subprocess
 from ltx.testing.ticket_checks import fits, unchanged
 

@@ -1,30 +1,45 @@
-"""Conformance: the named checks of all that ltx relies on in a finder, and their results."""
+"""Conformance: the named checks of all that ltx relies on in a finder or score, and results."""
 
 import dataclasses
 import sys
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 from ltx.core.errors import LtxError, describe, packages_of
-from ltx.testing import conduct_checks, setting_checks, ticket_checks
-from ltx.testing.harness import FinderHarness, require
+from ltx.testing import conduct_checks, score_checks, setting_checks, ticket_checks
+from ltx.testing.harness import Harness, require
+from ltx.testing.score_checks import ScoreHarness
 
-Check = Callable[[FinderHarness], str | None]
+Check = Callable[[Any], str | None]
 
 
-def check_waivers(harness: FinderHarness) -> None:
+def check_waivers(harness: Harness) -> None:
     """Every waiver names a check and gives a reason."""
+    checks = checks_of(harness)
     for name, reason in harness.waived.items():
-        require(name in CHECKS, f"waived: {name!r} is no check; known: {', '.join(CHECKS)}")
+        require(name in checks, f"waived: {name!r} is no check; known: {', '.join(checks)}")
         require(name != "waivers", "waived: the check of the waivers cannot be waived")
         require(isinstance(reason, str) and reason.strip(), f"waived: {name} needs a reason")
 
 
-CHECKS: dict[str, Check] = {
-    name.removeprefix("check_"): value
-    for module in (setting_checks, ticket_checks, conduct_checks, sys.modules[__name__])
-    for name, value in vars(module).items()
-    if name.startswith("check_") and callable(value)
-}
+def _checks(*modules: ModuleType) -> dict[str, Check]:
+    return {
+        name.removeprefix("check_"): value
+        for module in (*modules, sys.modules[__name__])
+        for name, value in vars(module).items()
+        if name.startswith("check_") and callable(value)
+    }
+
+
+CHECKS = _checks(setting_checks, ticket_checks, conduct_checks)
+# `check_check` of settings is replaced by that of a score.
+SCORE_CHECKS = _checks(setting_checks, score_checks)
+
+
+def checks_of(harness: Harness) -> dict[str, Check]:
+    """The checks of what the harness runs, a finder or a score, by name."""
+    return SCORE_CHECKS if isinstance(harness, ScoreHarness) else CHECKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +51,11 @@ class CheckResult:
     text: str = ""
 
 
-def run_check(harness: FinderHarness, name: str) -> CheckResult:
+def run_check(harness: Harness, name: str) -> CheckResult:
     """Run one check; a waiver turns its failure into a pass, and its passing into a failure."""
     reason = harness.waived.get(name) if name != "waivers" else None
     try:
-        note = CHECKS[name](harness) or ""
+        note = checks_of(harness)[name](harness) or ""
     except Exception as error:  # a plugin may raise anything
         if reason and isinstance(error, AssertionError):
             return CheckResult(name, "waived", reason)
@@ -53,6 +68,6 @@ def run_check(harness: FinderHarness, name: str) -> CheckResult:
     return CheckResult(name, "ok", note)
 
 
-def _describe(harness: FinderHarness, error: Exception) -> str:
+def _describe(harness: Harness, error: Exception) -> str:
     name = f"{type(error).__name__}: " if isinstance(error, LtxError) else ""
     return name + describe(error, packages_of(harness.subject))

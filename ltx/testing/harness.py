@@ -8,12 +8,12 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 
 from ltx.core import identity
 from ltx.core.cost import Cost, Ledger
-from ltx.core.errors import LtxError, UsageError
 from ltx.core.finder import Finder, search
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
@@ -21,9 +21,6 @@ from ltx.core.run import Metrics, Run
 from ltx.core.state import GROUPS, State
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
-from ltx.core.validation import check_count
-from ltx.pruning.round import Pruning
-from ltx.pruning.scores import Magnitude
 
 TICKETS, CALLS = 200, 5000
 
@@ -150,6 +147,22 @@ class SearchResult:
     drawn_from: list[str]
 
 
+class Harness(Protocol):
+    """A plugin, and the labs to run it on; `fingerprint` is what two processes must agree on."""
+
+    make_lab: Callable[..., TracedLab]
+
+    @property
+    def subject(self) -> object: ...
+
+    @property
+    def waived(self) -> Mapping[str, str]: ...
+
+    def lab(self, seed: int = 0, **settings: object) -> TracedLab: ...
+
+    def fingerprint(self) -> object: ...
+
+
 class FinderHarness:
     """One finder, and the labs to run it on.
 
@@ -250,41 +263,3 @@ def generators() -> dict[str, str]:
         rng = getattr(context, "_rng", None)  # TensorFlow has no public access to it
         states["tf.random"] = repr((context._seed, rng and rng.getstate()))
     return states
-
-
-def example(cls: type[Finder]) -> Finder:
-    """The example of a finder class; UsageError that says how to define one where it fails."""
-    try:
-        return cls.example(ExampleFinder())
-    except (LtxError, TypeError) as error:
-        raise UsageError(
-            f"{cls.__name__}.example: {error}; override it to say how the finder is made, as in"
-            " `return cls(of=of)`"
-        ) from error
-
-
-@dataclasses.dataclass(frozen=True)
-class ExampleFinder(Finder):
-    """The finder that others build on in checks: prunes half per round, rewinds to the init."""
-
-    rounds: int = 2
-
-    def __post_init__(self) -> None:
-        check_count("ExampleFinder.rounds", self.rounds)
-
-    def find(self, lab: Lab) -> Iterator[Ticket]:
-        ticket = Ticket.of(lab, lab.dense(), lab.init())
-        yield ticket
-        for _ in range(self.rounds):
-            trained = lab.train(ticket.state, ticket.mask).state
-            mask = Pruning(0.5)(lab, ticket.mask, Magnitude()(lab, trained, ticket.mask))
-            ticket = ticket.child(lab, mask)
-            yield ticket
-
-
-@dataclasses.dataclass(frozen=True)
-class DenseOnly(Finder):
-    """The finder that prunes nothing."""
-
-    def find(self, lab: Lab) -> Iterator[Ticket]:
-        yield Ticket.of(lab, lab.dense(), lab.init())

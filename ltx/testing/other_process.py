@@ -18,23 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator, MutableMapping
-from typing import Any, Protocol
 
 from ltx.core.errors import packages_of
+from ltx.testing.harness import Harness
 
 SECONDS = 120
 _AHEAD = 100 * 86400 + 12345  # seconds; it is another hour, weekday and month then
-
-
-class Harness(Protocol):
-    """What is run: `fingerprint` is JSON values that two processes must agree on."""
-
-    make_lab: Any
-
-    @property
-    def subject(self) -> object: ...
-
-    def fingerprint(self) -> object: ...
 
 
 @dataclasses.dataclass(frozen=True)

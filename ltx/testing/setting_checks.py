@@ -1,4 +1,4 @@
-"""Checks of a finder's class and its settings."""
+"""Checks of the class of a finder or score, and of its settings."""
 
 import dataclasses
 import math
@@ -9,32 +9,38 @@ from ltx.config import bindings, gin_files
 from ltx.core import identity
 from ltx.core.duration import Duration
 from ltx.core.errors import LtxError, UsageError
-from ltx.core.finder import Finder, is_finder
-from ltx.testing.harness import FinderHarness, example, require
+from ltx.core.finder import Finder
+from ltx.testing.example_finders import example
+from ltx.testing.harness import FinderHarness, Harness, require
 from ltx.testing.ticket_checks import is_duration
 
 
-def check_defaults(harness: FinderHarness) -> None:
+def check_defaults(harness: Harness) -> None:
     """All fields have defaults, or the class says by `example` how it is made."""
-    cls = type(harness.finder)
-    if cls.example.__func__ is Finder.example.__func__:  # type: ignore[attr-defined]
-        try:
-            cls()
-        except (LtxError, TypeError) as error:
-            raise AssertionError(
-                f"{cls.__name__}() fails: {error}; give every field a default that works, or"
-                f" override {cls.__name__}.example"
-            ) from error
-    else:
-        example(cls)
+    cls = type(harness.subject)
+    finder = cls if issubclass(cls, Finder) else None
+    if finder and finder.example.__func__ is not Finder.example.__func__:  # type: ignore[attr-defined]
+        example(finder)
+        return
+    try:
+        cls()
+    except (LtxError, TypeError) as error:
+        raise AssertionError(
+            f"{cls.__name__}() fails: {error}; give every field a default that works"
+            + f", or override {cls.__name__}.example" * bool(finder)
+        ) from error
 
 
-def check_frozen(harness: FinderHarness) -> None:
+def check_frozen(harness: Harness) -> None:
     """The class is a frozen dataclass of plain, hashable values, and `replace` keeps it."""
-    finder = harness.finder
-    require(is_finder(type(finder)), "expected @dataclasses.dataclass(frozen=True) on the class")
-    for field in dataclasses.fields(finder):  # type: ignore[arg-type]
-        value = getattr(finder, field.name)
+    subject, cls = harness.subject, type(harness.subject)
+    parameters = vars(cls).get("__dataclass_params__")  # not those of a parent
+    require(
+        parameters is not None and parameters.frozen,
+        "expected @dataclasses.dataclass(frozen=True) on the class",
+    )
+    for field in dataclasses.fields(subject):  # type: ignore[arg-type]
+        value = getattr(subject, field.name)
         try:
             hash(value)
         except TypeError:
@@ -42,26 +48,26 @@ def check_frozen(harness: FinderHarness) -> None:
                 f"{field.name} holds a {type(value).__name__}, which is mutable; make it a"
                 " tuple or a frozen dataclass in __post_init__"
             ) from None
-    identity.identity(finder)
-    require(dataclasses.replace(finder) == finder, "dataclasses.replace makes another finder")  # type: ignore[type-var]
+    identity.identity(subject)
+    require(dataclasses.replace(subject) == subject, "dataclasses.replace makes another one")  # type: ignore[type-var]
 
 
-def check_repr(harness: FinderHarness) -> None:
-    """Its repr, evaluated beside its class, is an equal finder."""
-    finder = harness.finder
+def check_repr(harness: Harness) -> None:
+    """Its repr, evaluated beside its class, is its equal."""
+    subject = harness.subject
     require(
-        "<locals>" not in type(finder).__qualname__,
-        f"{type(finder).__qualname__} is defined within a function; define it at the module's top",
+        "<locals>" not in type(subject).__qualname__,
+        f"{type(subject).__qualname__} is defined within a function; define it at the module's top",
     )
-    made = eval(repr(finder), _names(finder))
-    require(made == finder, f"{finder!r} gives {made!r}; leave no field out of the repr")
+    made = eval(repr(subject), _names(subject))
+    require(made == subject, f"{subject!r} gives {made!r}; leave no field out of the repr")
 
 
-def check_gin(harness: FinderHarness) -> None:
-    """gin builds an equal finder from the bindings of its fields."""
-    name, lines = bindings.bindings(harness.finder)
+def check_gin(harness: Harness) -> None:
+    """gin builds its equal from the bindings of its fields."""
+    name, lines = bindings.bindings(harness.subject)
     made = gin_files.build(name, [], lines, allow_imports=True)
-    require(made == harness.finder, f"gin built {made!r}, expected {harness.finder!r}")
+    require(made == harness.subject, f"gin built {made!r}, expected {harness.subject!r}")
 
 
 def check_check(harness: FinderHarness) -> None:
@@ -80,7 +86,7 @@ def check_check(harness: FinderHarness) -> None:
 _COUNTS = ("levels", "rounds", "batches")
 
 
-def check_settings(harness: FinderHarness) -> str | None:
+def check_settings(harness: Harness) -> str | None:
     """Refused in one line: True and NaN for numbers, -1 levels, no densities, unclear durations."""
     fields = dataclasses.fields(harness.subject)  # type: ignore[arg-type]
     values = [(field.name, getattr(harness.subject, field.name)) for field in fields]

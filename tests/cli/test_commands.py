@@ -230,6 +230,16 @@ def test_check_shows_a_verdict_for_every_check(capsys):
     assert {row.split()[1] for row in rows} == {"ok"}
 
 
+def test_check_takes_a_score_and_says_so(capsys):
+    assert main(["check", "Criterion", "--gin_param=Criterion.name = 'small_final'"]) == 0
+    kind, header, *rows = capsys.readouterr().out.splitlines()
+    assert kind == "score Criterion(name='small_final')"
+    assert header.split() == ["check", "verdict"]
+    assert [row.split()[0] for row in rows] == list(conformance.SCORE_CHECKS)
+    assert main(["check", "BatchNormScale"]) == 0
+    assert "waived" in capsys.readouterr().out
+
+
 def test_check_takes_settings_and_fails_with_1(capsys):
     shuffled = ["random_reinit.of = @imp()", "random_reinit.mask = 'shuffled'", "imp.levels = 2"]
     assert main(["check", "random_reinit", *(f"--gin_param={p}" for p in shuffled)]) == 1

@@ -207,6 +207,33 @@ def test_a_guests_score_is_bound_by_its_name(install: Install) -> None:
     assert score.power == 3.0
 
 
+def test_a_finder_and_a_score_of_one_name_are_told_apart(install: Install, tmp_path: Path) -> None:
+    both = GOOD + SCORE.replace("class Mine:", "class Worth:")
+    name = install(both, "guest_double")
+    [points] = tmp_path.glob("ltx-guest/*.dist-info/entry_points.txt")
+    text = points.read_text()
+    points.write_text(text + text.replace("finders", "scores").replace(":Mine", ":Worth"))
+    clear()
+    with pytest.raises(
+        UsageError, match=r"claimed twice, by the finder of ltx-guest 1\.2 and the sc"
+    ):
+        plugins.load(name)
+    finder = plugins.load(f"ltx.finders.ltx_guest.{name}")
+    score = plugins.load(f"ltx.scores.ltx_guest.{name}")
+    assert (finder.__name__, score.__name__) == ("Mine", "Worth")
+    listed = [plugin.status for plugin in plugins.plugins() if plugin.name == name]
+    assert all("broken: claimed by a finder and a score; name this one" in one for one in listed)
+    assert f"@ltx.scores.ltx_guest.{name}()" in listed[1]
+    params = ["Study.finders = {'a': @imp()}", f"imp.score = @ltx.scores.ltx_guest.{name}()"]
+    assert type(gin_files.load([], params).study.finders["a"].score) is score  # type: ignore[attr-defined]
+    assert gin_files.build(*bindings_of(score(3.0))) == score(3.0)
+
+
+def bindings_of(value: object) -> tuple[str, list[str], list[str]]:
+    name, lines = bindings.bindings(value)
+    return name, [], lines
+
+
 def test_a_score_that_cannot_be_called_is_broken(install: Install) -> None:
     name = install(SCORE.replace("__call__", "call"), "guest_mute", group="ltx.scores")
     assert "is not a dataclass with a __call__ method" in status(name)

@@ -12,7 +12,8 @@ from planted import PLANTED, Sound, WaivesTooMuch
 from ltx import Finder, Lab, Ticket
 from ltx.config import plugins
 from ltx.testing import FinderTestCase, WatchedLab, conformance
-from ltx.testing.harness import ExampleFinder, FinderHarness, example
+from ltx.testing.example_finders import ExampleFinder, example
+from ltx.testing.harness import FinderHarness
 
 PLUGINS = [plugin.name for plugin in plugins.plugins() if plugin.kind == "finder"]
 

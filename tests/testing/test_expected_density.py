@@ -7,8 +7,8 @@ import pytest
 
 from ltx import Finder, Lab, Pruning, Ticket
 from ltx.testing import FakeLab
+from ltx.testing.example_finders import ExampleFinder
 from ltx.testing.expected_density import ExpectedCount, expected_counts
-from ltx.testing.harness import ExampleFinder
 
 SIZE = 240
 

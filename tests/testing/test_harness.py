@@ -8,16 +8,8 @@ import pytest
 
 from ltx import Finder, Lab, Mask, UsageError, require_finder
 from ltx.testing import FakeLab, WatchedLab
-from ltx.testing.harness import (
-    CALLS,
-    DenseOnly,
-    EndlessError,
-    ExampleFinder,
-    FinderHarness,
-    example,
-    find,
-    generators,
-)
+from ltx.testing.example_finders import DenseOnly, ExampleFinder, example
+from ltx.testing.harness import CALLS, EndlessError, FinderHarness, find, generators
 
 
 @pytest.mark.parametrize("finder", [ExampleFinder(), DenseOnly()])

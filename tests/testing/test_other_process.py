@@ -8,7 +8,8 @@ import pytest
 from planted import DrawsByHash, ReadsTheEnvironment
 
 from ltx.testing import WatchedLab
-from ltx.testing.harness import ExampleFinder, FinderHarness
+from ltx.testing.example_finders import ExampleFinder
+from ltx.testing.harness import FinderHarness
 from ltx.testing.other_process import run_in_subprocess
 
 SCRIPT = """
