@@ -11,6 +11,7 @@ from ltx.analysis.paired_tests import Interval
 from ltx.evaluation.instability import Instability, WeightDistance
 from ltx.study.results import StabilityResult
 
+DENSE_POSITION = -1  # of the dense network, which is no finder
 REWIND_DENSITY_TOLERANCE = 0.25  # relative, between tickets that one plot shows by rewind point
 
 
@@ -124,11 +125,10 @@ def rewind_curves(curves: Sequence[StabilityCurve]) -> list[RewindCurve]:
         if math.isclose(nearest.density, density, rel_tol=REWIND_DENSITY_TOLERANCE):
             finder = (curve.finder, curve.control, curve.position)
             series.setdefault(finder, {})[nearest.start] = nearest
-    last = 1 + max(curve.position for curve in curves)
     for curve in curves:
         for point in curve.points:
             if point.density == 1 and not curve.control and density < 1:
-                series.setdefault(("dense", False, last), {})[point.start] = point
+                series.setdefault(("dense", False, DENSE_POSITION), {})[point.start] = point
     return [
         RewindCurve(*finder, tuple(steps[step] for step in sorted(steps)))
         for finder, steps in series.items()

@@ -26,6 +26,11 @@ def share(value: float | None, unit: str = "%") -> str:
     return text if text == DASH else text + unit
 
 
+def plural(count: int, word: str) -> str:
+    """A number of things, as in 1 seed or 3 seeds."""
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
 def points(difference: float, digits: int = 2) -> str:
     """A difference of shares in percentage points, as in +1.25."""
     return f"{100 * difference:+z.{digits}f}"

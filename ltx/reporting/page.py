@@ -3,9 +3,7 @@
 import base64
 import functools
 import hashlib
-import html
 import os
-import re
 from importlib import resources
 from pathlib import Path
 
@@ -17,23 +15,15 @@ from ltx.analysis.grouping import group
 from ltx.analysis.paired_tests import Interval
 from ltx.analysis.verdict import LevelVerdict
 from ltx.core.errors import UsageError
-from ltx.reporting import format
+from ltx.reporting import format, page_plots
 from ltx.reporting.figures import style
-from ltx.reporting.figures.style import Plot
 from ltx.reporting.report import Report
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
 from ltx.study.results import failure_lines
 
-# The figures' colours as variables of the page's style sheet, which has dark values for them.
-_COLOURS = {
-    style.INK: "ink",
-    style.FAINT: "line",
-    style.PAPER: "paper",
-    **{colour: f"c{number}" for number, colour in enumerate(style.COLOURS)},
-    **{colour: f"t{number}" for number, colour in enumerate(style.TEXTS)},
-}
 _MARKERS = dict(zip(style.MARKERS, "\u25cf\u25a0\u25c6\u25b2\u25bc\u271a", strict=True))
+_HOLLOW = dict(zip(style.MARKERS, "\u25cb\u25a1\u25c7\u25b3\u25bd\u271b", strict=True))
 
 
 def write(
@@ -68,14 +58,15 @@ def render(report: Report) -> str:
     )
     environment.filters.update(
         percent=format.percent,
-        difference=format.difference,
+        difference=_difference,
         steps=format.steps,
         more_seeds=format.more_seeds,
         p_value=format.brief_p_value,
         number=format.number,
         mean=_mean,
         share=functools.partial(format.share, unit=""),
-        svg=_svg,
+        svg=page_plots.svg,
+        row=page_plots.row_of,
     )
     template = environment.from_string(folder.joinpath("page.html").read_text())
     return template.render(
@@ -85,7 +76,7 @@ def render(report: Report) -> str:
         plots=report.plots,
         groups=_groups(report),
         counts=_counts(report),
-        key=_key(report.record),
+        key=_key(report),
         unused=verdict.unused(report.record.controls),
         transfer_sentence=transfer.sentence(report.transfers) if report.transfers else "",
         unmeasured=[line for line in report.stability if "missing" in line],
@@ -111,36 +102,20 @@ def _counts(report: Report) -> list[tuple[str, int]]:
     return [(one, verdicts.count(one)) for one in verdict.VERDICTS]
 
 
-def _key(record: StudyRecord) -> list[tuple[str, str, str, bool]]:
+def _key(report: Report) -> list[tuple[str, str, str, bool]]:
     """Each finder with its colour's name, its marker, and whether it is a control."""
-    styles = [style.style_of(position) for position in range(len(record.finders))]
-    return [
-        (name, _COLOURS[colour], _MARKERS[marker], control)
-        for (name, control), (colour, marker) in zip(record.finders.items(), styles, strict=True)
-    ]
+    key = []
+    for name, control in report.record.finders.items():
+        colour, marker = style.style_of(report.positions.index(name))
+        letter = (_HOLLOW if control else _MARKERS)[marker]
+        key.append((name, page_plots.COLOURS[colour], letter, control))
+    return key
+
+
+def _difference(interval: Interval | None) -> str:
+    """A difference that breaks only before its bracket."""
+    return format.difference(interval).replace(", ", ",\N{NO-BREAK SPACE}")
 
 
 def _mean(interval: Interval, form: str) -> str:
     return format.mean(interval, lambda value: format.number(value, form))
-
-
-def _svg(plot: Plot, id: str) -> Markup:
-    """A plot as SVG within the page: labelled, scaled by its frame, in the page's colours.
-
-    `id` is unique in the page.
-    """
-    text = plot.svg()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</defs>", "", text, flags=re.S)
-    # Definitions need names of their own among all figures; groups need nplot.
-    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)
-    text = re.sub(r'(id="|#)([a-z]\w*?[0-9a-f]{10})\b', rf"\1{id}-\2", text)
-    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", text)
-    for colour, name in _COLOURS.items():
-        text = text.replace(f": {colour}", f": var(--{name})")
-    box = re.search(r'viewBox="([^"]+)"', text)
-    assert box is not None
-    title, words = html.escape(plot.title), html.escape(plot.text)
-    head = f'<svg viewBox="{box[1]}" role="img" aria-labelledby="{id}-t {id}-d">'
-    head += f'<title id="{id}-t">{title}</title><desc id="{id}-d">{words}</desc>'
-    return Markup(re.sub(r"\s*\n\s*", "\n", head + text[text.index(">") + 1 :]))

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from ltx.analysis import curves, instability_curves, mask_similarity, transfer, verdict
-from ltx.reporting.figures import sections, transfers
+from ltx.reporting.figures import sections, style, transfers
 from ltx.reporting.tables import analyses, columns, measurements
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
@@ -14,25 +14,26 @@ from ltx.study.record import StudyRecord
 class Report:
     """Everything that the page, the data files and the figure files of a study show.
 
-    `plots` holds the plots of each section of the page, `trials`, `layers` and `stability` are
-    lines of tables.
+    `positions` holds the finders by position, which decides a finder's colour and marker in all
+    plots; `plots` holds the plots of each section of the page; `trials`, `layers` and `stability`
+    are lines of tables.
     """
 
     def __init__(self, record: StudyRecord, store: Store) -> None:
-        finders = list(record.finders)
         self.record = record
+        self.positions = style.positions(record.finders, record.controls)
         self.levels = verdict.levels(
             record.rows,
             margin=record.margin,
             seeds=record.seeds,
             controls=record.controls,
         )
-        self.curves = curves.curves(record.rows, finders, record.timings)
+        self.curves = curves.curves(record.rows, self.positions, record.timings)
         manifests = measurements.manifests(record, store)
         self.trials = measurements.trials(record, manifests)
         self.layers = measurements.layers(record, manifests)
         self.stability = measurements.stability(record)
-        self.stability_curves = instability_curves.stability_curves(record.compared, finders)
+        self.stability_curves = instability_curves.stability_curves(record.compared, self.positions)
         self.transfers = transfer.transfer_results(record, store)
         self.similarities = list(mask_similarity.similarities(record, store))
         self.plots = {

@@ -73,7 +73,7 @@ def test_a_trail_goes_from_step_to_step_at_one_density_for_all() -> None:
     assert [(t.finder, t.control, t.position) for t in trails] == [
         ("imp", False, 0),
         ("reinit", True, 1),
-        ("dense", False, 2),
+        ("dense", False, instability_curves.DENSE_POSITION),
     ]
     for trail, density in zip(trails, (0.25, 0.25, 1), strict=True):
         assert [spot.start for spot in trail.points] == [0, 20, 50]

@@ -119,11 +119,12 @@ def test_every_plot_has_a_name_and_words_and_no_id_is_there_twice(
 
 
 def test_all_that_was_carried_is_in_a_table_with_its_gap(page: Path, store: Store) -> None:
-    section = page.read_text().partition('id="transfer"')[2].partition("</section>")[0]
+    text = page.read_text().replace("\N{NO-BREAK SPACE}", " ")
+    section = text.partition('id="transfer"')[2].partition("</section>")[0]
     found = transfer.transfer_results(StudyRecord.read(store), store)
     assert section.count("<tr><td>") == len(found) == 2 * 2 * 3
     for one in found:
-        assert f"<td>{difference(one.gap)}</td>" in section
+        assert f'<td class="gap">{difference(one.gap)}</td>' in section
         assert f"<td>{one.native}</td>" in section
     assert any(one.gap for one in found)
     assert "Carried tickets are" in section

@@ -5,20 +5,28 @@ from collections.abc import Sequence
 from ltx.analysis.curves import Curve
 from ltx.reporting.figures import lines, style
 from ltx.reporting.figures.style import Plot
+from ltx.reporting.format import percent, steps
 
 
 def accuracies(task: str, curves: Sequence[Curve]) -> Plot:
     """Test accuracy by density, with the 95% intervals over seeds as bands."""
     figure, axes = style.axes(task, style.DENSITY, style.ACCURACY)
     lines.density_axis(axes, curves)
-    lines.draw(axes, curves, lambda point: point.density, lambda point: point.accuracy)
+    tips = lines.draw(
+        axes,
+        curves,
+        lambda point: point.density,
+        lambda point: point.accuracy,
+        lambda point: f"{percent(point.accuracy, '%')} {lines.at_density(point)}",
+    )
     dense = [curve.points[0] for curve in curves if curve.points[0].density == 1]
     if dense:
         axes.axhline(dense[0].accuracy.mean, color=style.INK, linewidth=0.6, linestyle=(0, (1, 2)))
     text = "; ".join(
         lines.describe_ends(curve, lambda p: f"{p.accuracy.mean:.1%}") for curve in curves
     )
-    return Plot(style.file_name("accuracy", task), f"{task}: accuracy by density", text, figure)
+    title = f"{task}: accuracy by density"
+    return Plot(style.file_name("accuracy", task), title, text, figure, tips)
 
 
 def early_stops(task: str, curves: Sequence[Curve]) -> Plot | None:
@@ -28,10 +36,15 @@ def early_stops(task: str, curves: Sequence[Curve]) -> Plot | None:
     figure, axes = style.axes(task, style.DENSITY, "early-stopping step")
     lines.density_axis(axes, curves)
     style.si_prefixes(axes.yaxis)
-    lines.draw(axes, curves, lambda point: point.density, lambda point: point.early_stop)
+    tips = lines.draw(
+        axes,
+        curves,
+        lambda point: point.density,
+        lambda point: point.early_stop,
+        lambda point: f"step {steps(point.early_stop)} {lines.at_density(point)}",
+    )
     text = "; ".join(
         lines.describe_ends(curve, lambda p: f"step {p.early_stop.mean:.0f}") for curve in curves
     )
-    return Plot(
-        style.file_name("early-stop", task), f"{task}: early stopping by density", text, figure
-    )
+    title = f"{task}: early stopping by density"
+    return Plot(style.file_name("early-stop", task), title, text, figure, tips)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from ltx.analysis.curves import Curve, Point
 from ltx.reporting.figures import lines, style
 from ltx.reporting.figures.style import Plot
-from ltx.reporting.format import brief_duration, si
+from ltx.reporting.format import brief_duration, percent, si
 
 _ROUND = (
     (1e-3, (1, 2, 5, 10, 20, 50, 100, 200, 500)),
@@ -47,14 +47,25 @@ def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:
         style.si_prefixes(axes.xaxis)
         axes.xaxis.set_minor_locator(ticker.NullLocator())
         span = max(known) / max(1.0, min(known))
-        if span < 4:  # where a decade's ticks are too few
-            axes.xaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+        if span < 8:  # where a decade's ticks are too few
+            axes.xaxis.set_major_locator(ticker.MaxNLocator(4, steps=[1, 2, 5, 10], min_n_ticks=3))
         elif span < 30:
             axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    lines.draw(axes, curves, cost, lambda point: point.accuracy, bars=True)
+    unit = "" if name == "seconds" else f" {name}"
+    tips = lines.draw(
+        axes,
+        curves,
+        cost,
+        lambda point: point.accuracy,
+        lambda point: (
+            f"{percent(point.accuracy, '%')} for {write(cost(point))}{unit}"
+            f" {lines.at_density(point)}"
+        ),
+        bars=True,
+    )
     text = "; ".join(_cheapest(curve, cost, write) for curve in curves if not curve.control)
     title = f"{task}: accuracy against cost in {name}"
-    return Plot(style.file_name("cost", name.lower(), task), title, text, figure)
+    return Plot(style.file_name("cost", name.lower(), task), title, text, figure, tips)
 
 
 def _cheapest(curve: Curve, cost: Callable[[Point], float], write: Callable[[float], str]) -> str:
@@ -66,7 +77,7 @@ def _cheapest(curve: Curve, cost: Callable[[Point], float], write: Callable[[flo
 
 
 def marks(least: float, most: float) -> Sequence[float]:
-    """Round numbers of seconds, minutes, hours or days in a range; its ends if there are none."""
+    """Round numbers of seconds, minutes, hours or days in a range, at least three of them."""
     inside = [
         (count, size * count)
         for size, counts in _ROUND
@@ -75,7 +86,23 @@ def marks(least: float, most: float) -> Sequence[float]:
     ]
     roundest = [mark for count, mark in inside if count in (1, 10, 100)]
     chosen = roundest if len(roundest) > 2 else [mark for _, mark in inside]
-    return chosen[:: math.ceil(len(chosen) / _MOST_MARKS)] if len(chosen) > 1 else (least, most)
+    if len(chosen) < 3:
+        chosen = _even_marks(least, most)
+    return chosen[:: math.ceil(len(chosen) / _MOST_MARKS)]
+
+
+def _even_marks(least: float, most: float) -> list[float]:
+    """Multiples of the largest round share of a unit of which three are in the range."""
+    unit = max((size for size, _ in _ROUND if size <= most), default=_ROUND[0][0])
+    power = math.floor(math.log10(most / unit)) + 1
+    while True:
+        for digit in (5, 2, 1):
+            step = unit * digit * 10.0**power
+            numbers = range(math.ceil(least / step), math.floor(most / step) + 1)
+            found = [mark for number in numbers if least <= (mark := step * number) <= most]
+            if len(found) > 2:
+                return found
+        power -= 1
 
 
 def _time_axis(axes: Axes, seconds: Sequence[float]) -> None:

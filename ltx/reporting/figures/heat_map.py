@@ -12,7 +12,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from ltx.reporting.figures import style
-from ltx.reporting.figures.style import Plot
+from ltx.reporting.figures.style import Cells, Plot
+from ltx.reporting.format import share
 
 
 def title(axes: Axes, text: str) -> None:
@@ -24,10 +25,9 @@ def title(axes: Axes, text: str) -> None:
         figure.text(0.03, height, text, fontsize=style.FONT, fontweight="bold")
 
 
-def grid(
-    count: int, rows: Sequence[str], columns: Sequence[str], left: float = 1.32
-) -> tuple[Figure, Axes]:
+def grid(count: int, rows: Sequence[str], columns: Sequence[str]) -> tuple[Figure, Axes]:
     """An empty heat map with names for `count` rows and for its columns."""
+    left = min(1.32, 0.25 + 0.056 * max(map(len, rows), default=0))
     with matplotlib.rc_context({**style.STYLE, "axes.grid": False}):
         height = 0.19 * count + 0.95
         figure = Figure((style.WIDTH, height), dpi=72)
@@ -87,8 +87,19 @@ def cells(
             text, colour = write(value), "#000000" if bright > 0.5 else "#fefefe"
         if text:
             axes.text(
-                column, row, text, ha="center", va="center", color=colour, fontsize=style.FONT - 2
+                column, row, text, ha="center", va="center", color=colour, fontsize=style.FONT - 1.5
             )
+
+
+def told(
+    rows: Sequence[str], columns: Sequence[str], values: np.ndarray, write: Callable[[float], str]
+) -> Cells:
+    """What the cells say; NaN is missing."""
+    return Cells(
+        rows,
+        columns,
+        [["missing" if math.isnan(v) else write(v) for v in line] for line in values.tolist()],
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +133,9 @@ class LayerMap:
         last = zip(self.names, self.values[:, -1], strict=True)
         text = f"At level {levels[-1]}: {', '.join(f'{name} {v:{form}}' for name, v in last)}."
         file_name = style.file_name(what, task, finder)
-        return Plot(file_name, f"{finder} on {task}: {what}", text, figure)
+        columns = [f"level {level}" for level in levels]
+        said = told(self.names, columns, self.values, lambda v: f"{share(v)} {unit}")
+        return Plot(file_name, f"{finder} on {task}: {what}", text, figure, cells=said)
 
 
 def _short(name: str) -> str:

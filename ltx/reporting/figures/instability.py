@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import ticker
@@ -13,7 +14,7 @@ from ltx.evaluation.instability import TICKET
 from ltx.evaluation.mode_connectivity import TOLERANCE
 from ltx.reporting.figures import lines, style
 from ltx.reporting.figures.style import Plot
-from ltx.reporting.format import si
+from ltx.reporting.format import mean, percent, share, si
 
 
 def barriers(task: str, curves: Sequence[StabilityCurve]) -> Plot:
@@ -23,12 +24,18 @@ def barriers(task: str, curves: Sequence[StabilityCurve]) -> Plot:
     figure, axes = style.axes(heading, style.DENSITY, f"barrier, {split} error")
     lines.density_axis(axes, curves)
     _mark_tolerance(axes)
-    lines.draw(axes, curves, lambda point: point.density, lambda point: point.height)
+    tips = lines.draw(
+        axes,
+        curves,
+        lambda point: point.density,
+        lambda point: point.height,
+        lambda point: f"{percent(point.height, '%')}, {stable(point)}, {_at_density(point)}",
+    )
     text = "; ".join(
         lines.describe_ends(one, lambda p: f"{p.height.mean:.1%}, {stable(p)}") for one in curves
     )
     title = f"{task}: barrier by density, {from_origin(origin)}"
-    return Plot(style.file_name("barrier", origin, task), title, text, figure)
+    return Plot(style.file_name("barrier", origin, task), title, text, figure, tips)
 
 
 def barriers_by_rewind(task: str, curves: Sequence[RewindCurve], split: str) -> Plot:
@@ -39,14 +46,23 @@ def barriers_by_rewind(task: str, curves: Sequence[RewindCurve], split: str) -> 
     axes.set_xticks(steps, [si(step) for step in steps])
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     _mark_tolerance(axes)
-    lines.draw(axes, curves, lambda point: point.start, lambda point: point.height)
+    tips = lines.draw(
+        axes,
+        curves,
+        lambda point: point.start,
+        lambda point: point.height,
+        lambda point: (
+            f"{percent(point.height, '%')}, {stable(point)}, from step {point.start:.0f}"
+            f" {_at_density(point)}"
+        ),
+    )
     text = "; ".join(
         f"{curve.finder} at density {curve.points[-1].density:.1%}: "
         + ", ".join(f"{p.height.mean:.1%} from step {p.start:.0f}" for p in curve.points)
         for curve in curves
     )
     name = style.file_name("barrier-rewind", task)
-    return Plot(name, f"{task}: barrier by rewind point", text, figure)
+    return Plot(name, f"{task}: barrier by rewind point", text, figure, tips)
 
 
 def errors(curve: StabilityCurve) -> Plot:
@@ -58,16 +74,24 @@ def errors(curve: StabilityCurve) -> Plot:
     )
     style.percent(axes.yaxis)
     count = len(curve.points)
-    chosen = [curve.points[n] for n in sorted({0, count // 2, count - 1})]
+    places = sorted({0, count // 2, count - 1})
+    chosen = [curve.points[place] for place in places]
+    colour, _ = style.style_of(curve.position)
+    tips = {}
     for number, point in enumerate(chosen):
-        colour, _ = style.style_of(number)
-        axes.plot(point.alphas, point.errors, color=colour)
+        gid, width = f"line-{number}", 0.8 + 0.6 * number  # the sparser, the wider
+        looks: Any = {"color": colour, "linewidth": width, "marker": ".", "gid": gid}
+        axes.plot(point.alphas, point.errors, **looks)
+        tips[gid] = [
+            f"{share(error)} error, {alpha:.0%} of the way, {_at_density(point)}"
+            for alpha, error in zip(point.alphas, point.errors, strict=True)
+        ]
     axes.set_ylim(0, max(max(point.errors) for point in chosen) * 1.1 or 0.01)
     lines.name_ends(
         axes,
         [
-            (np.array(p.alphas), np.array(p.errors), f"{100 * p.density:.3g}%", number)
-            for number, p in enumerate(chosen)
+            (np.array(p.alphas), np.array(p.errors), f"{100 * p.density:.3g}%", curve.position)
+            for p in chosen
         ],
     )
     text = "; ".join(
@@ -77,7 +101,7 @@ def errors(curve: StabilityCurve) -> Plot:
     )
     title = f"{curve.finder} on {curve.task}: error between two copies, {from_origin(curve.origin)}"
     name = style.file_name("line", curve.origin, curve.task, curve.finder)
-    return Plot(name, title, text, figure)
+    return Plot(name, title, text, figure, tips)
 
 
 def distances(task: str, curves: Sequence[StabilityCurve]) -> list[Plot]:
@@ -112,13 +136,19 @@ def _distance(
     figure, axes = style.axes(f"{style.truncate(task, 24)}, {against}", style.DENSITY, axis)
     lines.density_axis(axes, curves)
     _include_zero(axes)
-    lines.draw(axes, measured, lambda point: point.density, value)
+    tips = lines.draw(
+        axes,
+        measured,
+        lambda point: point.density,
+        value,
+        lambda point: f"{mean(value(point), '{:.3g}'.format)} {lines.at_density(point)}",
+    )
     text = "; ".join(
         lines.describe_ends(one, lambda point: f"{value(point).mean:.3g}") for one in measured
     )
     origin = curves[0].origin
     title = f"{task}: {what} by {against}, {from_origin(origin)}"
-    return Plot(style.file_name(what, against, origin, task), title, text, figure)
+    return Plot(style.file_name(what, against, origin, task), title, text, figure, tips)
 
 
 def from_origin(origin: str) -> str:
@@ -129,6 +159,10 @@ def from_origin(origin: str) -> str:
 
 def stable(point: StabilityPoint) -> str:
     return f"{point.stable} of {point.seeds} stable"
+
+
+def _at_density(point: StabilityPoint) -> str:
+    return f"at density {share(point.density)}"
 
 
 def _mark_tolerance(axes: Axes) -> None:

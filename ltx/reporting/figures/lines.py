@@ -11,10 +11,13 @@ from matplotlib.axes import Axes
 
 from ltx.analysis.paired_tests import Interval
 from ltx.reporting.figures import style
+from ltx.reporting.format import plural, share
 
 _LETTER = 0.56 * style.FONT  # mean width of a letter, in points
 _LONGEST = 18  # letters of a label
 _MOST_NAMED = 6  # lines that have room for their names at their ends; more have a legend
+_MOST_TOLD = 40  # letters of a name in a tip
+NAME = "name"  # the gid of a name that the page omits, since its key has it
 
 
 class PlotSeries(Protocol):
@@ -35,7 +38,10 @@ def density_axis(axes: Axes, curves: Sequence[PlotSeries]) -> None:
     least = min(point.density for curve in curves for point in curve.points)
     axes.set_xscale("log")
     axes.set_xlim(1.1, min(least / 1.1, 0.9))
-    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1,) if least < 0.02 else (1, 2, 5)))
+    if least > 0.25:  # where a decade's ticks are too few
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10], min_n_ticks=3))
+    else:
+        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1,) if least < 0.02 else (1, 2, 5)))
     style.percent(axes.xaxis)
     axes.xaxis.set_minor_locator(ticker.NullLocator())
 
@@ -45,26 +51,31 @@ def draw(
     curves: Sequence[PlotSeries],
     x_of: Callable[[Any], float],
     y_of: Callable[[Any], Interval],
+    tell: Callable[[Any], str],
     bars: bool = False,
-) -> None:
+) -> dict[str, list[str]]:
     """Draw a line for each curve with its intervals, as bands or as bars, and name it.
 
-    Points with a NaN x or without values are omitted.
+    Points with a NaN x or without values are omitted. Returns the plot's tips: what `tell` says of
+    each point that is drawn, by the gid of its line.
     """
     ends = []
+    tips: dict[str, list[str]] = {}
     for curve in curves:
         points = [
-            (x, i)
+            (x, i, point)
             for point in curve.points
             if (i := y_of(point)).count and not math.isnan(x := x_of(point))
         ]
         if not points:
             continue
-        x, y, low, high = np.array([(a, i.mean, i.low, i.high) for a, i in points]).T
+        x, y, low, high = np.array([(a, i.mean, i.low, i.high) for a, i, _ in points]).T
         colour, marker = style.style_of(curve.position)
         dashed: Any = {"linestyle": "--", "markerfacecolor": style.PAPER} if curve.control else {}
         name = style.truncate(curve.finder, _LONGEST)
-        axes.plot(x, y, color=colour, marker=marker, label=name, **dashed)
+        gid, said = f"line-{len(tips)}", style.truncate(curve.finder, _MOST_TOLD)
+        axes.plot(x, y, color=colour, marker=marker, label=name, gid=gid, **dashed)
+        tips[gid] = [f"{said}: {tell(point)}" for _, _, point in points]
         if bars:
             axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.5)
         else:
@@ -75,7 +86,8 @@ def draw(
     if len(ends) > _MOST_NAMED:
         _legend(axes)
     else:
-        name_ends(axes, ends)
+        name_ends(axes, ends, NAME)
+    return tips
 
 
 def _legend(axes: Axes) -> None:
@@ -87,17 +99,20 @@ def _legend(axes: Axes) -> None:
     height = style.HEIGHT + room
     figure.set_size_inches(style.WIDTH, height)
     axes.set_position(
-        (0.165, (0.15 * style.HEIGHT + room) / height, 0.8, 0.755 * style.HEIGHT / height)
+        (0.165, (0.15 * style.HEIGHT + room) / height, 0.765, 0.755 * style.HEIGHT / height)
     )
     with matplotlib.rc_context(style.STYLE):
         appearance: Any = {"frameon": False, "fontsize": style.FONT - 1.5, "columnspacing": 1.0}
         figure.legend(loc="lower left", ncols=3, borderaxespad=0.2, labelspacing=0.3, **appearance)
 
 
-def name_ends(axes: Axes, ends: Sequence[tuple[np.ndarray, np.ndarray, str, int]]) -> None:
+def name_ends(
+    axes: Axes, ends: Sequence[tuple[np.ndarray, np.ndarray, str, int]], gid: str | None = None
+) -> None:
     """Write each line's name beside its end, where it covers least.
 
-    `ends` holds the x and y of a line, its name, and the position of its finder.
+    `ends` holds the x and y of a line, its name, and the position of its finder. `gid` is that of
+    all names.
     """
     axes.autoscale_view()
     pixels = [axes.transData.transform(np.column_stack([x, y])) for x, y, _, _ in ends]
@@ -127,15 +142,17 @@ def name_ends(axes: Axes, ends: Sequence[tuple[np.ndarray, np.ndarray, str, int]
                     best = (cost, box)
         assert best is not None
         boxes.append(best[1])
-        left, middle = axes.figure.transFigure.inverted().transform(
+        left, middle = axes.transAxes.inverted().transform(
             (best[1][0], (best[1][1] + best[1][3]) / 2)
         )
         axes.figure.text(
             left,
             middle,
             text,
-            color=style.TEXTS[position % len(style.TEXTS)],
+            color=style.text_colour(position),
             va="center",
+            transform=axes.transAxes,
+            gid=gid,
             fontsize=style.FONT,
         )
 
@@ -144,6 +161,11 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     return (
         one[0] < other[2] and other[0] < one[2] and one[1] < other[3] - 1 and other[1] < one[3] - 1
     )
+
+
+def at_density(point: Any) -> str:
+    """Where a point is, for its tip."""
+    return f"at density {share(point.density)}, {plural(point.seeds, 'seed')}"
 
 
 def describe_ends(series: PlotSeries, write: Callable[[Any], str]) -> str:

@@ -12,6 +12,7 @@ from ltx.analysis.mask_similarity import MaskSimilarity, are_near
 from ltx.analysis.paired_tests import Interval
 from ltx.reporting.figures import heat_map, lines, style
 from ltx.reporting.figures.style import Plot
+from ltx.reporting.format import percent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,10 @@ class SharePoint:
 
     density: float
     share: Interval
+
+    @property
+    def seeds(self) -> int:
+        return self.share.count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +48,13 @@ def effective(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> 
     figure, axes = style.axes(task, style.DENSITY, "effective share of these")
     lines.density_axis(axes, shown)
     style.percent(axes.yaxis)
-    lines.draw(axes, shown, lambda point: point.density, lambda point: point.share)
+    tips = lines.draw(
+        axes,
+        shown,
+        lambda point: point.density,
+        lambda point: point.share,
+        lambda point: f"{percent(point.share, '%')} {lines.at_density(point)}",
+    )
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0), min(max(high, low + 0.02), 1.02))
     text = "; ".join(
@@ -51,7 +62,8 @@ def effective(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> 
         f" {curve.points[-1].density:.2%}"
         for curve in shown
     )
-    return Plot(style.file_name("effective", task), f"{task}: effective weights", text, figure)
+    title = f"{task}: effective weights"
+    return Plot(style.file_name("effective", task), title, text, figure, tips)
 
 
 def _shares(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> list[ShareCurve]:
@@ -103,10 +115,11 @@ def overlaps(task: str, similarities: Sequence[MaskSimilarity]) -> Plot | None:
     reach = max([1.0, *np.abs(values[np.isfinite(values)])])
     norm = TwoSlopeNorm(0, -reach, reach)
     heat_map.cells(figure, axes, values, norm, "PuOr", "points", lambda v: f"{v:+.1f}")
+    told = heat_map.told(finders, finders, values, lambda v: f"{v:+.1f} points")
     text = "; ".join(
         f"{one} and {other}: " + ("missing" if math.isnan(v) else f"{v:+.1f} points")
         for (row, one) in enumerate(finders)
         for other, v in list(zip(finders, values[row], strict=True))[row:]
     )
     title = f"{task}: overlap beyond chance near density {target:.1%}"
-    return Plot(style.file_name("overlap", task), title, text, figure)
+    return Plot(style.file_name("overlap", task), title, text, figure, cells=told)

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import warnings
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,20 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
+from ltx.analysis.instability_curves import DENSE_POSITION
 from ltx.core.errors import UsageError
 from ltx.reporting.format import si
 
 # Okabe and Ito's colours, which are distinct for all kinds of colour vision; no black or yellow.
+# The last two are lighter shades of the first two.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 # The same colours, dark enough for text on white.
-TEXTS = ("#005f96", "#b34c00", "#00785a", "#a04c7b", "#1f7fb3", "#8f6200")
+TEXTS = ("#005f96", "#b34c00", "#00785a", "#a04c7b", "#1b76a8", "#8f6200")
 MARKERS = "osD^vP"
 INK, FAINT, PAPER = "#1c2024", "#c9ced6", "#ffffff"
 WIDTH, HEIGHT, FONT = 4.0, 3.0, 8.5  # inches, inches, points: readable on a phone
 ACCURACY = "test accuracy"
+HUES = 4
 DENSITY = "density (weights that survive)"
 STYLE: Any = {
     "font.size": FONT,
@@ -55,13 +59,28 @@ STYLE: Any = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Cells:
+    """What the cells of a heat map say: `values[row][column]` under the names of both."""
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[str]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Plot:
-    """A figure with a file name, a title, and a text that describes what it shows."""
+    """A figure with a file name, a title, and a text that describes what it shows.
+
+    `tips` has what the points of each line say, by the line's gid in the figure; `cells` what those
+    of a heat map do.
+    """
 
     name: str
     title: str
     text: str
     figure: Figure
+    tips: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    cells: Cells | None = None
 
     def svg(self) -> str:
         """The figure as an SVG document."""
@@ -87,10 +106,38 @@ class Plot:
         return paths
 
 
+def positions(finders: Collection[str], controls: Mapping[str, Collection[str]]) -> list[str]:
+    """The finders by position, "" where one is left out so that no control has its finder's hue.
+
+    `controls` has the finders that each control controls.
+    """
+    places: list[str] = [""] * len(COLOURS) * len(MARKERS)
+    hues: dict[str, int] = {}
+    for name in finders:
+        own = {*controls.get(name, ()), *(c for c, held in controls.items() if name in held)}
+        taken = {hues[one] for one in own if one in hues}
+        free = [n for n, other in enumerate(places) if not other] or [len(places)]
+        place = next((n for n in free if _hue(n) not in taken), free[0])
+        places[place : place + 1] = [name]
+        hues[name] = _hue(place)
+    return places[: 1 + max((n for n, name in enumerate(places) if name), default=-1)]
+
+
+def _hue(position: int) -> int:
+    return position % len(COLOURS) % HUES
+
+
 def style_of(position: int) -> tuple[str, str]:
-    """The colour and the marker of the finder at this position of the study."""
+    """The colour and the marker of what has this position: a finder, or the dense network."""
+    if position == DENSE_POSITION:
+        return INK, MARKERS[0]
     turn = position // len(COLOURS)
     return COLOURS[position % len(COLOURS)], MARKERS[(position + turn) % len(MARKERS)]
+
+
+def text_colour(position: int) -> str:
+    """The colour of the name of what has this position."""
+    return INK if position == DENSE_POSITION else TEXTS[position % len(TEXTS)]
 
 
 def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:

@@ -43,7 +43,7 @@ def test_seconds_are_drawn_where_they_are_known() -> None:
 def test_marks_are_few_and_inside(least: float, times: float) -> None:
     most = least * times
     marks = cost.marks(least, most)
-    assert 2 <= len(marks) <= 6
+    assert 3 <= len(marks) <= 6
     assert list(marks) == sorted(set(marks))
     assert all(least <= mark <= most for mark in marks)
 
@@ -54,4 +54,6 @@ def test_marks_are_round_where_there_is_room() -> None:
 
     assert told(0.8, 700) == ["1 s", "10 s", "1 min", "10 min"]
     assert told(25, 400) == ["30 s", "1 min", "2 min", "5 min"]
-    assert told(61, 100) == ["1.02 min", "1.67 min"]
+    assert told(61, 100) == ["1.2 min", "1.4 min", "1.6 min"]
+    assert told(0.8, 2.9) == ["1 s", "1.5 s", "2 s", "2.5 s"]
+    assert told(3000, 5500) == ["1 h", "1.2 h", "1.4 h"]

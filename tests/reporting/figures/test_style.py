@@ -36,3 +36,24 @@ def test_words_fit() -> None:
     assert len(style.truncate("a long name", 5)) == 5
     assert style.truncate("a\x00b", 5).isprintable()
     assert style.file_name("cost", "../my data/net", "$x") == "cost-..-my-data-net-x"
+
+
+def hue(name: str, places: list[str]) -> int:
+    return style.COLOURS.index(style.style_of(places.index(name))[0]) % style.HUES
+
+
+def test_a_control_never_has_the_hue_of_its_finder() -> None:
+    finders = ["imp", *(f"control_{n}" for n in range(9)), "snip", "random"]
+    controls = {name: ("imp",) for name in finders if "control" in name} | {"random": ("snip",)}
+    places = style.positions(finders, controls)
+    assert sorted(filter(None, places)) == sorted(finders)
+    for control, held in controls.items():
+        assert all(hue(control, places) != hue(one, places) for one in held)
+    assert style.positions(["a", "b", "c"], {"c": ("a",)}) == ["a", "b", "c"]
+    assert style.positions([], {}) == []
+    # A control before its finder, and more finders than looks.
+    assert hue("imp", (late := style.positions(["c", "x", "y", "z", "imp"], {"c": ("imp",)}))) != (
+        hue("c", late)
+    )
+    many = [f"finder_{n}" for n in range(50)]
+    assert style.positions(many, {}) == many
