@@ -23,6 +23,10 @@ COLOURS = {
 }
 
 
+_LEVEL_TEXT = re.compile(r'calc\(([\d.]+)(\*[^>]* y=")([\d.]+)" transform="rotate\(-0 [^)]*\)"')
+_MIDDLE = 0.35  # how far the middle of a line of text is above its baseline, of its font size
+
+
 def row_of(count: int) -> str:
     """The style sheet's class for so many plots: how many of them stand in a row."""
     return "alone" if count == 1 else "pairs" if count in (2, 4) else "threes"
@@ -45,7 +49,8 @@ def svg(plot: Plot, id: str, alone: bool = False) -> Markup:
     text = re.sub(r'(<g) id="[^"]*"', r"\1", text)
     text = re.sub(r'(id="|#)([a-z]\w*?[0-9a-f]{10})\b', rf"\1{id}-\2", text)
     text = re.sub(r"font-size: ([\d.]+)px", r"font-size: calc(\1*var(--u))", text)
-    text = re.sub(r' font-family: [^;"]*;| transform="rotate\(-0 [^)]*\)"', "", text)
+    text = re.sub(r" font-family: [^;\"]*;", "", text)
+    text = _LEVEL_TEXT.sub(_centred, text)
     for colour, name in COLOURS.items():
         text = text.replace(f": {colour}", f": var(--{name})")
     box = re.search(r'viewBox="([^"]+)"', text)
@@ -55,6 +60,11 @@ def svg(plot: Plot, id: str, alone: bool = False) -> Markup:
     # Not as <title>, which a browser would show as a tip over the whole plot.
     head += f'<desc id="{id}-t">{title}</desc><desc id="{id}-d">{words}</desc>'
     return Markup(re.sub(r"\s*\n\s*", "\n", head + text[text.index(">") + 1 :]))
+
+
+def _centred(text: re.Match[str]) -> str:
+    """The text placed by its middle, which stays beside its mark whatever the size of letters."""
+    return f'calc({text[1]}{text[2]}{float(text[3]) - _MIDDLE * float(text[1]):.2f}"'
 
 
 def _with_tips(text: str, gid: str, tips: Sequence[str]) -> str:

@@ -124,7 +124,7 @@ def test_all_that_was_carried_is_in_a_table_with_its_gap(page: Path, store: Stor
     found = transfer.transfer_results(StudyRecord.read(store), store)
     assert section.count("<tr><td>") == len(found) == 2 * 2 * 3
     for one in found:
-        assert f'<td class="gap">{difference(one.gap)}</td>' in section
+        assert f'<td class="wraps">{difference(one.gap)}</td>' in section
         assert f"<td>{one.native}</td>" in section
     assert any(one.gap for one in found)
     assert "Carried tickets are" in section

@@ -180,6 +180,27 @@ def test_words_in_plots_are_whole_and_do_not_overlap(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_numbers_of_an_axis_stand_at_their_marks(
+    chromium: Any, pages: dict[str, Path], width: int
+) -> None:
+    look(chromium, pages["tiny"], width=width)
+    gaps = chromium.execute_script(
+        "const middle = (e, from, size) => { const r = e.getBoundingClientRect();"
+        " return r[from] + r[size] / 2 };"
+        "return [...document.querySelectorAll('figure g')].filter((g) => g.children.length > 1"
+        " && g.firstElementChild.querySelector('path') && g.lastElementChild.querySelector('text')"
+        " && g.lastElementChild.children.length === 1 && g.querySelectorAll('use').length === 1)"
+        ".map((g) => { const use = g.querySelector('use'), text = g.querySelector('text');"
+        " const y = text.style.textAnchor === 'end';"
+        " const at = y ? ['top', 'height'] : ['left', 'width'];"
+        " return [y, Math.abs(middle(use, ...at) - middle(text, ...at))]})"
+    )
+    assert {y for y, _ in gaps} == {True, False}
+    assert max(gap for _, gap in gaps) < 2.5
+
+
+@pytest.mark.slow
 def test_each_section_of_lines_has_one_key_and_plots_have_none(
     chromium: Any, pages: dict[str, Path]
 ) -> None:
