@@ -132,6 +132,7 @@ def tickets(options: argparse.Namespace) -> int:
     if options.action == "show":
         print(json.dumps(store.manifest(options.id), indent=2))
         return 0
+    manifests = store.manifests()
     rows = [
         [
             m["id"],
@@ -142,11 +143,18 @@ def tickets(options: argparse.Namespace) -> int:
             str(m["level"]),
             share(m["density"]),
             share(m.get("effective_density")),
+            "superseded" if m.get("superseded") else "",
         ]
-        for m in store.manifests()
+        for m in manifests
     ]
-    columns = ["ticket", "data", "model", "finder", "seed", "level", "density", "effective"]
-    console.console().print(console.make_table(columns, rows, right=(4, 5, 6, 7)))
+    columns = ["ticket", "data", "model", "finder", "seed", "level", "density", "effective", ""]
+    if not any(m.get("superseded") for m in manifests):
+        rows, columns = [row[:-1] for row in rows], columns[:-1]
+    screen = console.console()
+    screen.print(console.make_table(columns, rows, right=(4, 5, 6, 7)))
+    for m in manifests:
+        if text := m.get("superseded"):
+            screen.print(f"{m['id']} of {m['finder']} is superseded {text}", soft_wrap=True)
     return 0
 
 

@@ -4,6 +4,7 @@
 """
 
 import abc
+from collections.abc import Mapping
 from typing import NoReturn
 
 import numpy as np
@@ -80,6 +81,15 @@ class Backend(abc.ABC):
         """The same for another task, with the same seed and engine, sealing and ledger."""
 
     # What a backend may leave out.
+
+    @property
+    def origin(self) -> Mapping[str, str]:
+        """Hashes that a ticket's manifest keeps of its lab, by what they cover.
+
+        `model` covers the model and its code. Tickets of one cell whose other hashes are equal
+        should be the same; where they are not, the later one supersedes the earlier.
+        """
+        return {}
 
     @property
     def channels(self) -> tuple[Channels, ...]:

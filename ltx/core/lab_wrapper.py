@@ -1,6 +1,7 @@
 """LabWrapper: a lab that forwards to another lab what it does not do itself."""
 
 import abc
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -49,6 +50,10 @@ class LabWrapper(Lab):
     @property
     def fingerprint(self) -> str:
         return self.inner.fingerprint
+
+    @property
+    def origin(self) -> Mapping[str, str]:
+        return self.inner.origin
 
     def init(self, stream: str = "init") -> State:
         return self.inner.init(stream)

@@ -8,7 +8,7 @@ from pathlib import Path
 import filelock
 
 from ltx.core.errors import UsageError
-from ltx.study.definition import Study
+from ltx.study.definition import Cell, Study
 from ltx.study.listener import StudyListener
 from ltx.study.results import CellFailure, TrialResult
 
@@ -16,6 +16,8 @@ COLUMNS = (
     *("study", "task", "finder", "seed", "level", "density", "test_accuracy", "early_stop"),
     *("trial", "ticket"),
 )
+SUPERSEDED = "superseded"
+_PLACE = 5  # columns that say of what finder, seed and level a trial is
 _LOCK_SECONDS = 10.0
 
 
@@ -24,12 +26,17 @@ class CsvTracker(StudyListener):
 
     A trial that diverged has the word "diverged" for its accuracy, and no density, ticket or id.
     A trial that the file has already is not written again, and a line that a killed process left
-    incomplete is removed. Several studies and processes may share a file.
+    incomplete is removed. Where a study is run again and gives another trial, a line with the word
+    "superseded" for its accuracy names the earlier one, ahead of the line of the new one. Several
+    studies and processes may share a file.
     """
 
     def __init__(self, location: str | os.PathLike[str], study: Study) -> None:
         self.path, self.study = Path(location).expanduser(), study
         self._lines: set[str] = set()
+        # Lines of trials that are not superseded, by study, task, finder, seed and level.
+        self._current: dict[tuple[str, ...], dict[str, None]] = {}
+        self._measured: set[tuple[str, ...]] = set()  # by the search that is under way
         self._size = 0  # bytes of the file that `_lines` covers
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +47,9 @@ class CsvTracker(StudyListener):
                 f"--tracker=csv: cannot write to {self.path}: {error.strerror or error}; choose"
                 " another file"
             ) from error
+
+    def cell_started(self, cell: Cell) -> None:
+        self._measured.clear()
 
     def measured(self, result: TrialResult) -> None:
         trial = result.trial
@@ -55,12 +65,19 @@ class CsvTracker(StudyListener):
             self._put((*where, None, "diverged", None, None, None))
 
     def _put(self, values: tuple[object, ...]) -> None:
-        """Add a line, unless the file has it."""
-        line = _line(values)
+        """Add a line, unless the file has it; one for each trial that it supersedes goes first."""
+        line, place = _line(values), tuple(map(str, values[:_PLACE]))
         with self._lock():
             self._read()
-            if line not in self._lines:
+            current = self._current.get(place, {})
+            if line not in current and place not in self._measured:
+                for other in list(current):
+                    ids = _values(other)[-2:]
+                    if all(ids):
+                        self._append(_line((*place, None, SUPERSEDED, None, *ids)))
+            if line not in self._lines or (values[-1] and line not in current):
                 self._append(line)
+        self._measured.add(place)
 
     def _lock(self) -> filelock.BaseFileLock:
         return filelock.FileLock(f"{self.path}.lock", timeout=_LOCK_SECONDS)
@@ -73,7 +90,8 @@ class CsvTracker(StudyListener):
             complete = added[: added.rfind(b"\n") + 1]
             if len(complete) < len(added):
                 file.truncate(self._size + len(complete))
-        self._lines.update(f"{line}\n" for line in complete.decode().split("\n"))
+        for line in complete.decode().split("\n"):
+            self._take(f"{line}\n")
         self._size += len(complete)
         if not self._size:
             self._append(_line(COLUMNS))
@@ -81,8 +99,24 @@ class CsvTracker(StudyListener):
     def _append(self, line: str) -> None:
         with open(self.path, "ab") as file:
             file.write(line.encode())
-        self._lines.add(line)
+        self._take(line)
         self._size += len(line.encode())
+
+    def _take(self, line: str) -> None:
+        """Note a line of the file, and which trials are superseded after it."""
+        self._lines.add(line)
+        values = _values(line)
+        if len(values) == len(COLUMNS):
+            current = self._current.setdefault(tuple(values[:_PLACE]), {})
+            if values[COLUMNS.index("test_accuracy")] != SUPERSEDED:
+                current[line] = None
+            else:
+                for other in [one for one in current if _values(one)[-2:] == values[-2:]]:
+                    del current[other]
+
+
+def _values(line: str) -> list[str]:
+    return next(csv.reader([line]), [])
 
 
 def _line(values: tuple[object, ...]) -> str:

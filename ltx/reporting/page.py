@@ -81,6 +81,7 @@ def render(report: Report) -> str:
         transfer_sentence=transfer.sentence(report.transfers) if report.transfers else "",
         unmeasured=[line for line in report.stability if "missing" in line],
         missing=sum("missing" in line for line in report.trials),
+        superseded=[line for line in report.trials if line.get("superseded")],
         untimed=sum(line.get("seconds", 0) is None for line in report.trials),
         style=Markup(css),
         script=Markup(script),

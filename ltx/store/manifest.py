@@ -1,13 +1,14 @@
 """The manifest of a ticket: all that a store has of it except its masks and its state."""
 
 import math
+import types
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ltx.core import identity
 from ltx.core.cost import Cost
-from ltx.core.environment import versions
+from ltx.core.environment import sources_of, versions
 from ltx.core.mask import Mask
 from ltx.core.recipe import Recipe
 from ltx.core.state import State
@@ -38,10 +39,12 @@ def of(
     finder: object,
     label: str,
     effective: EffectiveSparsity | None = None,
+    origin: Mapping[str, str] = types.MappingProxyType({}),
 ) -> dict[str, object]:
     """The manifest of a ticket from the finder of that label, as plain JSON data.
 
-    The keys of `effective` are left out if it was not measured.
+    The keys of `effective` are left out if it was not measured. `origin` is that of the lab;
+    `sources` are hashes of the packages whose code the finder runs, and no part of the id.
     """
     return {
         "kind": "ticket",
@@ -64,6 +67,8 @@ def of(
         "step": ticket.state.step,
         "shapes": {name: keep.shape for name, keep in ticket.mask.items()},
         "versions": versions(),
+        "sources": sources_of(finder),
+        "lab": dict(origin),
     }
 
 
@@ -135,6 +140,14 @@ def names(manifest: Mapping) -> Iterator[str]:
     name = f"{manifest['id']}.{identity.identity(manifest['finder'])}"
     yield f"{name}.json"
     yield f"{name}.{identity.identity(manifest['finder_settings'])}.json"
+
+
+def marks(by_label: Mapping[str, Mapping]) -> dict[str, dict]:
+    """Of each finder's manifest: the origin of its lab, and by what it is superseded."""
+    return {
+        label: {key: one[key] for key in ("lab", "superseded") if one.get(key)}
+        for label, one in sorted(by_label.items())
+    }
 
 
 def density(manifest: Mapping, bits: Mapping[str, np.ndarray]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ltx.core import clock, identity
+from ltx.core.environment import sources_of
 from ltx.core.errors import BudgetError
 from ltx.core.lab import Lab
 from ltx.core.lab_wrapper import LabWrapper
@@ -91,8 +92,17 @@ class MemoLab(LabWrapper):
         return self._key(Training.of(self.task, state, mask, stream=stream, method=method))
 
     def _key(self, training: Training) -> str:
-        parts = [self.fingerprint, self.seed, training.state, training.mask, training.stream]
-        return identity.identity(parts if training.method is None else [*parts, training.method])
+        parts: list[Any] = [
+            self.fingerprint,
+            self.seed,
+            training.state,
+            training.mask,
+            training.stream,
+        ]
+        if training.method is not None:
+            code = sources_of(training.method)  # {} for the learners of ltx
+            parts += [training.method, *([code] if code else [])]
+        return identity.identity(parts)
 
     def cached_run(
         self, key: str, stop: int, read_only: bool = False, start: State | None = None

@@ -6,6 +6,9 @@ from pathlib import Path
 from ltx.store import atomic_files, manifest, readers
 from ltx.store.folder import StoreFolder
 
+# What is different when other code finds the same ticket.
+_REFRESHED = ("sources", "lab", "superseded")
+
 
 class Provenance:
     """A file for each ticket and label of a finder that found it."""
@@ -13,16 +16,34 @@ class Provenance:
     def __init__(self, folder: StoreFolder) -> None:
         self._folder = folder
 
-    def put(self, ticket: Mapping) -> None:
-        """Write a finder's manifest, unless there is a valid one with the same settings."""
-        settings = ticket["finder_settings"]
+    def put(self, ticket: Mapping) -> Path:
+        """Write a finder's manifest, unless there is a valid one; return its path.
+
+        One with the same settings is written again if it is superseded, or of other code.
+        """
+        settings, path = ticket["finder_settings"], Path()
         for path in self._candidates(ticket["id"], ticket["finder"], settings):
             present = self._folder.read_valid(path, _of(ticket))
-            if present is None:
-                atomic_files.write_json(path, ticket)
+            if present is None or present["finder_settings"] == settings:
+                if present is None or any(present.get(k) != ticket.get(k) for k in _REFRESHED):
+                    atomic_files.write_json(path, ticket)
                 break
-            if present["finder_settings"] == settings:
-                break
+        return path
+
+    def place(self, ticket: Mapping) -> Path:
+        """Where the manifest of a finder is written if the ticket has no other."""
+        return self._candidates(ticket["id"], ticket["finder"], ticket["finder_settings"])[0]
+
+    def mark(self, path: Path, id: str, superseded: str | None) -> None:
+        """Mark a finder's manifest as superseded, by what and why; None takes the mark off."""
+        manifest = self._folder.read_valid(path, readers.found)
+        if manifest is None:  # of an older store: in the ticket's own file only
+            stored = self._folder.read_valid(self._folder.file("tickets", id), readers.ticket)
+            manifest = stored and stored.manifest
+        if manifest is not None:
+            kept = {key: value for key, value in manifest.items() if key != "superseded"}
+            marked = kept if superseded is None else {**kept, "superseded": superseded}
+            atomic_files.write_json(path, marked)
 
     def manifest(self, ticket: Mapping, finder: str, settings: object = None) -> dict | None:
         """The manifest of a ticket from the finder with this label and, if given, these settings.
@@ -58,7 +79,11 @@ class Provenance:
         # Shorter names first: of several manifests of a label, the one that was written first.
         ordered = sorted(paths, key=lambda path: len(path.name))
         for _, document in self._folder.read_all(ordered, _of(ticket)):
-            manifests.setdefault(document["finder"], document)
+            first = manifests.setdefault(document["finder"], document)
+            # The one in the ticket's own file is never written again; others are.
+            same = document["finder_settings"] == first["finder_settings"]
+            if same or (first.get("superseded") and not document.get("superseded")):
+                manifests[document["finder"]] = document
         return manifests
 
 

@@ -67,6 +67,9 @@ class Manifest(Struct):
     step: Count
     shapes: dict[str, Shape]
     versions: dict[str, str | None]
+    sources: dict[str, str] = {}
+    lab: dict[str, str] = {}
+    superseded: str | None = None
     effective_density: Share | None = None
     useless: Share | None = None
     dead_units: dict[str, Count] | None = None
@@ -146,6 +149,7 @@ class TrialEntry(_Result, kw_only=True):
     trial: Plain
     level: Count | None = None
     parent: Plain | None = None
+    lab: dict[str, str] = {}
 
 
 class StabilityEntry(_Result, kw_only=True):

@@ -17,7 +17,8 @@ from ltx.core.ticket import Ticket
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.evaluation.instability import Instability
 from ltx.evaluation.trial import Trial
-from ltx.store import atomic_files, manifest, readers
+from ltx.store import atomic_files, cells, manifest, readers
+from ltx.store.cells import CellIndex, CellSearch
 from ltx.store.event_log import Event, EventLog
 from ltx.store.folder import Kind, StoreFolder
 from ltx.store.memo_cache import MemoCache
@@ -35,6 +36,7 @@ class Store:
         self._provenance = Provenance(self._folder)
         self._log = EventLog(self._folder.log)
         self.memo = MemoCache(self._folder)
+        self._index: CellIndex | None = None  # of all manifests, read by the first search
 
     @property
     def path(self) -> Path:
@@ -55,21 +57,32 @@ class Store:
         finder: object,
         finder_name: str,
         effective: EffectiveSparsity | None = None,
+        lab: Mapping[str, str] | None = None,
+        search: CellSearch | None = None,
     ) -> str:
         """Store a ticket, its state and its finder's manifest; valid files are not rewritten.
 
-        A ticket that finders of several labels find is stored once, with a manifest of each.
+        A ticket that finders of several labels find is stored once, with a manifest of each. `lab`
+        is the lab's origin. With `search`, other tickets of the cell and level are superseded.
         """
         path = self._folder.file("tickets", ticket.id)
         self._put_state(ticket.state)
-        header = manifest.of(ticket, task, finder, finder_name, effective)
+        header = manifest.of(ticket, task, finder, finder_name, effective, lab or {})
         if self._folder.read_valid(path, readers.ticket) is None:
             atomic_files.write_arrays(path, manifest.packed(ticket.mask), header)
         # Also of the first finder: at this moment another process may write the ticket as its own.
         # The ticket comes first, so that a crash in between leaves no provenance without a ticket.
         # Its JSON form is compared with what is there: with lists for tuples.
-        self._provenance.put(json.loads(json.dumps(header)))
+        header = json.loads(json.dumps(header))
+        place = self._provenance.put(header)
+        if search:
+            search.found(place, header)
         return ticket.id
+
+    def search(self, task: Task, finder: object, seed: int) -> CellSearch:
+        """Begin a search of a cell, which compares its tickets with those that are stored."""
+        index = self._index = self._index or CellIndex(self._folder, self._provenance)
+        return CellSearch(index, cells.key(task, finder, seed))
 
     def ticket(self, id: str, finder: str = "") -> Ticket:
         """Look up a ticket by id or unique id prefix.
@@ -134,8 +147,8 @@ class Store:
     def manifest(self, id: str) -> dict:
         """The first finder's manifest of the ticket with this id or unique id prefix.
 
-        It also has "finders", the labels of all who found the ticket, and "densities", the density
-        of each weight tensor.
+        It also has "finders", the labels of all who found the ticket, "densities", the density of
+        each weight tensor, and "found", by label, with what lab, and by what it is superseded.
         """
         path = self._folder.find("tickets", id)
         return self._described(path, self._provenance.paths(path.stem))
@@ -185,8 +198,13 @@ class Store:
 
     def _described(self, path: Path, provenance: Sequence[Path]) -> dict:
         header, bits = readers.ticket(path)
-        finders = sorted(self._provenance.by_label(header, provenance))
-        return {**header, "finders": finders, "densities": manifest.densities(header, bits)}
+        by_label = self._provenance.by_label(header, provenance)
+        return {
+            **by_label[header["finder"]],
+            "finders": sorted(by_label),
+            "densities": manifest.densities(header, bits),
+            "found": manifest.marks(by_label),
+        }
 
     # Trials
 

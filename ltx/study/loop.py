@@ -7,6 +7,7 @@ from typing import Any
 
 from ltx.core import finder as finders
 from ltx.core import identity, seal
+from ltx.core.environment import sources_of
 from ltx.core.errors import (
     BudgetError,
     DivergedError,
@@ -24,6 +25,7 @@ from ltx.evaluation import effective_sparsity
 from ltx.evaluation.effective_sparsity import EffectiveSparsity
 from ltx.evaluation.instability import Instability, Stability, rewind_points
 from ltx.evaluation.trial import Trial
+from ltx.store.cells import CellSearch
 from ltx.store.event_log import CellProgress, Timing, TrialTimed
 from ltx.store.store import Store
 from ltx.study.definition import Cell, Study
@@ -57,6 +59,7 @@ def check(study: Study, open_lab: OpenLab) -> None:
         for label, finder in study.finders.items():
             try:
                 identity.identity(finder)
+                sources_of(finder)  # read now: the files may be edited while the study runs
             except TypeError as error:
                 raise UsageError(f"Study.finders[{label!r}]: {error}") from error
             try:
@@ -108,18 +111,14 @@ def _run_cell(
     log("begun")
     try:
         sealed = open_lab(cell.task, cell.seed, True)
-        checks = SearchWarnings(cell, sealed, warned)
-        for ticket in _search(cell.finder, sealed):
-            checks.check(ticket)
-            lab = open_lab(cell.task, cell.seed, False)
-            _put_ticket(ticket, lab, store, cell, warned)
+        for ticket, lab in _stored_tickets(cell, sealed, open_lab, store, warned):
             yield ticket
             level = ticket.level
             trial = _trial(lab, ticket, store)
             level = None
             log("measured", level=trial.level, trial=trial.id)
             where = cell.task_label, cell.finder_label, cell.finder.control, cell.seed
-            yield TrialResult(*where, trial, ticket.parent)
+            yield TrialResult(*where, trial, ticket.parent, lab.origin)
             for point, result in _stability(lab, ticket, study.stability, store):
                 if isinstance(result, LtxError):
                     text = f"stability of level {ticket.level} at {point}: {result}"
@@ -147,6 +146,19 @@ def _run_cell(
         yield CellFailure(*cell.key, text, level=level, diverged=own)
 
 
+def _stored_tickets(
+    cell: Cell, sealed: Lab, open_lab: OpenLab, store: Store, warned: set[str]
+) -> Iterator[tuple[Ticket, Lab]]:
+    """Search the cell and store each ticket; with the ticket comes the lab for its trial."""
+    checks = SearchWarnings(cell, sealed, warned)
+    with store.search(cell.task, cell.finder, cell.seed) as search:
+        for ticket in _search(cell.finder, sealed):
+            checks.check(ticket)
+            lab = open_lab(cell.task, cell.seed, False)
+            _put_ticket(ticket, lab, store, cell, search, warned)
+            yield ticket, lab
+
+
 def _search(finder: Finder, lab: Lab) -> Iterator[Ticket]:
     """The finder's tickets; all of its work between them counts among the lab's seconds."""
     tickets = finders.search(finder, lab)
@@ -158,7 +170,9 @@ def _search(finder: Finder, lab: Lab) -> Iterator[Ticket]:
         yield ticket
 
 
-def _put_ticket(ticket: Ticket, lab: Lab, store: Store, cell: Cell, warned: set[str]) -> None:
+def _put_ticket(
+    ticket: Ticket, lab: Lab, store: Store, cell: Cell, search: CellSearch, warned: set[str]
+) -> None:
     """Store the ticket; warn, before it is trained, of weights that can have no effect.
 
     Where that cannot be measured, the reason is logged once for each task; `warned` has the labels
@@ -166,18 +180,20 @@ def _put_ticket(ticket: Ticket, lab: Lab, store: Store, cell: Cell, warned: set[
     """
     result = _connectivity(lab, ticket, store)
     sparsity = result if isinstance(result, EffectiveSparsity) else None
-    store.put_ticket(ticket, cell.task, cell.finder, cell.finder_label, sparsity)
+    label, origin = cell.finder_label, lab.origin
+    store.put_ticket(ticket, cell.task, cell.finder, label, sparsity, origin, search)
     if isinstance(result, str) and cell.task_label not in warned:
         warned.add(cell.task_label)
         _log.warning("%s", result)
     if text := _connectivity_warning(ticket, sparsity):
-        _log.warning("%s, level %d: %s", cell.finder_label, ticket.level, text)
+        _log.warning("%s, level %d: %s", label, ticket.level, text)
 
 
 def _connectivity(lab: Lab, ticket: Ticket, store: Store) -> EffectiveSparsity | str | None:
     """The ticket's effective sparsity, or why it cannot be measured; None for a dense mask."""
     manifest = store.find_manifest(ticket.id)
-    if manifest is None:
+    model = lab.origin.get("model")
+    if manifest is None or manifest.get("lab", {}).get("model", model) != model:
         return effective_sparsity.measure(lab, ticket.mask)
     return EffectiveSparsity.from_document(manifest)
 

@@ -103,6 +103,7 @@ class StudyRecord:
                     "level": row.trial.level,
                     "trial": row.trial.id,
                     "parent": row.parent,
+                    **({"lab": dict(row.lab)} if row.lab else {}),
                 }
                 for row in self.rows
             ],
@@ -141,7 +142,8 @@ class StudyRecord:
                 failures.append(_diverged(entry, ended=True))
             elif trial:
                 parent = _parent(entry, trial.ticket, store)
-                rows.append(TrialResult(*where, entry["control"], entry["seed"], trial, parent))
+                cell = (*where, entry["control"], entry["seed"])
+                rows.append(TrialResult(*cell, trial, parent, entry.get("lab", {})))
             else:
                 damaged.append(DamagedResult(*where, entry["seed"], entry.get("level")))
         compared = []

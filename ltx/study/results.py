@@ -1,7 +1,7 @@
 """The results of a study's cells, and what is missing of them."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ltx.evaluation.instability import Instability
 from ltx.evaluation.trial import Trial
@@ -11,7 +11,8 @@ from ltx.evaluation.trial import Trial
 class TrialResult:
     """One trial, and its cell's names and seed; `control`: whether the finder is one.
 
-    `parent` is the id of the ticket that the trial's ticket was made from, None if unknown.
+    `parent` is the id of the ticket that the trial's ticket was made from, None if unknown; `lab`
+    is the origin of the lab, empty if unknown.
     """
 
     task: str
@@ -20,6 +21,22 @@ class TrialResult:
     seed: int
     trial: Trial
     parent: str | None = None
+    lab: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+
+    def superseded(self, manifest: Mapping) -> str:
+        """By what the result is superseded, and why; "" if it is not.
+
+        `manifest` is that of the ticket, as `Store.manifest` returns it.
+        """
+        found = manifest.get("found", {}).get(self.finder, {})
+        now = found.get("lab", {})
+        changed = {name for name in self.lab.keys() & now.keys() if self.lab[name] != now[name]}
+        if changed == {"model"}:
+            return (
+                f"by another trial of {self.trial.ticket}: the code of the model changed from"
+                f" {self.lab['model']} to {now['model']}"
+            )
+        return found.get("superseded", "")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """Commands: each prints what it is asked for, and says in one line what it lacks."""
 
+import csv
+import dataclasses
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import studied
 from ltx_plugins.imp import IMP
@@ -61,6 +64,37 @@ def test_tickets_are_listed_with_their_effective_density_where_it_is_known(capsy
     assert (ends[dense.id], ends[sparse.id]) == ("-", "12.34%")
     assert main(["tickets", "show", sparse.id, "--store=store"]) == 0
     assert json.loads(capsys.readouterr().out)["effective_density"] == 0.1234
+
+
+def test_superseded_tickets_are_marked_in_the_list_the_page_and_the_tables(capsys, tmp_path):
+    store = studied.tiny(tmp_path / "store")
+    assert main(["tickets", "--store=store"]) == 0
+    assert "superseded" not in capsys.readouterr().out
+    assert main(["report", "--store=store", "--out=page.html", "--data=data"]) == 0
+    assert "superseded" not in Path("page.html").read_text().partition("<body>")[2]
+    # Under the same settings there is another ticket of level 1 now.
+    study = store.studies()[0]
+    row = next(entry for entry in study["trials"] if entry["level"] == 1)
+    old = store.ticket(store.trial(row["trial"]).ticket)
+    new = dataclasses.replace(old, mask=old.mask.shuffled(np.random.default_rng(0)))
+    with store.search(studied.TASK, IMP(levels=1), old.seed) as search:
+        dense = store.ticket(old.parent)
+        for ticket in (dense, new):
+            store.put_ticket(ticket, studied.TASK, IMP(levels=1), "imp", search=search)
+    assert main(["tickets", "--store=store"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    ends = {line.split()[0]: line.split()[-1] for line in lines if line}
+    assert next(line for line in lines if old.id in line).split()[-1] == "superseded"
+    assert f"{old.id} of imp is superseded by {new.id}: same code" in "\n".join(lines)
+    assert ends[new.id] != "superseded"
+    assert main(["report", "--store=store", "--out=page.html", "--data=data"]) == 0
+    page = Path("page.html").read_text().partition("<body>")[2]
+    assert "1 of the trials on this page is superseded" in page
+    assert f'<td class="why">by {new.id}: same code' in page
+    [table] = [csv.DictReader(Path("data/trials.csv").read_text().splitlines())]
+    texts = {line["ticket"]: line["superseded"] for line in table}
+    assert texts[old.id].startswith(f"by {new.id}")
+    assert texts[dense.id] == ""
 
 
 def test_a_report_is_written_and_its_files_are_named(capsys, tmp_path):

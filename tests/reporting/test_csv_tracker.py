@@ -58,6 +58,32 @@ def test_a_study_run_again_repeats_no_line_and_others_add_theirs(tmp_path: Path)
     assert [line["study"] for line in read(path)] == [STUDY.id] * 10 + [other.id] * 5
 
 
+def test_a_trial_that_another_supersedes_is_said_to_be(tmp_path: Path) -> None:
+    path, store = tmp_path / "trials.csv", Store(tmp_path / "store")
+    [first, second, *_] = run(dataclasses.replace(STUDY, seeds=1), tmp_path / "other.csv", store)
+    other = dataclasses.replace(first, trial=dataclasses.replace(first.trial, id="f" * 16))
+
+    def measure(*rows: TrialResult) -> None:
+        tracker = CsvTracker(path, STUDY)
+        for row in rows:
+            tracker.measured(row)
+
+    measure(first, second)
+    measure(other, second)
+    old, new = first.trial.id, "f" * 16
+    shown = [(line["trial"], line["test_accuracy"]) for line in read(path)]
+    accuracy, rest = str(first.trial.test.accuracy), str(second.trial.test.accuracy)
+    expected = [(old, accuracy), (second.trial.id, rest), (old, "superseded"), (new, accuracy)]
+    assert shown == expected
+    measure(other, second)
+    assert len(read(path)) == len(expected)
+    measure(first, second)  # the code is as before
+    shown = [(line["trial"], line["test_accuracy"]) for line in read(path)]
+    assert shown == [*expected, (new, "superseded"), (old, accuracy)]
+    measure(first, second)
+    assert len(read(path)) == len(expected) + 2
+
+
 @pytest.mark.parametrize("cut", [1, 30])
 def test_a_line_cut_short_is_written_again(tmp_path: Path, cut: int) -> None:
     path, store = tmp_path / "trials.csv", Store(tmp_path / "store")

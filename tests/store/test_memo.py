@@ -33,6 +33,7 @@ from ltx import (
     barrier,
     copies,
 )
+from ltx.core import environment
 from ltx.core.run import timed
 from ltx.store import atomic_files, memo
 from ltx.store.event_log import Trained
@@ -530,3 +531,19 @@ def test_a_plan_looks_barriers_up_and_leaves_no_trace(store: Store) -> None:
     (cell,) = plan.cells(made, open_lab, store)
     assert (cell.cost.steps, cell.error, Reading.reads) == (0, "", 0)
     assert {p: p.stat().st_mtime_ns for p in store.path.rglob("*") if p.is_file()} == before
+
+
+def test_a_mask_learner_of_another_package_is_cached_by_its_code(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Learner(EdgePopup):
+        pass
+
+    _, lab = pair(store)
+    request = (lab.init(), lab.dense(), "order")
+    keys = [lab.key(*request, Learner()), lab.key(*request, EdgePopup())]
+    assert [lab.key(*request, Learner()), lab.key(*request, EdgePopup())] == keys
+    monkeypatch.setattr(environment, "package_hash", lambda name: "sha256-other")
+    assert lab.key(*request, Learner()) != keys[0]
+    assert lab.key(*request, EdgePopup()) == keys[1]

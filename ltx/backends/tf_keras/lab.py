@@ -10,6 +10,7 @@ import numpy as np
 from ltx.backends.tf_keras import double_precision
 from ltx.backends.tf_keras.input_pipeline import HeldOut
 from ltx.backends.tf_keras.mask_program import MaskProgram
+from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.program import VERSION, Program
 from ltx.core import clock, identity
 from ltx.core.cost import Ledger
@@ -49,7 +50,7 @@ class RecentlyUsed(Generic[_K, _V]):
         return self._values[key]
 
 
-_programs: RecentlyUsed[str, Program] = RecentlyUsed(6)
+_programs: RecentlyUsed[tuple[str, object], Program] = RecentlyUsed(6)
 _held_out: RecentlyUsed[str, HeldOut] = RecentlyUsed(6)
 _mask_programs: RecentlyUsed[tuple[Program, MaskLearner], MaskProgram] = RecentlyUsed(2)
 
@@ -62,7 +63,10 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
         data = tfds.load_spec(DataSpec.of(task), data_dir)
         return Program(task, engine, data.without_test())
 
-    return _programs.get(key, make)
+    # A module that was edited and imported again has another function of this name.
+    function = builder.resolve(task.model)
+    owner = function if isinstance(function, Hashable) else type(function)
+    return _programs.get((key, owner), make)
 
 
 def held_out(spec: DataSpec, data_dir: str | None, resident: bool) -> HeldOut:
@@ -139,8 +143,20 @@ class KerasLab(Lab):
                 "program": VERSION,
                 "tensorflow": versions()["tensorflow"],
                 **inner.masked.inspection.corrections,
+                **({"code": inner.code} if inner.code else {}),
             }
         )
+
+    @functools.cached_property
+    def origin(self) -> dict[str, str]:
+        inner = self._program
+        model = [inner.architecture, inner.code, inner.masked.inspection.corrections]
+        return {
+            "model": identity.identity(model),
+            "data": inner.data.fingerprint,
+            "engine": identity.identity([self._engine, inner.kind, inner.replicas, VERSION]),
+            "deterministic": "yes" if self._engine.deterministic else "no",
+        }
 
     @property
     def unprunable(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ from ltx.backends.tf_keras.derivatives import Derivatives
 from ltx.backends.tf_keras.double_precision import DoublePrecision
 from ltx.backends.tf_keras.evaluator import Evaluator
 from ltx.backends.tf_keras.graph import channel_graph
+from ltx.backends.tf_keras.graph.model_code import model_code
 from ltx.backends.tf_keras.guard import Guard
 from ltx.backends.tf_keras.loop import Loop, Report
 from ltx.backends.tf_keras.loss import Loss
@@ -122,6 +123,15 @@ class Program:
             config = ""
         shapes = {name: tuple(variable.shape) for name, variable in self.weights.items()}
         return hashlib.sha256(f"{config}{shapes}".encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def code(self) -> str:
+        """The hash of the code of a model that is the user's; "" for one of ltx or tf_keras."""
+        if not builder.has_own_code(self.task.model):
+            return ""
+        masked, inference = self.masked, self.masked.inspection.forward_pass.function
+        with self.scope():
+            return model_code(self.model, inference, {**self.weights, **masked.statistics})
 
     @functools.cached_property
     def channels(self) -> tuple[Channels, ...]:

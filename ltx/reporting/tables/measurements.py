@@ -22,7 +22,7 @@ TRIALS = {
     **{"early_stop": COUNT, "steps": COUNT, "dense_equivalent_steps": NUMBER},
     **{"dense_flops": NUMBER, "flops": NUMBER},
     **{"seconds": NUMBER, "found_seconds": NUMBER},
-    **{"trial": TEXT, "ticket": TEXT, "missing": TEXT},
+    **{"trial": TEXT, "ticket": TEXT, "missing": TEXT, "superseded": TEXT},
 }
 LAYERS = {
     **{**_ARM, "seed": COUNT, "level": COUNT, "layer": TEXT, "density": NUMBER},
@@ -59,6 +59,7 @@ def trials(
                 "found_seconds": or_none(timing.found),
                 "trial": trial.id,
                 "ticket": trial.ticket,
+                "superseded": row.superseded(manifests.get(trial.ticket, {})) or None,
             }
         )
     for gap in record.gaps():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
 
 import ltx
 from ltx.backends.tf_keras.input_pipeline import augment, stream
@@ -19,6 +20,7 @@ from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, GuardError, UsageError
 from ltx.core.recipe import OPTIMIZERS
 from ltx.data import sampling, tfds
+from ltx.store.memo import MemoLab, Training
 
 SHORT = {"batch_size": 30, "length": "24it", "eval_every": "8it"}
 
@@ -412,3 +414,39 @@ def test_programs_hold_no_test_data_and_a_sealed_lab_evaluates_none() -> None:
     assert found.accuracy * 360 == pytest.approx(round(found.accuracy * 360))
     with seal.closed(), pytest.raises(UsageError, match="test data"):
         KerasLab(made.task, 0, sealed=False)
+
+
+# Of models that ltx builds, on the data set digits on a CPU, with the version of TensorFlow fixed.
+GOLDEN = {
+    "lenet_300_100": ("db511db3201d3e8f", "b8e6f30d19015589"),
+    "conv_2": ("c858926555b0f65d", "a7629a30e83c9b41"),
+    "resnet_20": ("1fc6e0b2fda9ed34", "06234fcbeff37527"),
+}
+
+
+@pytest.mark.parametrize("model", GOLDEN)
+def test_fingerprints_and_memo_keys_of_named_models_are_pinned(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("ltx.backends.tf_keras.lab.versions", lambda: {"tensorflow": "2.0"})
+    made = KerasLab(ltx.Task(model=model), 0, engine=Engine(device="cpu"))
+    key = MemoLab(made, ltx.Store(tmp_path))._key(Training("t", 0, "s", "m"))
+    assert (made.fingerprint, key) == GOLDEN[model]
+
+
+def test_code_is_part_of_the_fingerprint_of_a_model_of_the_user(monkeypatch):
+    made, named = lab(), lab(model="lenet_300_100")
+    before = made.fingerprint, made.origin, named.fingerprint
+    assert made.origin["model"] != named.origin["model"]
+    monkeypatch.setattr("ltx.backends.tf_keras.lab._programs", RecentlyUsed(2))
+    monkeypatch.setattr("ltx.backends.tf_keras.program.model_code", lambda *args: "other code")
+    made, named = lab(), lab(model="lenet_300_100")
+    assert made.fingerprint != before[0]
+    changed = {name for name in made.origin if made.origin[name] != before[1][name]}
+    assert changed == {"model"}
+    assert named.fingerprint == before[2]
+
+
+def test_a_function_that_was_defined_again_has_a_program_of_its_own(monkeypatch):
+    before = lab()
+    monkeypatch.setattr(tiny, "dense", tiny.dropout)
+    assert lab().fingerprint != before.fingerprint
+    assert lab(model="tiny.dropout").prunable == before.prunable

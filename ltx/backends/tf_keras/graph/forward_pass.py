@@ -109,7 +109,8 @@ class ForwardPass:
             self.unseeded.append(operation.name)
         if kind in CALLS:
             self.has_functions = True
-            return self._visit(inner_graph(operation, "f"), inputs)
+            # A function whose gradient was traced before has further outputs, for that gradient.
+            return self._visit(inner_graph(operation, "f"), inputs)[: len(operation.outputs)]
         for name in ("cond", "body"):
             if (inner := inner_graph(operation, name)) is not None:
                 self._visit(inner, inputs)

@@ -52,7 +52,7 @@ def build(
         raise unknown("precision", precision, PRECISIONS)
     if classes < 1:
         raise UsageError(f"model {name!r} needs at least 1 class, got {classes}.")
-    function = _resolve(name)
+    function = resolve(name)
     arguments = _arguments(name, function, input_shape, classes, args)
     forced = _every_layer_in_float64() if precision == "float64" else contextlib.nullcontext()
     with _isolated(seed, PRECISIONS[precision]), forced:
@@ -101,7 +101,14 @@ def _every_layer_in_float64() -> Iterator[None]:
         tf_keras.layers.Layer._set_dtype_policy = original
 
 
-def _resolve(name: str) -> Builder:
+def has_own_code(name: str) -> bool:
+    """Whether a model is of the user's code; that of ltx and tf_keras is known by its version."""
+    module = getattr(resolve(name), "__module__", None) or name
+    return module.partition(".")[0] not in ("ltx", "tf_keras")
+
+
+def resolve(name: str) -> Builder:
+    """The function that builds the model of this name or dotted path; UsageError without one."""
     if name in BUILDERS:
         return BUILDERS[name]
     module_name, separator, attribute = name.rpartition(":" if ":" in name else ".")
