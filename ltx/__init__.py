@@ -27,6 +27,8 @@ from ltx.core.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.core.finder import Finder, require_finder
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
+from ltx.core.objectives.metric import Metric
+from ltx.core.objectives.objective import Objective, Targets
 from ltx.core.prunable import Weight
 from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run
@@ -70,12 +72,14 @@ if TYPE_CHECKING:
     from ltx.backends.tf_keras.lab import KerasLab
     from ltx.backends.tf_keras.models.builder import build as build_model
     from ltx.cli.python import run
-    from ltx.data.tfds import load as load_data
+    from ltx.data.arrays import Arrays
+    from ltx.data.loading import load as load_data
     from ltx.reporting.results import Results
 
 __version__ = metadata.version(DISTRIBUTION)
 
 __all__ = [
+    "Arrays",
     "Barrier",
     "BatchNormScale",
     "Bernoulli",
@@ -97,8 +101,10 @@ __all__ = [
     "LtxError",
     "Magnitude",
     "Mask",
+    "Metric",
     "Metrics",
     "NofM",
+    "Objective",
     "PolynomialDecay",
     "Pruning",
     "Random",
@@ -114,6 +120,7 @@ __all__ = [
     "Study",
     "StudyListener",
     "Synflow",
+    "Targets",
     "Task",
     "Ticket",
     "Trial",
@@ -145,7 +152,8 @@ _LAZY = {
     "KerasLab": ("ltx.backends.tf_keras.lab", "KerasLab"),
     "build_model": ("ltx.backends.tf_keras.models.builder", "build"),
     "compact": ("ltx.backends.tf_keras.graph.compaction", "compact"),
-    "load_data": ("ltx.data.tfds", "load"),
+    "Arrays": ("ltx.data.arrays", "Arrays"),
+    "load_data": ("ltx.data.loading", "load"),
 }
 
 _RENAMED = {"inner": "require_finder"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from needs import FASHION_MNIST, fashion_mnist_files
 
-from ltx.data import image_cache, tfds
+from ltx.data import image_cache, loading, tfds
 
 TINY = ("colour", "sizes", "untested", "validated", "unlabelled", "text", "wide")
 
@@ -87,7 +87,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data directory with digits and every configuration of ltx_tiny; not to be damaged."""
     root = str(tmp_path_factory.mktemp("data"))
-    tfds.load("digits", data_dir=root)
+    loading.load("digits", data_dir=root)
     tiny = _tiny_class()
     for config in TINY:
         tiny(config=config, data_dir=root).download_and_prepare()
@@ -99,7 +99,7 @@ def own(shared: str, tmp_path: Path) -> str:
     """A data directory with digits, cached in their own shape, that a test may damage."""
     root = str(tmp_path / "data")
     shutil.copytree(Path(shared) / "digits", Path(root) / "digits")
-    tfds.load("digits", data_dir=root)
+    loading.load("digits", data_dir=root)
     return root
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ltx import Mask, Recipe, State, Task, Ticket
 from ltx.core.engine import Engine
 from ltx.core.identity import generator
-from ltx.data import sampling, tfds
+from ltx.data import loading, sampling
 
 if TYPE_CHECKING:
     import tf_keras
@@ -136,7 +136,9 @@ def _loop(task: Task, masked: bool, steps: int, density: float = DENSITY) -> Cal
         def _decayed_and_masked(self, gradients: list) -> list:
             return gradients
 
-    program = (Program if masked else Bare)(task, Engine(), tfds.load(task.data, image=task.image))
+    program = (Program if masked else Bare)(
+        task, Engine(), loading.load(task.data, image=task.image)
+    )
     weights = program.masked.prunable
     mask = Mask({w.name: generator(0, w.name).random(w.shape) < density for w in weights})
     program.load(program.fresh(0), mask if masked else Mask.ones(weights))
@@ -158,7 +160,7 @@ def _fit(task: Task, steps: int) -> Callable[[], None]:
     from ltx.backends.tf_keras import masking, optimizers, tfmot
     from ltx.backends.tf_keras.models import builder
 
-    loaded = tfds.load(task.data, image=task.image)
+    loaded = loading.load(task.data, image=task.image)
     masked = masking.MaskedModel(builder.build(task.model, loaded.image, loaded.classes))
     masked.set_masks(
         {w.name: generator(0, w.name).random(w.shape) < DENSITY for w in masked.prunable}

@@ -13,9 +13,8 @@ from absl import flags
 from absl.flags import argparse_flags
 
 from ltx import __version__
-from ltx.backends import trust
 from ltx.cli import command_flags, commands
-from ltx.core import environment
+from ltx.core import environment, trust
 from ltx.core.errors import LtxError, UsageError
 
 environment.prepare_tensorflow()

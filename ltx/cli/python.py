@@ -4,11 +4,11 @@ import contextlib
 import os
 from collections.abc import Sequence
 
-from ltx.backends import trust as trusted
 from ltx.cli import study as command
 from ltx.cli.trackers import open_trackers
 from ltx.config import gin_files
 from ltx.config.gin_files import Config
+from ltx.core import trust as trusted
 from ltx.core.engine import Engine
 from ltx.core.errors import BudgetError, UsageError
 from ltx.core.validation import check_type

@@ -12,9 +12,9 @@ from pathlib import Path
 import gin
 from gin import config_parser
 
-from ltx.backends import trust
 from ltx.config import plugins
 from ltx.config.builtin_classes import CORE
+from ltx.core import trust
 from ltx.core.engine import Engine
 from ltx.core.errors import LtxError, UsageError, place_of, unknown
 from ltx.study.definition import Study
@@ -51,7 +51,9 @@ def load(files: Sequence[str], params: Sequence[str] = (), allow_imports: bool =
         _check_all_used()
         for task in study.named.values():  # again where it is imported, but TensorFlow is slow
             if trust.is_path(task.model):
-                trust.require(task.model)
+                trust.require("model", task.model)
+            if trust.is_function(task.data):
+                trust.require("data set", task.data)
         return Config(study, engine, gin.config_str())
 
 

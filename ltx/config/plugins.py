@@ -18,8 +18,10 @@ from ltx.config.builtin_classes import CORE
 from ltx.core.environment import DISTRIBUTION, versions
 from ltx.core.errors import UsageError, describe, unknown
 from ltx.core.finder import is_finder
+from ltx.core.objectives.objective import Objective
 
 FINDERS, SCORES, TRACKERS = "ltx.finders", "ltx.scores", "ltx.trackers"
+OBJECTIVES = "ltx.objectives"
 
 _log = logging.getLogger("ltx")
 
@@ -44,7 +46,7 @@ class Plugin:
 def entries() -> dict[str, list[metadata.EntryPoint]]:
     """The entry points of each name, not loaded; a name that is offered twice has two of them."""
     by_name: dict[str, list[metadata.EntryPoint]] = {}
-    for group in (FINDERS, SCORES):
+    for group in (FINDERS, SCORES, OBJECTIVES):
         for entry in metadata.entry_points(group=group):
             others = by_name.setdefault(entry.name, [])
             # An editable installation may be listed twice.
@@ -167,13 +169,24 @@ def _reason(entry: metadata.EntryPoint) -> str:
     ) as error:  # a plugin's module may raise anything; it is its status
         _log.debug("%s of %s", entry.value, _origin(entry)[0], exc_info=True)
         return describe(error, {entry.module.partition(".")[0]})
-    if entry.group == SCORES:
+    return _misfit(entry.group, entry.value, cls)
+
+
+def _misfit(group: str, target: str, cls: object) -> str:
+    """Why a loaded object is not what its group expects; empty where it is."""
+    if group == SCORES:
         fits = dataclasses.is_dataclass(cls) and "__call__" in dir(cls)
-        return "" if fits else f"{entry.value} is not a dataclass with a __call__ method"
-    if not is_finder(cls):
-        return f"{entry.value} is not a frozen dataclass that derives from ltx.Finder"
-    if getattr(cls, "__abstractmethods__", None):
-        return f"{entry.value} does not implement {', '.join(sorted(cls.__abstractmethods__))}"
+        return "" if fits else f"{target} is not a dataclass with a __call__ method"
+    if group == OBJECTIVES:
+        fits = (
+            isinstance(cls, type) and issubclass(cls, Objective) and dataclasses.is_dataclass(cls)
+        )
+        if not fits:
+            return f"{target} is not a frozen dataclass that derives from ltx.Objective"
+    elif not is_finder(cls):
+        return f"{target} is not a frozen dataclass that derives from ltx.Finder"
+    if missing := getattr(cls, "__abstractmethods__", None):
+        return f"{target} does not implement {', '.join(sorted(missing))}"
     return ""
 
 

@@ -16,6 +16,8 @@ from ltx.core.run import Metrics, Run
 from ltx.core.state import State
 from ltx.core.task import Task
 
+InputShape = tuple[int, ...] | Mapping[str, tuple[int, ...]]
+
 
 class Backend(abc.ABC):
     """One task and one seed on one engine.
@@ -40,7 +42,7 @@ class Backend(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def input_shape(self) -> tuple[int, int, int]:
+    def input_shape(self) -> InputShape:
         """The shape of one input of the model: height, width and channels of an image."""
 
     @property

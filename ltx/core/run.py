@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec
 
 import numpy as np
@@ -20,10 +20,11 @@ class Metrics:
 
     loss: float
     accuracy: float
+    further: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def is_finite(self) -> bool:
-        return math.isfinite(self.loss) and math.isfinite(self.accuracy)
+        return all(map(math.isfinite, (self.loss, self.accuracy, *self.further.values())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,9 @@ class History:
     def diverged(self) -> int | None:
         """The first step whose loss or accuracy is not finite; None of a finite curve."""
         points = zip(self.steps, self.loss, self.accuracy, strict=True)
-        return next((step for step, *point in points if not Metrics(*point).is_finite), None)
+        return next(
+            (step for step, loss, value in points if not Metrics(loss, value).is_finite), None
+        )
 
     @property
     def last(self) -> Metrics:

@@ -10,8 +10,10 @@ import numpy as np
 
 from ltx.core import identity
 from ltx.core.errors import UsageError, shown
+from ltx.core.objectives.classification import Classification
+from ltx.core.objectives.objective import Objective
 from ltx.core.recipe import Recipe
-from ltx.core.validation import check_choice, check_count, check_number
+from ltx.core.validation import check_choice, check_count, check_number, check_type
 
 _LONGEST = 500  # characters of a name, which is part of a path
 _LARGEST = 2**24  # values of one image: the data set has thousands of them
@@ -22,8 +24,10 @@ CORRUPTIONS = ("none", "random_labels", "shuffled_pixels")
 class Task:
     """A data set, a model and a recipe.
 
-    `model` is a name that `ltx models` lists, or the dotted path of a function that returns an
-    uncompiled tf_keras model; a gin file may name one of the packages that --trust lists.
+    `data` is a data set of TFDS, one that a plugin offers, SCHEME:WHAT as in "csv:FILE", or the
+    dotted path of a function that returns ltx.Arrays. `model` is a name that `ltx models` lists, or
+    the dotted path of a function that returns an uncompiled tf_keras model. A gin file may name
+    paths in the packages that --trust lists.
     `image` (height, width, channels) converts the images, by `fit` ("resize" or "pad"); None
     keeps their own size. `validation` is the count or the share of
     the training examples that is held out by `split_seed`; `subset` is the count or the share of
@@ -33,7 +37,10 @@ class Task:
     separately, of the validation examples; "shuffled_pixels" permutes the pixels within each of
     their images. All are drawn by `split_seed`. Validation and test are never subsets, and the
     test is never corrupted. `head` names kernels of the layers that make the outputs, as in
-    ("head/kernel",); it is needed only where the model's operations do not tell.
+    ("head/kernel",); it is needed only where the model's operations do not tell. `objective` is the
+    loss and the metric. `test` is the count or the share of the examples that become the test split
+    of a set without one. `data_args` are arguments of the data set's loader, `preprocessing` says
+    how numbers are scaled and texts are numbered.
     """
 
     data: str = "digits"
@@ -48,10 +55,15 @@ class Task:
     corrupt: str = "none"
     classes: tuple[int, ...] = ()
     head: tuple[str, ...] = ()
+    objective: Objective = Classification()
+    test: int | float = 0
+    data_args: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    preprocessing: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.recipe, Recipe):
             raise UsageError(f"Task.recipe: expected @Recipe(), got {shown(self.recipe)}")
+        check_type("Task.objective", self.objective, Objective, "@Regression()")
         check_choice("Task.fit", self.fit, ("resize", "pad"))
         check_choice("Task.corrupt", self.corrupt, CORRUPTIONS)
         check_subset("Task.subset", self.subset)
@@ -69,7 +81,9 @@ class Task:
             "Task.validation", _plain(self.validation), least=0
         )  # the rest is known with the data
         check_count("Task.split_seed", _plain(self.split_seed), least=0)
-        _check_arguments(self.model_args)
+        check_number("Task.test", _plain(self.test), least=0)
+        for name in ("model_args", "data_args", "preprocessing"):
+            _check_arguments(f"Task.{name}", getattr(self, name))
         if self.image is not None:
             object.__setattr__(self, "image", _checked_image(self.image))
 
@@ -89,15 +103,15 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _check_arguments(given: object) -> None:
-    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+def _check_arguments(name: str, given: object) -> None:
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
         raise UsageError(
-            f"Task.model_args: expected arguments by name, as in {{'width': 2}}, got {shown(given)}"
+            f"{name}: expected arguments by name, as in {{'width': 2}}, got {shown(given)}"
         )
     try:
         identity.identity(given)
     except TypeError as error:
-        raise UsageError(f"Task.model_args: {error}") from error
+        raise UsageError(f"{name}: {error}") from error
 
 
 def _checked_image(given: object) -> tuple[int, int, int]:

@@ -17,17 +17,9 @@ import numpy as np
 
 from ltx.core import environment
 from ltx.core.errors import CorruptError, StoreFullError, UsageError
-from ltx.data.dataset import (
-    Batches,
-    Image,
-    RawDataset,
-    Split,
-    batch_size,
-    checked_image,
-    digest,
-    frozen,
-    histogram,
-)
+from ltx.data.dataset import Image, checked_image
+from ltx.data.images import RawDataset, histogram
+from ltx.data.split import Batches, Split, batch_size, digest, frozen
 
 CACHE = "ltx-cache"
 CACHE_FORMAT = 1
@@ -176,7 +168,7 @@ def converted(whole: RawDataset, image: Image, fit: str) -> Parts:
 
 def _converted(split: Split, image: Image, fit: str) -> Batches:
     tf = tensorflow()
-    for images, labels in split.blocks(batch_size(split.source.shape[1:], image)):
+    for images, labels in split.blocks(batch_size(split.example_bytes, math.prod(image))):
         with tf.device("/CPU:0"):  # a GPU may round differently, and the bytes are hashed
             yield convert(images, image, fit).numpy(), labels
 

@@ -40,10 +40,20 @@ def subset(labels: np.ndarray, size: int | float, seed: int) -> np.ndarray:
     if count == len(labels):
         return np.arange(count)
     drawn = identity.generator(seed, "subset").permutation(len(labels))
-    return np.sort(drawn[_stratified_order(labels[drawn])[:count]])
+    return np.sort(drawn[_by_stratum(labels[drawn])[:count]])
 
 
-def _stratified_order(labels: np.ndarray) -> np.ndarray:
+def has_strata(targets: np.ndarray) -> bool:
+    """Whether targets are class numbers, by which a split can be stratified."""
+    return targets.ndim == 1 and targets.dtype.kind in "iu"
+
+
+def stratified(targets: np.ndarray) -> np.ndarray:
+    """An order of positions whose prefixes are stratified by class; as they are without classes."""
+    return _by_stratum(targets) if has_strata(targets) else np.arange(len(targets))
+
+
+def _by_stratum(labels: np.ndarray) -> np.ndarray:
     """An order of positions in which every prefix is stratified by label."""
     key = np.empty(len(labels))
     for label in np.unique(labels):
@@ -57,18 +67,19 @@ def permuted(labels: np.ndarray, seed: int, split: str) -> np.ndarray:
     return identity.generator(seed, "labels", split).permutation(labels)
 
 
-def shuffled(images: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
-    """Permute the pixels of each image by a permutation of its own, which follows its row number.
+def shuffled(inputs: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """Permute the positions of each example by a permutation of its own, which follows its row.
 
-    The channels of a pixel stay together. `images` is [n, height, width, channels].
+    Positions are pixels of images [n, height, width, channels], else the first axis of an example:
+    steps of signals, tokens of texts, columns of tables. The channels of a position stay together.
     """
-    count, height, width, channels = images.shape
-    size = height * width
-    pixels = images.reshape(count, size, channels)
+    count = len(inputs)
+    size = int(np.prod(inputs.shape[1:3])) if inputs.ndim == 4 else inputs.shape[1]
+    positions = inputs.reshape(count, size, -1)
     orders = [identity.generator(seed, "pixels", int(row)).permutation(size) for row in rows]
     if not orders:
-        return images
-    return np.take_along_axis(pixels, np.stack(orders)[:, :, None], axis=1).reshape(images.shape)
+        return inputs
+    return np.take_along_axis(positions, np.stack(orders)[:, :, None], axis=1).reshape(inputs.shape)
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:

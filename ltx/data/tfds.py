@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import logging
+import math
 import os
 import re
 import tempfile
@@ -13,72 +14,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ltx.core import environment, seal
+from ltx.core import environment
 from ltx.core.errors import CorruptError, LtxError, UsageError
 from ltx.data import digits, fashion_mnist, image_cache, prepared
-from ltx.data.dataset import (
-    Batches,
-    Dataset,
-    DataSpec,
-    Image,
-    RawDataset,
-    Split,
-    batch_size,
-    checked_image,
-    make_splits,
-    test_split,
-)
+from ltx.data.dataset import DataSpec, Image, checked_image
 from ltx.data.image_cache import CACHE, Parts, locked
+from ltx.data.images import RawDataset
+from ltx.data.split import Batches, batch_size
 
 __all__ = [
-    "Dataset",
-    "Split",
     "available",
     "import_fashion_mnist",
-    "load",
-    "load_spec",
-    "load_test",
     "prepare",
+    "raw",
 ]
 
 
-def load(
-    name: str,
-    *,
-    image: Image | None = None,
-    fit: str = "resize",
-    validation: int | float = 0.1,
-    split_seed: int = 0,
-    subset: int | float = 1.0,
-    corrupt: str = "none",
-    classes: tuple[int, ...] = (),
-    data_dir: str | None = None,
-) -> Dataset:
-    """Load the data set `name` from this disk; the network is never used.
-
-    `image` converts every image to (height, width, channels): "resize" is bilinear with
-    antialiasing, "pad" centres in black or crops the centre, grey is repeated to colour, colour
-    becomes its ITU-R 601 luma. `validation` is the number (int) or fraction (float) of training
-    examples to hold out, drawn uniformly by `split_seed`. A set without labelled test images is
-    tested on its own "validation" split. `subset`, `corrupt` and `classes` are those of a Task.
-    While a finder searches, the test split of the result is refused.
-    """
-    spec = DataSpec(name, image, fit, validation, split_seed, subset, corrupt, classes)
-    return load_spec(spec, data_dir)
-
-
-def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
-    """`load` with all settings in one value."""
-    return make_splits(spec, _raw(spec, data_dir))
-
-
-def load_test(spec: DataSpec, data_dir: str | None = None) -> Split:
-    """The test split alone; UsageError while a finder searches."""
-    seal.require_open(f"test split of {spec.data!r}")
-    return test_split(spec, _raw(spec, data_dir))
-
-
-def _raw(spec: DataSpec, data_dir: str | None) -> RawDataset:
+def raw(spec: DataSpec, data_dir: str | None) -> RawDataset:
     """The data set before its training examples are split."""
     name, root = spec.data, prepared.root(data_dir)
     folder = prepared.folder(name, root)
@@ -286,7 +238,7 @@ def _read(name: str, folder: Path, image: Image | None, fit: str) -> Parts:
             f"data set {name!r}: expected the split train and a labelled test or validation, got "
             f"{', '.join(builder.info.splits) or 'none'}"
         )
-    size = batch_size(image or builder.info.features["image"].shape)
+    size = batch_size(math.prod(image or builder.info.features["image"].shape))
     examples = {part: builder.info.splits[part].num_examples for part in ("train", test)}
     return {
         "train": (examples["train"], batches("train", size)),

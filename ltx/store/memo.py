@@ -9,13 +9,13 @@ from ltx.core import clock, identity
 from ltx.core.environment import sources_of
 from ltx.core.errors import BudgetError
 from ltx.core.lab import Lab
-from ltx.core.lab_wrapper import LabWrapper
 from ltx.core.mask import Mask, MaskLearner
 from ltx.core.run import History, Run
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.store.budget import Budget
 from ltx.store.event_log import Trained
+from ltx.store.lab_wrapper import LabWrapper
 from ltx.store.readers import Numbers
 from ltx.store.store import Store
 

@@ -9,11 +9,11 @@ import numpy as np
 from ltx.core import identity
 from ltx.core.cost import Cost
 from ltx.core.lab import Lab, Run
-from ltx.core.lab_wrapper import LabWrapper
 from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.run import History, Metrics
 from ltx.core.state import State
 from ltx.core.task import Task
+from ltx.store.lab_wrapper import LabWrapper
 from ltx.store.memo import MemoLab
 from ltx.store.store import Store
 

@@ -10,10 +10,10 @@ from ltx_plugins.imp import IMP
 
 import ltx
 from ltx import UsageError
-from ltx.backends import trust
 from ltx.backends.tf_keras.models import builder
 from ltx.cli.main import main
 from ltx.config import gin_files, plugins
+from ltx.core import trust
 
 ROOT = Path(__file__).parents[2]
 STUDY = "--gin_file=studies/first_ticket.gin"

@@ -8,7 +8,7 @@ from ltx_plugins.imp import IMP
 
 from ltx import EdgePopup, Lab, PolynomialDecay, State, Task, UsageError
 from ltx.core.backend import Backend
-from ltx.core.lab_wrapper import LabWrapper
+from ltx.store.lab_wrapper import LabWrapper
 from ltx.testing import FakeLab
 
 FORWARDED = Lab.__abstractmethods__ - {"open_sibling"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ltx.core.errors import UsageError
-from ltx.data import fashion_mnist, tfds
+from ltx.data import fashion_mnist, loading, tfds
 
 
 @pytest.mark.slow
@@ -17,12 +17,12 @@ def test_fashion_mnist_from_debian(debian: Path, tmp_path: Path) -> None:
     root = str(tmp_path)
     assert "is prepared in" in tfds.import_fashion_mnist(str(debian), root)
     assert "already" in tfds.import_fashion_mnist(str(debian), root)
-    fashion = tfds.load("fashion_mnist", data_dir=root)
+    fashion = loading.load("fashion_mnist", data_dir=root)
     assert (len(fashion.train), len(fashion.validation), len(fashion.test)) == (54000, 6000, 10000)
     assert (fashion.classes, fashion.image) == (10, (28, 28, 1))
     assert fashion.fingerprint == "dd8c2bae5efaf0e2"
     raw = gzip.decompress((debian / "t10k-images-idx3-ubyte.gz").read_bytes())[16:]
-    ours = sorted(image.tobytes() for image in fashion.test.images)
+    ours = sorted(image.tobytes() for image in fashion.test.inputs)
     assert ours == sorted(raw[i : i + 784] for i in range(0, len(raw), 784))
 
 

@@ -11,18 +11,18 @@ import pytest
 from data_sets import TINY, tiny_image
 
 from ltx.core.errors import LtxError, UsageError
-from ltx.data import dataset, tfds
+from ltx.data import dataset, loading, tfds
 
 
 def test_environment_names_the_folder(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", shared)
-    assert tfds.load("digits").train.source.shape == (1437, 8, 8, 1)
+    assert loading.load("digits").train.source.shape == (1437, 8, 8, 1)
     assert tfds.available() == tfds.available(shared)
 
 
 def test_warm_load_needs_neither_tensorflow_nor_tfds(shared: str) -> None:
     code = (
-        "import sys; from ltx.data import tfds; tfds.load('digits'); tfds.available();"
+        "import sys; from ltx.data import loading, tfds; loading.load('digits'); tfds.available();"
         "print([m for m in sys.modules if m in ('tensorflow', 'tensorflow_datasets', 'sklearn')])"
     )
     environment = {**os.environ, "TFDS_DATA_DIR": shared}
@@ -33,7 +33,9 @@ def test_warm_load_needs_neither_tensorflow_nor_tfds(shared: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_may_prepare_at_once(tmp_path: Path) -> None:
-    code = "from ltx.data import tfds; print(tfds.load('digits', image=(9, 9, 1)).fingerprint)"
+    code = (
+        "from ltx.data import loading; print(loading.load('digits', image=(9, 9, 1)).fingerprint)"
+    )
     environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "new")}
     command, pipe = [sys.executable, "-c", code], subprocess.PIPE
     workers = [
@@ -47,40 +49,40 @@ def test_two_processes_may_prepare_at_once(tmp_path: Path) -> None:
 
 
 def test_pictures_arrive_as_they_were_made(shared: str) -> None:
-    tiny = tfds.load("ltx_tiny/colour", data_dir=shared)
+    tiny = loading.load("ltx_tiny/colour", data_dir=shared)
     made = {tiny_image(i, (6, 4)).tobytes(): i % 3 for i in range(12)}
     for split in (tiny.train, tiny.validation, tiny.test):
-        for image, label in zip(split.images, split.labels, strict=True):
+        for image, label in zip(split.inputs, split.targets, strict=True):
             assert made[image.tobytes()] == label
 
 
 def test_a_set_of_many_sizes_needs_a_shape(shared: str) -> None:
     with pytest.raises(UsageError, match=r"many sizes.*image="):
-        tfds.load("ltx_tiny/sizes", data_dir=shared)
+        loading.load("ltx_tiny/sizes", data_dir=shared)
     for fit in dataset.FITS:
-        tiny = tfds.load("ltx_tiny/sizes", image=(5, 4, 1), fit=fit, data_dir=shared)
-        assert tiny.test.images.shape == (6, 5, 4, 1)
-        assert len(np.unique(tiny.train.images)) > 20
+        tiny = loading.load("ltx_tiny/sizes", image=(5, 4, 1), fit=fit, data_dir=shared)
+        assert tiny.test.inputs.shape == (6, 5, 4, 1)
+        assert len(np.unique(tiny.train.inputs)) > 20
 
 
 def test_without_a_test_split_the_validation_split_serves(shared: str) -> None:
-    assert len(tfds.load("ltx_tiny/validated", data_dir=shared).test) == 6
-    assert len(tfds.load("ltx_tiny/unlabelled", data_dir=shared).test) == 4
+    assert len(loading.load("ltx_tiny/validated", data_dir=shared).test) == 6
+    assert len(loading.load("ltx_tiny/unlabelled", data_dir=shared).test) == 4
     with pytest.raises(UsageError, match="labelled test or validation, got train"):
-        tfds.load("ltx_tiny/untested", data_dir=shared)
+        loading.load("ltx_tiny/untested", data_dir=shared)
 
 
 def test_a_set_that_is_not_images_says_what_it_is(shared: str) -> None:
     with pytest.raises(
         UsageError, match=r"not image classification.*got image \(Text\), label \(ClassLabel"
     ):
-        tfds.load("ltx_tiny/text", data_dir=shared)
+        loading.load("ltx_tiny/text", data_dir=shared)
     with pytest.raises(UsageError, match="uint8"):
-        tfds.load("ltx_tiny/wide", data_dir=shared)
+        loading.load("ltx_tiny/wide", data_dir=shared)
 
 
 def test_available_lists_this_disk(shared: str) -> None:
-    tfds.load("ltx_tiny", data_dir=shared)
+    loading.load("ltx_tiny", data_dir=shared)
     listed = tfds.available(shared)
     assert listed[0] == ("digits", "embedded 1.0.0, 8x8x1, 10 classes")
     status = dict(listed)
@@ -110,7 +112,7 @@ def test_available_where_there_is_nothing(tmp_path: Path) -> None:
 )
 def test_what_is_not_on_the_disk_is_told_at_once(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as error:
-        tfds.load(name, data_dir=str(tmp_path))
+        loading.load(name, data_dir=str(tmp_path))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
 

@@ -1,22 +1,24 @@
 """Derivatives of a model's loss and outputs with respect to its prunable weights."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ltx.backends.tf_keras.compiled import Compiled
+from ltx.backends.tf_keras.inputs import flow_inputs
 from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.data.dataset import Dataset
 
-Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+Batch = tuple[Any, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 class Derivatives:
     """First and second derivatives of a masked model at the state that it holds.
 
-    A batch is raw images, labels, its number and the seed of its noise.
+    A batch is stored inputs, targets, its number and the seed of its noise.
     """
 
     def __init__(self, masked: MaskedModel, loss: Loss, data: Dataset, xla: bool) -> None:
@@ -47,7 +49,10 @@ class Derivatives:
         return self._mean((self._product(*batch, scale, vector) for batch in batches), len(batches))
 
     def synaptic_flow(self) -> dict[str, np.ndarray]:
-        """The gradient of the summed outputs for one image of ones, in inference mode."""
+        """The gradient of the summed outputs, in inference mode, for inputs of ones.
+
+        Of tokens there is an example of each, repeated over its whole length.
+        """
         flows = [flow.numpy() for flow in self._flow()]
         return dict(zip(self._masked.masks, flows, strict=True))
 
@@ -55,8 +60,11 @@ class Derivatives:
         """The batches of `table` on the device."""
         taken = (self._data.train.take(rows) for rows in table)
         return [
-            (tf.constant(images), tf.constant(labels), tf.constant(number), tf.constant(seed))
-            for number, (images, labels) in enumerate(taken)
+            (
+                tf.nest.map_structure(tf.constant, inputs),
+                *(tf.constant(value) for value in (targets, number, seed)),
+            )
+            for number, (inputs, targets) in enumerate(taken)
         ]
 
     def _mean_gradients(
@@ -72,27 +80,26 @@ class Derivatives:
                 total[name] += array.numpy() / count
         return total
 
-    def _gradients(self, images, labels, number, seed, temperature):  # type: ignore[no-untyped-def]
+    def _gradients(self, inputs, targets, number, seed, temperature):  # type: ignore[no-untyped-def]
         self._loss.seed_layers(tf.random.experimental.stateless_fold_in(seed, number))
         with tf.GradientTape() as tape:
-            logs = self._loss.log_probabilities(self._loss.scaled(images), training=True)
-            # log_softmax is invariant to the constant by which log-probabilities and logits differ.
-            scaled = tf.nn.log_softmax(logs / temperature)
-            loss = tf.reduce_mean(self._loss.cross_entropy(scaled, labels))
+            outputs = self._loss.outputs(self._loss.scaled(inputs), training=True)
+            losses = self._loss.losses(self._loss.tempered(outputs, temperature), targets)
+            loss = self._loss.mean(losses, targets)
         return self._derivative(tape, loss)
 
     def _products(  # type: ignore[no-untyped-def]
-        self, images, labels, number, seed, temperature, vector
+        self, inputs, targets, number, seed, temperature, vector
     ):
         with tf.GradientTape() as outer:
-            gradients = self._gradients(images, labels, number, seed, temperature)
+            gradients = self._gradients(inputs, targets, number, seed, temperature)
             pairs = zip(gradients, vector, strict=True)
             product = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
         return self._derivative(outer, product)
 
     def _flows(self):  # type: ignore[no-untyped-def]
         with self._loss.measuring(0), tf.GradientTape() as tape:
-            outputs = self._masked.model(tf.ones((1, *self._data.image)), training=False)
+            outputs = self._masked.model(flow_inputs(self._data.inputs), training=False)
             if outputs.dtype != tf.float64:  # of float16 the sum would overflow
                 outputs = tf.cast(outputs, tf.float32)
             total = tf.reduce_sum(outputs)

@@ -63,6 +63,7 @@ class DoublePrecision:
         task, data = self._task, self._data
         single = self._engine.strategy == "one"
         with tf.device(devices.kind(self._engine) if single else "CPU"):
-            args = (data.image, data.classes, task.model_args, 0, "float64")
-            masked = MaskedModel(builder.build(task.model, *args), data.image, task.head)
-            return masked, Derivatives(masked, Loss(masked, data), data, self._xla)
+            outputs = task.objective.outputs(data.targets)
+            args = (data.inputs, outputs, task.model_args, 0, "float64")
+            masked = MaskedModel(builder.build_for(task.model, *args), data.inputs, task.head)
+            return masked, Derivatives(masked, Loss(masked, data, task), data, self._xla)

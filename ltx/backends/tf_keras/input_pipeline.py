@@ -1,12 +1,18 @@
 """Input pipeline: batches resident on the device or streamed, split over replicas, augmented."""
 
 import functools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ltx.core import clock
 from ltx.data.dataset import Dataset, Split
+
+
+def gather(inputs: Any, rows: tf.Tensor) -> Any:
+    """These rows of one tensor, or of several by name."""
+    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), inputs)
 
 
 def share(batch: tf.Tensor, replicas: int, number: tf.Tensor) -> tf.Tensor:
@@ -34,12 +40,15 @@ def stream(split: Split, table: np.ndarray) -> tf.data.Dataset:
 
     `table` is int32 [steps, batch], rows of the split.
     """
-    images, labels = split.take(table[0])
-    shapes = (images.shape, labels.shape)
+    first = split.take(table[0])
+    arrays = tf.nest.flatten(first)
+    dtypes = [tf.as_dtype(array.dtype) for array in arrays]
 
-    def read(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.numpy_function(split.take, [rows], (tf.uint8, tf.int32))
-        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(batch, shapes, strict=True))
+    def read(rows: tf.Tensor) -> Any:
+        batch = tf.numpy_function(lambda r: tf.nest.flatten(split.take(r)), [rows], dtypes)
+        pairs = zip(batch, arrays, strict=True)
+        flat = [tf.ensure_shape(tensor, array.shape) for tensor, array in pairs]
+        return tf.nest.pack_sequence_as(first, flat)
 
     rows = tf.data.Dataset.from_tensor_slices(table)
     return rows.map(read, num_parallel_calls=2, deterministic=True).prefetch(4)
@@ -52,15 +61,15 @@ class HeldOut:
         self.split, self._resident = split, resident
 
     @functools.cached_property
-    def tensors(self) -> tuple[tf.Tensor, tf.Tensor] | None:
-        """Images and labels, as ResidentData has them; None for a split that is streamed."""
+    def tensors(self) -> tuple[Any, tf.Tensor] | None:
+        """Inputs and targets, as ResidentData has them; None for a split that is streamed."""
         return on_device(self.split) if self._resident else None
 
 
-def on_device(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-    """The images, uint8 [n, height, width, channels], and labels, int32 [n], of a split."""
+def on_device(split: Split) -> tuple[Any, tf.Tensor]:
+    """The inputs [n, ...], one tensor or several by name, and targets [n, ...] of a split."""
     with clock.paused():
-        return tf.constant(split.images), tf.constant(split.labels, tf.int32)
+        return tf.nest.map_structure(tf.constant, split.inputs), tf.constant(split.targets)
 
 
 class ResidentData:
@@ -68,10 +77,10 @@ class ResidentData:
 
     def __init__(self, data: Dataset) -> None:
         self._data = data
-        self.held: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
+        self.held: dict[str, tuple[Any, tf.Tensor]] = {}
 
-    def __call__(self, split: str) -> tuple[tf.Tensor, tf.Tensor]:
-        """The images and labels of a split; see `on_device`."""
+    def __call__(self, split: str) -> tuple[Any, tf.Tensor]:
+        """The inputs and targets of a split; see `on_device`."""
         if split not in self.held:
             self.held[split] = on_device(getattr(self._data, split))
         return self.held[split]

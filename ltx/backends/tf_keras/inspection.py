@@ -9,16 +9,18 @@ import tensorflow as tf
 import tf_keras
 
 from ltx.backends.tf_keras.graph import layer_types
-from ltx.backends.tf_keras.graph.forward_pass import ForwardPass, input_specs
+from ltx.backends.tf_keras.graph.forward_pass import ForwardPass
 from ltx.backends.tf_keras.graph.layer_calls import LayerCalls
 from ltx.backends.tf_keras.graph.variables import NamedVariable
+from ltx.backends.tf_keras.inputs import example_specs, random_inputs
 from ltx.core.errors import UsageError, unknown
+from ltx.data.dataset import Specs
 
 
 class Inspection:
     """Follows the operations of one inference call of a built model from inputs to outputs.
 
-    `image` is the shape of its inputs, None for that of the model. `head` names kernels of the
+    `inputs` describes its inputs, None for those of the model. `head` names kernels of the
     output layers, for models where the operations do not tell.
     """
 
@@ -27,10 +29,10 @@ class Inspection:
         model: tf_keras.Model,
         entries: Sequence[NamedVariable],
         generators: Sequence[tf.random.Generator],
-        image: Sequence[int] | None,
+        inputs: Specs | None,
         head: Sequence[str],
     ) -> None:
-        self._model, self._image, self._head = model, image, head
+        self._model, self._inputs, self._head = model, inputs, head
         self._entries = {entry.name: entry for entry in entries}
         self._kernels = {name: e for name, e in self._entries.items() if len(e.shape) > 1}
         owners = [layer for e in entries for layer in (e.layer, e.repeater) if layer is not None]
@@ -41,7 +43,7 @@ class Inspection:
     def forward_pass(self) -> ForwardPass:
         variables = {name: entry.variable for name, entry in self._entries.items()}
         units = {n: layer_types.units(n, e.layer, e.shape) for n, e in self._kernels.items()}
-        specs = input_specs(self._model, self._image)
+        specs = example_specs(self._model, self._inputs)
         recording = self._calls.recording
         return ForwardPass(self._model, specs, {**variables, **self._states}, units, recording)
 
@@ -65,9 +67,9 @@ class Inspection:
         with self._restored():
             tf.config.run_functions_eagerly(True)
             try:
-                given = [tf.zeros(spec.shape, spec.dtype) for spec in specs]
+                given = tf.nest.map_structure(lambda s: tf.zeros(s.shape, s.dtype), passed.specs)
                 with self._calls.recording():
-                    self._model(given[0] if len(given) == 1 else given, training=False)
+                    self._model(given, training=False)
             finally:
                 tf.config.run_functions_eagerly(eager)
         return self._calls
@@ -164,11 +166,8 @@ class Inspection:
     ) -> bool:
         """Whether random inputs give non-negative rows that sum to one, or no finite ones."""
         for scale in (0.1, 1.0, 3.0):
-            given = [
-                tf.cast(scale * rng.standard_normal([n or 1 for n in spec.shape]), spec.dtype)
-                for spec in tf.nest.flatten(self.forward_pass.specs)
-            ]
-            result = self.forward_pass.function(given[0] if len(given) == 1 else given)
+            given = random_inputs(self.forward_pass.specs, self._inputs, scale, rng)
+            result = self.forward_pass.function(given)
             outputs = tf.cast(tf.nest.flatten(result)[0], tf.float32).numpy()
             with np.errstate(over="ignore"):
                 rows = probabilities(outputs)

@@ -13,6 +13,7 @@ from ltx.backends.tf_keras.mask_program import MaskProgram
 from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.program import VERSION, Program
 from ltx.core import clock, identity
+from ltx.core.backend import InputShape
 from ltx.core.cost import Ledger
 from ltx.core.engine import Engine
 from ltx.core.environment import versions
@@ -23,7 +24,7 @@ from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, timed
 from ltx.core.state import State
 from ltx.core.task import Task
-from ltx.data import sampling, tfds
+from ltx.data import loading, sampling
 from ltx.data.dataset import DataSpec
 from ltx.pruning.schedules import PolynomialDecay
 
@@ -60,7 +61,7 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
     key = identity.identity([task, engine, engine.resident_mb, data_dir])
 
     def make() -> Program:
-        data = tfds.load_spec(DataSpec.of(task), data_dir)
+        data = loading.load_spec(DataSpec.of(task), data_dir)
         return Program(task, engine, data.without_test())
 
     # A module that was edited and imported again has another function of this name.
@@ -73,7 +74,7 @@ def held_out(spec: DataSpec, data_dir: str | None, resident: bool) -> HeldOut:
     """The test split of a data set, for labs that are not sealed; programs hold none."""
     key = identity.identity([spec, resident, data_dir])
     with clock.paused():
-        return _held_out.get(key, lambda: HeldOut(tfds.load_test(spec, data_dir), resident))
+        return _held_out.get(key, lambda: HeldOut(loading.load_test(spec, data_dir), resident))
 
 
 def mask_program(inner: Program, method: MaskLearner) -> MaskProgram:
@@ -116,8 +117,8 @@ class KerasLab(Lab):
         return self._program.masked.head
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        return self._program.data.image
+    def input_shape(self) -> InputShape:
+        return self._program.data.input_shape
 
     @property
     def outputs_logits(self) -> bool:
@@ -196,7 +197,7 @@ class KerasLab(Lab):
         self,
         inner: Program | MaskProgram,
         recipe: Recipe,
-        evaluate: Callable[[], tuple[float, float]],
+        evaluate: Callable[[], Metrics],
         step: int,
         stop: int,
         stream: str,
@@ -214,8 +215,9 @@ class KerasLab(Lab):
             inner.run(table, rates, step, self._noise(stream), every)
             step = until
             if step % every == 0 or step == whole:
-                points.append((step, *evaluate()))
-                if not Metrics(*points[-1][1:]).is_finite:
+                metrics = evaluate()
+                points.append((step, metrics.loss, metrics.accuracy))
+                if not metrics.is_finite:
                     raise inner.diverged(f"the validation loss at step {step}")
             self._watch(step, whole)
         return Run(inner.read(step), History(*map(tuple, zip(*points, strict=True))))
@@ -267,10 +269,10 @@ class KerasLab(Lab):
         self.check_split(split)
         self._program.show(state, mask)
         if split != "test":
-            return Metrics(*self._program.evaluator.evaluate(split))
+            return self._program.evaluator.evaluate(split)
         resident = self._program.resident is not None
         test = held_out(DataSpec.of(self.task), self._data_dir, resident)
-        return Metrics(*self._program.evaluator.measure(test))
+        return self._program.evaluator.measure(test)
 
     def open_sibling(self, task: Task) -> Lab:
         return KerasLab(

@@ -59,10 +59,10 @@ class Loop:
         return [self._segment(iter(input_pipeline.stream(self._data.train, table)), *inputs)]
 
     def _resident_loop(  # type: ignore[no-untyped-def]
-        self, table, images, labels, rates, count, start, seed
+        self, table, examples, targets, rates, count, start, seed
     ):
         def step(i: tf.Tensor) -> None:
-            batch = tf.gather(images, table[i]), tf.gather(labels, table[i])
+            batch = input_pipeline.gather(examples, table[i]), tf.gather(targets, table[i])
             self._on_replicas(self._step, *batch, rates[i], start + i, seed)
 
         _repeat(step, count)

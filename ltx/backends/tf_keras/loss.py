@@ -1,29 +1,42 @@
-"""Loss: the cross-entropy of a model on normalised images."""
+"""Loss: the objective of a task on the outputs of its model."""
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
+from ltx.backends.tf_keras.array_ops import OPS
 from ltx.backends.tf_keras.graph import random_numbers
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.core.errors import UsageError
+from ltx.core.task import Task
 from ltx.data.dataset import Dataset
 
 
 class Loss:
-    """The cross-entropy of a model that ends in logits or in softmax, with seeded layer noise.
+    """The loss of a model's outputs, with seeded layer noise.
 
-    `outputs_logits` is False for a model that ends in softmax. Log-probabilities are logits of
-    themselves, so a model that ends in log-softmax needs no case. `classes` counts the classes.
+    `outputs_logits` is False for a classifier that ends in softmax. Log-probabilities are logits of
+    themselves, so a model that ends in log-softmax needs no case.
     """
 
-    def __init__(self, masked: MaskedModel, data: Dataset) -> None:
-        self._masked, self.classes = masked, data.classes
-        self.outputs_logits = not masked.inspection.ends_in_softmax
+    def __init__(self, masked: MaskedModel, data: Dataset, task: Task) -> None:
+        self._masked, self.objective = masked, task.objective
+        softmax = self.objective.softmax
+        self.outputs_logits = not (softmax and masked.inspection.ends_in_softmax)
+        if task.recipe.label_smoothing and not softmax:
+            raise UsageError(
+                f"Recipe.label_smoothing: {type(self.objective).__name__} has no labels to smooth;"
+                " set it to 0"
+            )
+        if task.recipe.augment != "none" and not data.is_images:
+            raise UsageError(f"Recipe.augment: {data.name!r} holds no images; set it to 'none'")
         self._written, self._draws = masked.inspection.written, masked.inspection.draws
-        self._mean = tf.constant(data.mean, tf.float32)
-        self._inverse_std = tf.constant(1 / data.std, tf.float32)
+        self._moments = None
+        if data.mean is not None and data.std is not None:
+            mean = tf.constant(data.mean, tf.float32)
+            self._moments = (mean, tf.constant(1 / data.std, tf.float32))
 
     def seed_layers(self, seed: tf.Tensor) -> None:
         """Seed Dropout and its like, so that their noise is a function of the step."""
@@ -62,28 +75,46 @@ class Loss:
                 " layer, or by a tf.random.Generator that is an attribute of its layer"
             )
 
-    def scaled(self, images: tf.Tensor) -> tf.Tensor:
-        """Raw images, normalised by the mean and standard deviation of the training split."""
-        return (tf.cast(images, tf.float32) - self._mean) * self._inverse_std
+    def scaled(self, inputs: Any) -> Any:
+        """Raw images, normalised by the moments of the training split; other inputs as they are."""
+        if self._moments is None:
+            return inputs
+        mean, inverse_std = self._moments
+        return (tf.cast(inputs, tf.float32) - mean) * inverse_std
 
-    def log_probabilities(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        """Log-probabilities of scaled images, float32 [batch, classes] in every precision."""
-        outputs = tf.cast(self._masked.model(images, training=training), tf.float32)
+    def outputs(self, inputs: Any, training: bool) -> tf.Tensor:
+        """Outputs for scaled inputs, float32 in every precision; logits as log-probabilities."""
+        outputs = tf.cast(self._masked.model(inputs, training=training), tf.float32)
         if training:
             self.require_seeded()
+        if not self.objective.softmax:
+            return outputs
         if not self.outputs_logits:
             return tf.math.log(tf.clip_by_value(outputs, 1e-7, 1.0))
         return tf.nn.log_softmax(outputs)
 
-    def losses(self, images: tf.Tensor, labels: tf.Tensor, smoothing: float) -> tf.Tensor:
-        """The cross-entropy of each scaled image, in training mode."""
-        logs = self.log_probabilities(images, training=True)
-        return self.cross_entropy(logs, labels, smoothing)
+    def tempered(self, outputs: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
+        """The outputs with logits divided by `temperature`; unchanged without a softmax."""
+        # log_softmax is invariant to the constant by which log-probabilities and logits differ.
+        return tf.nn.log_softmax(outputs / temperature) if self.objective.softmax else outputs
 
-    def cross_entropy(
-        self, logs: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
-    ) -> tf.Tensor:
-        """The cross-entropy of each example; labels are smoothed towards uniform."""
-        low = smoothing / self.classes
-        targets = tf.one_hot(labels, self.classes, 1 - smoothing + low, low)
-        return -tf.reduce_sum(targets * logs, axis=-1)
+    def losses(self, outputs: tf.Tensor, targets: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+        """The loss of each example, as a sum over what `count` counts."""
+        return self.objective.losses(OPS, outputs, targets, smoothing)
+
+    def count(self, targets: tf.Tensor) -> Any:
+        """What the mean loss of a batch is divided by: its examples, or for instance its tokens."""
+        like = tf.constant(0.0)
+        counts = self.objective.counts(OPS, targets, like)
+        return int(targets.shape[0]) if counts is None else tf.maximum(tf.reduce_sum(counts), 1.0)
+
+    def mean(self, losses: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """The mean of a batch's losses."""
+        counts = self.objective.counts(OPS, targets, losses)
+        if counts is None:
+            return tf.reduce_mean(losses)
+        return tf.reduce_sum(losses) / tf.maximum(tf.reduce_sum(counts), 1.0)
+
+    def hits(self, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor | None:
+        """The primary metric of each example, where the objective has it."""
+        return self.objective.hits(OPS, outputs, targets)

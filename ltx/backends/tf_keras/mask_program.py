@@ -10,6 +10,7 @@ from ltx.backends.tf_keras.loop import Report
 from ltx.backends.tf_keras.program import Program, arrays
 from ltx.core.errors import DivergedError, GuardError, UsageError
 from ltx.core.mask import Mask, MaskLearner
+from ltx.core.run import Metrics
 from ltx.core.state import State
 from ltx.pruning.learned_masks import Bernoulli, EdgePopup
 
@@ -78,8 +79,8 @@ class MaskProgram:
             f" {type(method).__name__}.learning_rate ({method.learning_rate:g})"
         )
 
-    def evaluate(self) -> tuple[float, float]:
-        """Validation loss and accuracy under the mask of the current scores."""
+    def evaluate(self) -> Metrics:
+        """The validation metrics under the mask of the current scores."""
         mask = self._method.mask(arrays(self._scores), self._mask)
         for name, keep in mask.items():
             self._inner.weights[name].assign(self._fixed[name] * keep.astype(np.float32))
@@ -104,7 +105,7 @@ class MaskProgram:
         statistics = arrays(self._inner.masked.statistics)
         return self._state.replace(statistics=statistics, slots=slots, step=step)
 
-    def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
+    def _step(self, inputs, targets, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
         inner, method = self._inner, self._method
         keeps, slopes = self._mask_and_slopes(
             tf.random.experimental.stateless_fold_in(seed + 1, step)
@@ -112,7 +113,7 @@ class MaskProgram:
         for name, keep in keeps.items():
             inner.weights[name].assign(self._fixed[name] * keep)
         variables = [inner.weights[name] for name in self._scores]
-        gradients = inner.batch_gradients(variables, images, labels, step, seed)
+        gradients = inner.batch_gradients(variables, inputs, targets, step, seed)
         for (name, score), gradient in zip(self._scores.items(), gradients, strict=True):
             # A pruned weight is fixed at zero, so its score has no gradient.
             slope = gradient * self._fixed[name] * slopes[name]

@@ -17,13 +17,14 @@ from ltx.backends.tf_keras.graph.variables import children, generators, is_norm,
 from ltx.backends.tf_keras.inspection import Inspection
 from ltx.core.errors import UsageError
 from ltx.core.prunable import Weight
+from ltx.data.dataset import Specs
 from ltx.pruning.schedules import PolynomialDecay
 
 
 class MaskedModel:
     """A built, uncompiled tf_keras model of any style, seen as named variables and masks.
 
-    `image` is the shape of its inputs, None for the model's own; `head` names kernels of the output
+    `inputs` describes its inputs, None for the model's own; `head` names kernels of the output
     layer where the model does not tell. `model` is the bare model; it shares its variables with the
     wrappers. Calling it applies no mask, `apply` does. `weights` are the trainable variables,
     `statistics` the others that belong to the model's state, `generators` the random states of its
@@ -36,7 +37,7 @@ class MaskedModel:
     def __init__(
         self,
         model: tf_keras.Model,
-        image: Sequence[int] | None = None,
+        inputs: Specs | None = None,
         head: Sequence[str] = (),
     ) -> None:
         if not isinstance(model, tf_keras.Model) or not model.built:
@@ -57,7 +58,7 @@ class MaskedModel:
         owners = [(e.layer, e.shape) for e in entries]
         self.has_convolution: bool = layer_types.has_convolution(model, owners)
         self.generators: list[tf.random.Generator] = generators(model)
-        self.inspection = Inspection(model, entries, self.generators, image, head)
+        self.inspection = Inspection(model, entries, self.generators, inputs, head)
         normed = [e for e in entries if is_norm(e.layer) and e.layer.trainable]
         self.norms = list({id(e.layer): e.layer for e in normed}.values())
         self.moments: dict[str, tf.Variable] = {

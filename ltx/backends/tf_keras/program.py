@@ -58,7 +58,7 @@ class Program:
             )
         with self.scope():
             self.model = self.build(0)
-            self.masked = MaskedModel(self.model, data.image, task.head)
+            self.masked = MaskedModel(self.model, data.inputs, task.head)
             self.weights, self.masks = self.masked.weights, self.masked.masks
             self.optimizer = optimizers.make(
                 task.recipe, self.weights, set(self.masks), engine.precision
@@ -73,7 +73,7 @@ class Program:
         pools = any("MaxPool" in type(layer).__name__ for layer in self.model._flatten_layers())
         self.xla = devices.use_xla(engine, self.masked.has_convolution, pools)
         with self.scope():
-            self.loss = Loss(self.masked, data)
+            self.loss = Loss(self.masked, data, task)
             self.masked.prunable  # noqa: B018 (an output layer that is unclear is refused here)
         self.evaluator = Evaluator(self.loss, data, self.resident, self.xla)
         self.derivatives = Derivatives(self.masked, self.loss, data, self.xla)
@@ -95,8 +95,9 @@ class Program:
     def build(self, seed: int) -> tf_keras.Model:
         """The task's model with the initial weights of this seed."""
         task, data = self.task, self.data
-        return builder.build(
-            task.model, data.image, data.classes, task.model_args, seed, self.engine.precision
+        outputs = task.objective.outputs(data.targets)
+        return builder.build_for(
+            task.model, data.inputs, outputs, task.model_args, seed, self.engine.precision
         )
 
     def _draw(self, seed: int) -> State:
@@ -141,7 +142,7 @@ class Program:
     @functools.cached_property
     def paths(self) -> SignalPaths:
         """Which weights lie on a path from input to output; UsageError if that is undefined."""
-        return SignalPaths(self.masked, self.data.image, self.task.label)
+        return SignalPaths(self.masked, self.data.inputs, self.task.label)
 
     # State in, state out
 
@@ -214,10 +215,10 @@ class Program:
         """The error for what is not finite."""
         return diverged(self.task, what)
 
-    def _step(self, images, labels, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
+    def _step(self, inputs, targets, rate, step, seed) -> None:  # type: ignore[no-untyped-def]
         """One step of one replica: gradients are summed, masked, clipped and applied."""
         variables = list(self.weights.values())
-        gradients = self.batch_gradients(variables, images, labels, step, seed)
+        gradients = self.batch_gradients(variables, inputs, targets, step, seed)
         if self.task.recipe.scale_l1:
             gradients = self._with_scale_l1(gradients)
         gradients = self._decayed_and_masked(gradients)
@@ -229,23 +230,24 @@ class Program:
         )
 
     def batch_gradients(  # type: ignore[no-untyped-def]
-        self, variables, images, labels, step, seed
+        self, variables, inputs, targets, step, seed
     ) -> list[tf.Tensor]:
         """The gradients of the loss of a training batch, summed over all replicas."""
-        batch, recipe = int(images.shape[0]), self.task.recipe
+        count, recipe = self.loss.count(targets), self.task.recipe
         seed = tf.random.experimental.stateless_fold_in(seed, step)
         replica = tf.distribute.get_replica_context()
         if self.replicas > 1:
             number = replica.replica_id_in_sync_group
-            images, labels = (
-                input_pipeline.share(x, self.replicas, number) for x in (images, labels)
+            inputs, targets = tf.nest.map_structure(
+                lambda x: input_pipeline.share(x, self.replicas, number), (inputs, targets)
             )
             seed = tf.random.experimental.stateless_fold_in(seed, number)
         self.loss.seed_layers(seed)
-        images = input_pipeline.augment(self.loss.scaled(images), recipe.augment, seed)
+        inputs = input_pipeline.augment(self.loss.scaled(inputs), recipe.augment, seed)
         with tf.GradientTape() as tape:
-            losses = self.loss.losses(images, labels, recipe.label_smoothing)
-            loss = tf.reduce_sum(losses) / batch + sum(self.model.losses) / self.replicas
+            outputs = self.loss.outputs(inputs, training=True)
+            losses = self.loss.losses(outputs, targets, recipe.label_smoothing)
+            loss = tf.reduce_sum(losses) / count + sum(self.model.losses) / self.replicas
             scaled = self.optimizer.get_scaled_loss(loss) if self._scales_loss else loss
         gradients = tape.gradient(scaled, variables, unconnected_gradients="zero")
         if self._scales_loss:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,7 @@ from ltx.backends.tf_keras import input_pipeline
 from ltx.backends.tf_keras.compiled import Compiled
 from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
-from ltx.data.dataset import Split
+from ltx.data.split import Split
 
 
 class BatchNormStatistics:
@@ -33,22 +34,22 @@ class BatchNormStatistics:
         if not total:
             return {}
         for number, rows in enumerate(table):
-            images, _ = self._train.take(rows)
-            inputs = (tf.constant(x) for x in (images, np.int32(number), seed))
-            for name, moment in zip(total, self._measure(*inputs), strict=True):
+            inputs = tf.nest.map_structure(tf.constant, self._train.take(rows)[0])
+            rest = (tf.constant(x) for x in (np.int32(number), seed))
+            for name, moment in zip(total, self._measure(inputs, *rest), strict=True):
                 total[name] += moment.numpy() / len(table)
         return {name: array.astype(np.float32) for name, array in total.items()}
 
-    def _batch(self, images: tf.Tensor, number: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    def _batch(self, inputs: Any, number: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
         """The statistics of one batch, as the layers define them."""
         seed = tf.random.experimental.stateless_fold_in(seed, number)
         self._loss.seed_layers(seed)
-        images = input_pipeline.augment(self._loss.scaled(images), self._augment, seed)
+        inputs = input_pipeline.augment(self._loss.scaled(inputs), self._augment, seed)
         moments = list(self._masked.moments.values())
         for moment in moments:
             moment.assign(tf.zeros_like(moment))
         with self._zero_momentum():
-            self._loss.log_probabilities(images, training=True)
+            self._loss.outputs(inputs, training=True)
         return [tf.identity(moment) for moment in moments]
 
     @contextlib.contextmanager

@@ -9,9 +9,11 @@ import tensorflow as tf
 import tf_keras
 
 from ltx.backends.tf_keras.graph import layer_types
+from ltx.backends.tf_keras.inputs import flow_inputs
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.core.errors import UsageError
 from ltx.core.mask import Mask
+from ltx.data.dataset import Specs
 
 layers = tf_keras.layers
 Call = Callable[..., tf.Tensor]
@@ -59,8 +61,8 @@ class SignalPaths:
     Raises UsageError for a model for which this would give a wrong answer.
     """
 
-    def __init__(self, masked: MaskedModel, image: tuple[int, int, int], label: str) -> None:
-        self._masked, self._image, self._label = masked, image, label
+    def __init__(self, masked: MaskedModel, inputs: Specs, label: str) -> None:
+        self._masked, self._inputs, self._label = masked, inputs, label
         known = [layer for layer in _every_layer(masked.model) if isinstance(layer, _KERNELS)]
         owned = {v.ref() for layer in known for v in layer.variables}
         for name in masked.masks:
@@ -95,7 +97,8 @@ class SignalPaths:
         pruned = [self._masked.weights[name] for name in self._masked.masks]
         weights = [getattr(variable, "values", (variable,))[0] for variable in pruned]
         with _simplified(self._masked.model), tf.GradientTape() as tape:
-            outputs = self._masked.model(tf.fill((1, *self._image), pixel), training=False)
+            given = tf.nest.map_structure(lambda x: x * pixel, flow_inputs(self._inputs))
+            outputs = self._masked.model(given, training=False)
             total = tf.reduce_sum(tf.cast(outputs, tf.float32))
         flows = tape.gradient(total, weights, unconnected_gradients="zero")
         arrays = {n: f.numpy() != 0 for n, f in zip(self._masked.masks, flows, strict=True)}

@@ -11,6 +11,7 @@ import ltx
 from ltx.backends.tf_keras.lab import KerasLab
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.core.errors import UsageError
+from ltx.data.dataset import InputSpec
 
 IMAGE, CLASSES = (4, 4, 1), 3
 
@@ -20,7 +21,7 @@ def inspect(make):
     model = make(IMAGE, CLASSES)
     if not model.built:
         model.build((None, *IMAGE))
-    return MaskedModel(model, IMAGE)
+    return MaskedModel(model, InputSpec(IMAGE))
 
 
 @pytest.mark.parametrize("name", output_models.SOFTMAX)

@@ -19,7 +19,7 @@ from ltx.core import seal
 from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, GuardError, UsageError
 from ltx.core.recipe import OPTIMIZERS
-from ltx.data import sampling, tfds
+from ltx.data import loading, sampling
 from ltx.store.memo import MemoLab, Training
 
 SHORT = {"batch_size": 30, "length": "24it", "eval_every": "8it"}
@@ -293,7 +293,7 @@ def test_augmentation_crops_and_mirrors_each_image_by_its_own_draw():
 
 
 def test_the_stream_gives_the_rows_of_the_table_in_order():
-    split = tfds.load("digits").train
+    split = loading.load("digits").train
     table = np.array([[3, 1, 4], [1, 5, 9]], np.int32)
     for rows, (images, labels) in zip(table, stream(split, table), strict=True):
         want_images, want_labels = split.take(rows)
@@ -405,7 +405,7 @@ def test_an_initial_state_that_several_finders_ask_for_is_drawn_once(monkeypatch
 def test_programs_hold_no_test_data_and_a_sealed_lab_evaluates_none() -> None:
     made = lab()
     assert made._program.data.held_out is None
-    whole = tfds.load("digits")
+    whole = loading.load("digits")
     assert whole.nbytes == 1797 * 64  # the test split counts: it decides what stays on the device
     with pytest.raises(UsageError, match="test split"):
         made.run_evaluation(made.init(), made.dense(), "test")

@@ -14,6 +14,7 @@ from ltx import Mask, UsageError
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.signal_paths import SignalPaths
+from ltx.data.dataset import InputSpec
 
 L = tf_keras.layers
 Neurons = np.ndarray  # their numbers, in the shape of a layer's output for one image
@@ -139,7 +140,7 @@ def test_they_are_those_of_single_neurons(make: Callable, precision: str) -> Non
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
     masked = MaskedModel(model)
-    paths = SignalPaths(masked, model.input_shape[1:], "it")
+    paths = SignalPaths(masked, InputSpec(model.input_shape[1:]), "it")
     densities = []
     for mask in masks({name: tuple(m.shape) for name, m in masked.masks.items()}):
         found, expected = paths.effective(mask), graph.effective(mask, inputs, outputs)
@@ -154,7 +155,7 @@ def test_the_model_computes_afterwards_what_it_did() -> None:
     image = np.random.default_rng(0).random((4, 6, 6, 1), np.float32)
     before, weights = masked.model(image).numpy(), masked.model.get_weights()
     looks = [dict(vars(layer)) for layer in masked.model.layers]
-    paths = SignalPaths(masked, (6, 6, 1), "it")
+    paths = SignalPaths(masked, InputSpec((6, 6, 1)), "it")
     paths.effective(paths.dense)
     assert not np.array_equal(masked.model(image).numpy(), before)  # other values
     masked.model.set_weights(weights)
@@ -172,7 +173,7 @@ def test_a_hundred_layers_neither_overflow_nor_fade() -> None:
         x = L.ReLU()(L.Conv2D(8, 3, padding="same")(x))
     model = tf_keras.Model(image, L.Dense(2)(L.GlobalMaxPooling2D()(x)))
     masked = MaskedModel(model)
-    paths = SignalPaths(masked, (4, 4, 1), "it")
+    paths = SignalPaths(masked, InputSpec((4, 4, 1)), "it")
     assert paths.dense.density == 1
     # One channel goes on from layer to layer, in the last corner of the kernel's middle.
     thin = {name: np.zeros(m.shape, np.bool_) for name, m in masked.masks.items()}
@@ -187,7 +188,7 @@ def test_a_weight_that_sees_nothing_but_padding_is_on_no_path() -> None:
     image = L.Input((1, 1, 1))
     x = L.Flatten()(L.Conv2D(2, 3, padding="same", name="conv")(image))
     paths = SignalPaths(
-        MaskedModel(tf_keras.Model(image, L.Dense(2, name="e")(x))), (1, 1, 1), "it"
+        MaskedModel(tf_keras.Model(image, L.Dense(2, name="e")(x))), InputSpec((1, 1, 1)), "it"
     )
     assert paths.dense["conv/kernel"].sum(axis=(2, 3)).tolist() == [[0, 0, 0], [0, 2, 0], [0, 0, 0]]
     assert paths.dense["e/kernel"].all()
@@ -210,7 +211,7 @@ def test_one_use_of_a_shared_layer_is_enough() -> None:
 @pytest.mark.parametrize("make", [wirings.concatenated, wirings.dense_block, wirings.sequential])
 def test_every_weight_of_a_dense_network_is_on_a_path(make: Callable) -> None:
     masked = MaskedModel(make())
-    assert SignalPaths(masked, wirings.IMAGE, "it").dense.density == 1
+    assert SignalPaths(masked, InputSpec(wirings.IMAGE), "it").dense.density == 1
 
 
 def attention() -> tf_keras.Model:
@@ -244,4 +245,4 @@ def test_a_model_that_does_not_tell_is_refused(model: Callable, why: str) -> Non
     masked = MaskedModel(model())
     whole = Mask({name: np.ones(m.shape, np.bool_) for name, m in masked.masks.items()})
     with pytest.raises(UsageError, match=f"it: its effective weights cannot be determined.*{why}"):
-        SignalPaths(masked, (4, 4, 1), "it").effective(whole)
+        SignalPaths(masked, InputSpec((4, 4, 1)), "it").effective(whole)

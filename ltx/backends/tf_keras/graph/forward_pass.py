@@ -163,21 +163,6 @@ class ForwardPass:
         return Value(True, kernels=frozenset().union(*sides), unclear=unclear, ending=ending)
 
 
-def input_specs(model: tf_keras.Model, image: Sequence[int] | None = None) -> Any:
-    """The inputs of a built model for one example, which is an image where `image` is its shape."""
-
-    def one(shape: Any, dtype: tf.DType) -> tf.TensorSpec:
-        return tf.TensorSpec([1, *(list(shape)[1:] if image is None else image)], dtype)
-
-    if getattr(model, "inputs", None):
-        specs = [one(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        return specs[0] if len(specs) == 1 else specs
-    shape = model._build_input_shape
-    if isinstance(shape, list) and shape and not isinstance(shape[0], (int, type(None))):
-        return [one(part, tf.float32) for part in shape]
-    return one(shape, tf.float32)
-
-
 def inner_graph(operation: Any, attribute: str) -> Any:
     """The graph of a function that the operation calls; None without one."""
     try:

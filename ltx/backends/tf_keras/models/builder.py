@@ -2,20 +2,22 @@
 
 import contextlib
 import hashlib
-import importlib
 import inspect
 import random
 import types
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ltx.backends import trust
+from ltx.backends.tf_keras.inputs import each, zeros
 from ltx.backends.tf_keras.models.blocks import Shape
-from ltx.backends.tf_keras.models.convnets import BUILDERS, Builder
+from ltx.backends.tf_keras.models.catalogue import BUILDERS, Builder
+from ltx.core import trust
 from ltx.core.errors import UsageError, unknown
+from ltx.data.dataset import InputSpec, Specs
 
 PRECISIONS = {
     "float32": "float32",
@@ -48,18 +50,34 @@ def build(
     Raises UsageError for an unknown name, a dotted path of a package that is not trusted, an
     invalid argument or a result that is no such model.
     """
-    if precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
     if classes < 1:
         raise UsageError(f"model {name!r} needs at least 1 class, got {classes}.")
+    return build_for(name, InputSpec(tuple(input_shape)), (classes,), args, seed, precision)
+
+
+def build_for(
+    name: str,
+    inputs: Specs,
+    outputs: tuple[int, ...],
+    args: Mapping[str, object] = types.MappingProxyType({}),
+    seed: int = 0,
+    precision: str = "float32",
+) -> tf_keras.Model:
+    """`build` for any inputs and outputs; `classes` is then the last side of an example's outputs.
+
+    Of tokens, the function also gets their number as `vocabulary`. For several inputs `input_shape`
+    and `vocabulary` are mappings by name.
+    """
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
     function = resolve(name)
-    arguments = _arguments(name, function, input_shape, classes, args)
+    arguments = _arguments(name, function, inputs, outputs, args)
     forced = _every_layer_in_float64() if precision == "float64" else contextlib.nullcontext()
     with _isolated(seed, PRECISIONS[precision]), forced:
         model = function(**arguments)
         _check_kind(name, model)
-        _build_for(name, model, input_shape)
-    _check_shapes(name, model, input_shape, classes)
+        _build_for(name, model, inputs)
+    _check_shapes(name, model, inputs, outputs)
     return model
 
 
@@ -111,39 +129,30 @@ def resolve(name: str) -> Builder:
     """The function that builds the model of this name or dotted path; UsageError without one."""
     if name in BUILDERS:
         return BUILDERS[name]
-    module_name, separator, attribute = name.rpartition(":" if ":" in name else ".")
-    if not separator:
+    if not trust.is_path(name):
         remedy = "Or give the dotted path of a function: package.module.function."
         raise unknown("model", name, BUILDERS, remedy)
-    trust.require(name)
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise UsageError(
-            f"model {name!r}: module {module_name!r} cannot be imported "
-            f"({type(error).__name__}: {_one_line(error)}); install it or put its folder on "
-            "PYTHONPATH."
-        ) from error
-    if not hasattr(module, attribute):
-        public = [key for key, value in vars(module).items() if key[0] != "_" and callable(value)]
-        raise unknown(f"function of module {module_name!r}", attribute, public)
-    function = getattr(module, attribute)
-    if not callable(function):
-        raise UsageError(
-            f"model {name!r} is of type {type(function).__name__}; expected a function that "
-            "returns a tf_keras model."
-        )
-    # What an instance does was decided by the package that made it.
-    if isinstance(function, type) or inspect.isroutine(function):
-        trust.require(name, getattr(function, "__module__", None) or "")
-    return function
+    return trust.imported("model", name)
 
 
 def _arguments(
-    name: str, function: Builder, input_shape: Shape, classes: int, args: Mapping[str, object]
+    name: str,
+    function: Builder,
+    inputs: Specs,
+    outputs: tuple[int, ...],
+    args: Mapping[str, object],
 ) -> dict[str, object]:
     signature = inspect.signature(function)
-    task = {"input_shape": tuple(input_shape), "classes": classes, "num_classes": classes}
+    task = {"input_shape": each(lambda spec: spec.shape, inputs)}
+    task |= dict.fromkeys(("classes", "num_classes"), outputs[-1])
+    flat = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+    if any(spec.tokens for spec in flat):
+        task["vocabulary"] = each(lambda spec: spec.tokens, inputs)
+    elif _is_required(signature, "vocabulary"):
+        raise UsageError(
+            f"model {name!r} reads tokens; the task's inputs are numbers of shape"
+            f" {task['input_shape']}: choose another model or data set"
+        )
     kinds = {parameter.kind for parameter in signature.parameters.values()}
     for argument in args:
         if argument in task:
@@ -180,20 +189,30 @@ def _check_kind(name: str, model: object) -> None:
     )
 
 
-def _build_for(name: str, model: tf_keras.Model, input_shape: Shape) -> None:
+def _is_required(signature: inspect.Signature, name: str) -> bool:
+    parameter = signature.parameters.get(name)
+    return parameter is not None and parameter.default is inspect.Parameter.empty
+
+
+def _build_for(name: str, model: tf_keras.Model, inputs: Specs) -> None:
     if model.built:
         return
     try:
-        model.build((None, *input_shape))
-    except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
+        if isinstance(inputs, Mapping) or inputs.tokens:
+            model(zeros(inputs))
+        else:
+            model.build((None, *inputs.shape))
+    except (ValueError, TypeError, KeyError, NotImplementedError, tf.errors.OpError) as error:
+        shapes = each(lambda spec: spec.shape, inputs)
         raise UsageError(
-            f"model {name!r} cannot be built for inputs of shape {tuple(input_shape)}: "
-            f"{_one_line(error)}"
+            f"model {name!r} cannot be built for inputs of shape {shapes}: {_one_line(error)}"
         ) from error
 
 
-def _check_shapes(name: str, model: tf_keras.Model, input_shape: Shape, classes: int) -> None:
-    expected_input = (None, *input_shape)
+def _check_shapes(
+    name: str, model: tf_keras.Model, inputs: Specs, outputs: tuple[int, ...]
+) -> None:
+    expected_input = each(lambda spec: (None, *spec.shape), inputs)
     # Subclassed models have no symbolic input; Keras can only compute what comes out.
     symbolic = bool(getattr(model, "inputs", None))
     if symbolic and not _accepts(model.input_shape, expected_input):
@@ -201,17 +220,30 @@ def _check_shapes(name: str, model: tf_keras.Model, input_shape: Shape, classes:
             f"model {name!r} takes inputs of shape {model.input_shape}; the task's are "
             f"{expected_input}: build it from the input_shape argument."
         )
-    output = model.output_shape if symbolic else model.compute_output_shape(expected_input)
+    output = model.output_shape if symbolic else _output_shape(model, inputs, expected_input)
     if isinstance(output, tf.TensorShape):
         output = tuple(output.as_list())
-    if output != (None, classes):
+    if output != (None, *outputs):
+        what = "one logit for each class" if len(outputs) == 1 else "the targets' outputs"
         raise UsageError(
-            f"model {name!r} has outputs of shape {output}; expected {(None, classes)}, one logit "
-            "for each class of the task."
+            f"model {name!r} has outputs of shape {output}; expected {(None, *outputs)}, {what}"
+            " of the task."
         )
 
 
-def _accepts(accepted: object, shape: tuple[int | None, ...]) -> bool:
+def _output_shape(model: tf_keras.Model, inputs: Specs, shape: Any) -> Any:
+    if isinstance(inputs, Mapping) or inputs.tokens:
+        return (None, *model(zeros(inputs)).shape[1:])
+    return model.compute_output_shape(shape)
+
+
+def _accepts(accepted: object, shape: Any) -> bool:
+    if isinstance(shape, Mapping):
+        return (
+            isinstance(accepted, Mapping)
+            and accepted.keys() == shape.keys()
+            and all(_accepts(accepted[name], shape[name]) for name in shape)
+        )
     if not isinstance(accepted, tuple) or len(accepted) != len(shape):
         return False
     return all(a is None or a == b for a, b in zip(accepted, shape, strict=True))

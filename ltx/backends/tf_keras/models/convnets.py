@@ -1,6 +1,6 @@
-"""Convolutional and dense networks of the lottery-ticket papers, and all builders by name."""
+"""Convolutional and dense networks of the lottery-ticket papers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -15,10 +15,6 @@ from ltx.backends.tf_keras.models.blocks import (
     image_input,
     logits,
 )
-from ltx.backends.tf_keras.models.resnets import resnet_20, resnet_32, resnet_50, resnet_56
-
-Builder = Callable[..., tf_keras.Model]
-
 
 # ---- fully connected and plain convolutional --------------------------------------------------
 
@@ -144,22 +140,3 @@ def vgg_19(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL) -
     Reference: Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556.
     """
     return _vgg(19, (2, 2, 4, 4, 4), input_shape, classes, initializer)
-
-
-BUILDERS: dict[str, Builder] = {
-    function.__name__: function
-    for function in (
-        lenet_300_100,
-        conv_2,
-        conv_4,
-        conv_6,
-        convnet,
-        resnet_20,
-        resnet_32,
-        resnet_56,
-        resnet_50,
-        vgg_11,
-        vgg_16,
-        vgg_19,
-    )
-}

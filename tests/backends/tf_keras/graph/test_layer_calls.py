@@ -6,6 +6,7 @@ import tf_keras
 from layer_kinds import KINDS
 
 from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.data.dataset import InputSpec
 
 L = tf_keras.layers
 IMAGE = (8, 8, 2)
@@ -100,7 +101,7 @@ def test_uses_are_summed_over_calls(name):
     make, expected = CASES[name]
     model = make()
     own = [vars(layer).get("call") for layer in model._flatten_layers()]
-    masked = MaskedModel(model, IMAGE)
+    masked = MaskedModel(model, InputSpec(IMAGE))
     before = {key: variable.numpy() for key, variable in masked.statistics.items()}
     uses = {weight.name: weight.uses for weight in masked.prunable}
     shared = {key: value for key, value in uses.items() if "shared" in key or "tower" in key}

@@ -5,7 +5,7 @@ import numpy as np
 from ltx import Lab, Magnitude, Pruning
 from ltx.core.backend import Backend
 from ltx.core.lab import Run
-from ltx.core.lab_wrapper import LabWrapper
+from ltx.store.lab_wrapper import LabWrapper
 from ltx.store.memo import MemoLab
 from ltx.testing import FakeLab
 

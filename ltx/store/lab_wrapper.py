@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ltx.core.backend import InputShape
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.prunable import Channels, Weight
@@ -36,7 +37,7 @@ class LabWrapper(Lab):
         return self.inner.head
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
+    def input_shape(self) -> InputShape:
         return self.inner.input_shape
 
     @property

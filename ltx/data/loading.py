@@ -1,0 +1,145 @@
+"""Loading: a task's data set by name, from this disk and never from the network."""
+
+import functools
+import inspect
+import re
+from importlib import metadata
+
+from ltx.core import seal, trust
+from ltx.core.errors import LtxError, UsageError, describe, unknown
+from ltx.core.validation import warn_once
+from ltx.data import images, tfds
+from ltx.data.arrays import Arrays, Loader, make_dataset
+from ltx.data.dataset import Dataset, DataSpec, Image
+from ltx.data.split import Split
+
+GROUP = "ltx.datasets"
+_NAME = re.compile(r"([A-Za-z_]\w*)(?::(.+))?", re.DOTALL)
+
+
+def load(
+    name: str,
+    *,
+    image: Image | None = None,
+    fit: str = "resize",
+    validation: int | float = 0.1,
+    split_seed: int = 0,
+    subset: int | float = 1.0,
+    corrupt: str = "none",
+    classes: tuple[int, ...] = (),
+    test: int | float = 0,
+    data_args: dict[str, object] | None = None,
+    preprocessing: dict[str, object] | None = None,
+    data_dir: str | None = None,
+) -> Dataset:
+    """Load the data set `name` from this disk; the network is never used.
+
+    `name` is one of TFDS, one that a plugin offers, or a scheme with an argument, as in
+    "arrays:FILE.npz". `image` converts every image to (height, width, channels): "resize" is
+    bilinear with antialiasing, "pad" centres in black or crops the centre, grey is repeated to
+    colour, colour becomes its ITU-R 601 luma. `validation` is the number (int) or fraction (float)
+    of training examples to hold out by `split_seed`, `test` that of all examples where the set has
+    no test split. A set of TFDS without labelled test images is tested on its own "validation"
+    split. All other settings are those of a Task. While a finder searches, the test split of the
+    result is refused.
+    """
+    spec = DataSpec(
+        *(name, image, fit, validation, split_seed, subset, corrupt, classes, test),
+        data_args or {},
+        preprocessing or {},
+    )
+    return load_spec(spec, data_dir)
+
+
+def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
+    """`load` with all settings in one value."""
+    if arrays := _arrays(spec):
+        return make_dataset(spec, arrays)
+    _check_tfds_only(spec)
+    return images.make_splits(spec, tfds.raw(spec, data_dir))
+
+
+def load_test(spec: DataSpec, data_dir: str | None = None) -> Split:
+    """The test split alone; UsageError while a finder searches."""
+    seal.require_open(f"test split of {spec.data!r}")
+    if arrays := _arrays(spec):
+        return make_dataset(spec, arrays).test
+    return images.test_split(spec, tfds.raw(spec, data_dir))
+
+
+def _check_tfds_only(spec: DataSpec) -> None:
+    for field in ("test", "data_args", "preprocessing"):
+        if getattr(spec, field):
+            raise UsageError(f"Task.{field}: an image set of TFDS, {spec.data!r}, has none")
+
+
+@functools.cache
+def loaders() -> dict[str, list[metadata.EntryPoint]]:
+    """The entry points of each name, not loaded."""
+    found: dict[str, dict[str, metadata.EntryPoint]] = {}
+    for entry in metadata.entry_points(group=GROUP):
+        found.setdefault(entry.name, {}).setdefault(entry.value, entry)
+    return {name: list(same.values()) for name, same in found.items()}
+
+
+def _arrays(spec: DataSpec) -> Arrays | None:
+    """What the loader of this name returns; None for a set of TFDS."""
+    match = _NAME.fullmatch(spec.data)
+    if trust.is_function(spec.data):
+        name, loader, argument = spec.data, trust.imported("data set", spec.data), None
+    elif match and match[1] in loaders():
+        name, loader, argument = match[1], _loader(match[1]), match[2]
+    else:
+        return None
+    arrays = _called(spec, loader, _arguments(spec, name, loader, argument))
+    for note in arrays.notes:
+        warn_once(note)
+    return arrays
+
+
+def _arguments(
+    spec: DataSpec, name: str, loader: Loader, argument: str | None
+) -> dict[str, object]:
+    """What the loader is called with; UsageError for what it does not take."""
+    arguments = dict(spec.data_args)
+    parameters = inspect.signature(loader).parameters
+    own = [parameter for parameter in parameters if parameter != "argument"]
+    for wrong in arguments:
+        if wrong not in own:
+            raise unknown(f"argument of data set {name!r} in Task.data_args", wrong, own)
+    if "argument" in parameters:
+        if argument is None:
+            raise UsageError(f"data set {spec.data!r}: expected {name}:WHAT, got no argument")
+        arguments["argument"] = argument
+    elif argument is not None:
+        raise UsageError(f"data set {spec.data!r}: {name} takes no argument after a colon")
+    return arguments
+
+
+def _called(spec: DataSpec, loader: Loader, arguments: dict[str, object]) -> Arrays:
+    try:
+        arrays = loader(**arguments)
+    except (LtxError, OSError):
+        raise
+    except Exception as error:
+        package = {loader.__module__.partition(".")[0]}
+        raise UsageError(f"data set {spec.data!r}: {describe(error, package)}") from error
+    if not isinstance(arrays, Arrays):
+        raise UsageError(
+            f"data set {spec.data!r}: expected its loader to return ltx.Arrays, got"
+            f" {type(arrays).__name__}"
+        )
+    return arrays
+
+
+def _loader(name: str) -> Loader:
+    same = loaders()[name]
+    if len(same) > 1:
+        each = " and ".join(entry.value for entry in same)
+        raise UsageError(f"data set {name!r} is offered twice, by {each}; uninstall one")
+    try:
+        loader: Loader = same[0].load()
+    except Exception as error:
+        package = {same[0].module.partition(".")[0]}
+        raise UsageError(f"data set {name!r} is broken: {describe(error, package)}") from error
+    return loader
