@@ -22,7 +22,7 @@ def test_the_density_ladder_and_the_dense_accuracy_are_those_of_the_papers(fashi
     longer = ltx.Task(data="fashion_mnist", validation=5000, recipe=ltx.Recipe(length="8000it"))
     judge = KerasLab(longer, 0, data_dir=fashion_mnist, sealed=False)
     run = judge.train(judge.init(), judge.dense())
-    assert 0.87 < judge.evaluate(run.state, judge.dense(), "test").accuracy < 0.905
+    assert 0.87 < judge.evaluate(run.state, judge.dense(), "test").value < 0.905
 
 
 @pytest.mark.slow
@@ -34,5 +34,5 @@ def test_at_one_percent_a_ticket_beats_its_mask_with_fresh_weights(fashion_mnist
         lab = KerasLab(task, 0, data_dir=fashion_mnist, sealed=False)
         ticket = list(one.find(lab))[-1]
         state = lab.train(ticket.state, ticket.mask).state
-        accuracy[name] = lab.evaluate(state, ticket.mask, "test").accuracy
+        accuracy[name] = lab.evaluate(state, ticket.mask, "test").value
     assert accuracy["ticket"] > accuracy["reinit"] + 0.01

@@ -178,7 +178,7 @@ class Reader:
             bad = [name for name in names if known.get(name) != value[name]]
             return f"wrong {bad} of ticket {value['id']}" if bad else ""
         if isinstance(value, Trial):
-            metrics = (value.validation.accuracy, value.test.accuracy, value.density)
+            metrics = (value.validation.value, value.test.value, value.density)
             return "" if all(0 <= one <= 1 for one in metrics) else "wrong trial"
         return ""
 

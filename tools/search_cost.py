@@ -74,7 +74,7 @@ def _early_bird(  # type: ignore[no-untyped-def]
 
 def _test(lab: ltx.Lab, ticket: ltx.Ticket) -> float:
     end = lab.train(ticket.state, ticket.mask).state
-    return 100 * lab.evaluate(end, ticket.mask, "test").accuracy
+    return 100 * lab.evaluate(end, ticket.mask, "test").value
 
 
 def at_init(rounds: int) -> Iterator[str]:

@@ -144,7 +144,7 @@ def density(trials: Trials) -> float:
 
 
 def accuracies(trials: Trials) -> dict[int, float]:
-    return {seed: trial.test.accuracy for seed, trial in trials.items()}
+    return {seed: trial.test.value for seed, trial in trials.items()}
 
 
 def early_stops(trials: Trials) -> dict[int, float]:

@@ -76,7 +76,7 @@ def _point(level: int, trials: Collection[Trial], timings: Mapping[str, Timing])
     return Point(
         level=level,
         density=float(np.mean([trial.density for trial in trials])),
-        accuracy=Interval.of([trial.test.accuracy for trial in trials]),
+        accuracy=Interval.of([trial.test.value for trial in trials]),
         early_stop=Interval.of(
             [math.nan if t.early_stop is None else float(t.early_stop) for t in trials]
         ),

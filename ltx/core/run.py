@@ -3,47 +3,76 @@
 import dataclasses
 import functools
 import math
+import warnings
 from collections.abc import Callable, Mapping
-from typing import ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from ltx.core import clock
 from ltx.core.errors import DivergedError
+from ltx.core.objectives.metric import ACCURACY, Metric
 from ltx.core.state import State, first_not_finite
 from ltx.core.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """Mean cross-entropy in nats, and the share of examples classified correctly, on one split."""
+    """The mean loss, the value of the objective's primary metric, and its further ones by name.
+
+    Of a classification: the cross-entropy in nats, and the share of examples classified correctly.
+    """
 
     loss: float
-    accuracy: float
+    value: float
     further: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def is_finite(self) -> bool:
-        return all(map(math.isfinite, (self.loss, self.accuracy, *self.further.values())))
+        return all(map(math.isfinite, (self.loss, self.value, *self.further.values())))
+
+    @property
+    def accuracy(self) -> float:
+        return _renamed(self.value)
+
+    def document(self, metric: Metric) -> dict[str, object]:
+        """As it is stored, with the metric's key for the value."""
+        further = {"further": dict(self.further)} if self.further else {}
+        return {"loss": self.loss, metric.key: self.value, **further}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Metrics":
+        return cls(document["loss"], _value(document), document.get("further", {}))
 
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """Validation loss and accuracy after each of `steps`: every `Recipe.eval_every` and the end."""
+    """Validation loss and metric after each of `steps`: every `Recipe.eval_every` and the end."""
 
     steps: tuple[int, ...] = ()
     loss: tuple[float, ...] = ()
-    accuracy: tuple[float, ...] = ()
+    value: tuple[float, ...] = ()
 
     def __add__(self, later: "History") -> "History":
-        return History(
-            self.steps + later.steps, self.loss + later.loss, self.accuracy + later.accuracy
-        )
+        return History(self.steps + later.steps, self.loss + later.loss, self.value + later.value)
 
     def after(self, step: int) -> "History":
         """The part of the curve that lies beyond `step`."""
         first = sum(1 for s in self.steps if s <= step)
-        return History(self.steps[first:], self.loss[first:], self.accuracy[first:])
+        return History(self.steps[first:], self.loss[first:], self.value[first:])
+
+    @property
+    def accuracy(self) -> tuple[float, ...]:
+        return _renamed(self.value)
+
+    def document(self, metric: Metric) -> dict[str, object]:
+        """As it is stored, with the metric's key for the values."""
+        return {"steps": self.steps, "loss": self.loss, metric.key: self.value}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "History":
+        columns = (document["steps"], document["loss"], _value(document))
+        return cls(*map(tuple, columns))
 
     @property
     def early_stop(self) -> int | None:
@@ -56,18 +85,30 @@ class History:
 
     @property
     def diverged(self) -> int | None:
-        """The first step whose loss or accuracy is not finite; None of a finite curve."""
-        points = zip(self.steps, self.loss, self.accuracy, strict=True)
+        """The first step whose loss or metric is not finite; None of a finite curve."""
+        points = zip(self.steps, self.loss, self.value, strict=True)
         return next(
             (step for step, loss, value in points if not Metrics(loss, value).is_finite), None
         )
 
     @property
     def last(self) -> Metrics:
-        return Metrics(self.loss[-1], self.accuracy[-1])
+        return Metrics(self.loss[-1], self.value[-1])
 
 
 _Arrays = dict[str, np.ndarray]
+_T = TypeVar("_T")
+
+
+def _value(document: Mapping[str, Any]) -> Any:
+    """What is stored for the metric: "accuracy" of classifications, else "value"."""
+    return document[ACCURACY.key if ACCURACY.key in document else "value"]
+
+
+def _renamed(value: _T) -> _T:
+    text = "Metrics.accuracy and History.accuracy are now `value`, of the objective's metric"
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
+    return value
 
 
 def diverged(task: Task, what: str) -> DivergedError:

@@ -58,7 +58,7 @@ def barrier(
         measured = []
         for alpha in alphas:
             between = lab.recalibrated(interpolated(one, other, alpha), mask, batches)
-            measured.append(1 - lab.evaluate(between, mask, split).accuracy)
+            measured.append(1 - lab.evaluate(between, mask, split).value)
         return measured
 
     key = ["barrier", one.id, other.id, mask.id, points, batches, split]

@@ -1,10 +1,12 @@
 """Trial: one ticket trained to the end on a task and measured."""
 
 import dataclasses
+from typing import Any
 
 from ltx.core import identity, seal
 from ltx.core.cost import Cost
 from ltx.core.lab import Lab
+from ltx.core.objectives.metric import ACCURACY, Metric
 from ltx.core.run import History, Metrics
 from ltx.core.ticket import Ticket
 
@@ -30,6 +32,7 @@ class Trial:
     test: Metrics
     found_for: Cost
     trained_for: Cost
+    metric: Metric = ACCURACY
 
     @classmethod
     def run(cls, lab: Lab, ticket: Ticket) -> "Trial":
@@ -49,6 +52,7 @@ class Trial:
             test=trial_lab.evaluate(run.state, ticket.mask, "test"),
             found_for=ticket.cost,
             trained_for=lab.spent - before,
+            metric=trial_lab.task.objective.metric,
         )
 
     @staticmethod
@@ -70,25 +74,36 @@ class Trial:
         return self.history.early_stop
 
     def document(self) -> dict[str, object]:
-        return {
+        document = {
             "kind": "trial",
             "id": self.id,
             "early_stop": self.early_stop,
-            **dataclasses.asdict(self),
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
+            "history": self.history.document(self.metric),
+            "validation": self.validation.document(self.metric),
+            "test": self.test.document(self.metric),
+            "found_for": dataclasses.asdict(self.found_for),
+            "trained_for": dataclasses.asdict(self.trained_for),
         }
+        del document["metric"]
+        if self.metric != ACCURACY:
+            document["metric"] = dataclasses.asdict(self.metric)
+        return document
 
     @classmethod
     def from_document(cls, document: dict) -> "Trial":
         seal.require_open("Trial.from_document")
-        values = {field.name: document[field.name] for field in dataclasses.fields(cls)}
-        curve = {key: tuple(points) for key, points in values["history"].items()}
+        names = (field.name for field in dataclasses.fields(cls))
+        values: dict[str, Any] = {name: document.get(name) for name in names}
+        metric = document.get("metric")
         return cls(
             **{
                 **values,
-                "history": History(**curve),
-                "validation": Metrics(**values["validation"]),
-                "test": Metrics(**values["test"]),
-                "found_for": Cost(**values["found_for"]),
-                "trained_for": Cost(**values["trained_for"]),
+                "history": History.from_document(document["history"]),
+                "validation": Metrics.from_document(document["validation"]),
+                "test": Metrics.from_document(document["test"]),
+                "found_for": Cost(**document["found_for"]),
+                "trained_for": Cost(**document["trained_for"]),
+                "metric": Metric(**metric) if metric else ACCURACY,
             }
         )

@@ -55,7 +55,7 @@ class CsvTracker(StudyListener):
         trial = result.trial
         values = (
             *(self.study.id, result.task, result.finder, result.seed, trial.level, trial.density),
-            *(trial.test.accuracy, trial.early_stop, trial.id, trial.ticket),
+            *(trial.test.value, trial.early_stop, trial.id, trial.ticket),
         )
         self._put(values)
 

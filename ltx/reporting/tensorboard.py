@@ -193,7 +193,7 @@ def _training(cell: Cell, ticket: Ticket) -> Training:
 
 
 def _curve(history: History) -> Iterator[Point]:
-    points = zip(history.steps, history.loss, history.accuracy, strict=True)
+    points = zip(history.steps, history.loss, history.value, strict=True)
     for step, loss, accuracy in points:
         yield event_file.scalar(step, "validation/loss", loss)
         yield event_file.scalar(step, "validation/accuracy", accuracy)
@@ -204,7 +204,7 @@ def _points(trial: Trial) -> Iterator[Point]:
     yield from _curve(trial.history)
     end = trial.start + trial.trained_for.steps
     yield event_file.scalar(end, "test/loss", trial.test.loss)
-    yield event_file.scalar(end, "test/accuracy", trial.test.accuracy)
+    yield event_file.scalar(end, "test/accuracy", trial.test.value)
     if trial.early_stop is not None:
         yield event_file.scalar(end, "early_stop", trial.early_stop)
     yield event_file.scalar(end, "dense_equivalent_steps", dense_steps(trial))

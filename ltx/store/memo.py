@@ -177,5 +177,5 @@ class MemoLab(LabWrapper):
         return identity.identity([self.fingerprint, self.seed, *key])
 
     def _put(self, key: str, run: Run, checkpoint: bool) -> None:
-        self.store.memo.put_run(key, run, checkpoint)
+        self.store.memo.put_run(key, run, checkpoint, self.task.objective.metric)
         self.store.memo.shrink(self.limit)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ltx.core.errors import CorruptError
+from ltx.core.objectives.metric import ACCURACY, Metric
 from ltx.core.run import Run
 from ltx.core.state import State
 from ltx.store import atomic_files, readers
@@ -43,7 +44,9 @@ class MemoCache:
                 return run
         return None
 
-    def put_run(self, key: str, run: Run, checkpoint: bool = False) -> None:
+    def put_run(
+        self, key: str, run: Run, checkpoint: bool = False, metric: Metric = ACCURACY
+    ) -> None:
         """Store the run's end; checkpoints of this key at earlier steps are deleted.
 
         A run that diverged is not stored.
@@ -58,7 +61,7 @@ class MemoCache:
             if at <= step
         ]
         seconds = None if math.isnan(run.seconds) else run.seconds
-        history = vars(run.history)
+        history = run.history.document(metric)
         header = {"kind": "memo", "key": key, "history": history, "seconds": seconds}
         atomic_files.write_arrays(path, run.state.arrays(), header)
         for other in older:

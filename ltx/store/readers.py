@@ -140,15 +140,25 @@ def trial(path: Path) -> Trial:
         schema.check(document, schema.Trial)
         _equal("id", path.name, f"{document['id']}.json")
         _check_history(document["history"])
+        for split in ("validation", "test"):
+            _metric_key(split, document[split])
         return Trial.from_document(document)
 
 
 def _check_history(history: Mapping) -> None:
     steps = history["steps"]
-    for name in ("loss", "accuracy"):
+    for name in ("loss", _metric_key("history", history)):
         _equal(f"history.{name}: points", len(steps), len(history[name]))
     if any(step >= later for step, later in itertools.pairwise(steps)):
         raise ValueError("history.steps: expected increasing steps")
+
+
+def _metric_key(place: str, document: Mapping) -> str:
+    """The key of the metric's values; ValueError where there is none or two."""
+    keys = [key for key in ("accuracy", "value") if document.get(key) is not None]
+    if len(keys) != 1:
+        raise ValueError(f"{place}: expected accuracy or value, got {' and '.join(keys) or 'none'}")
+    return keys[0]
 
 
 def instability(path: Path) -> Instability:
@@ -194,8 +204,8 @@ def memo_run(path: Path, start: State | None = None) -> Run:
             raise ValueError(f"history.steps: expected none after {end.step}")
         if start is not None:
             _check_start(start, end, entry.history.steps)
-        curve = {name: tuple(points) for name, points in header["history"].items()}
-        return Run(end, History(**curve), math.nan if entry.seconds is None else entry.seconds)
+        history = History.from_document(header["history"])
+        return Run(end, history, math.nan if entry.seconds is None else entry.seconds)
 
 
 def _check_start(start: State, end: State, steps: Sequence[int]) -> None:

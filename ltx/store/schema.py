@@ -19,6 +19,7 @@ Count = Annotated[int, Meta(ge=0)]
 Step = Annotated[int, Meta(ge=0, le=1 << 62)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Loss = Annotated[float, Meta(ge=-1.7e308)]  # infinite where it exceeds all numbers, never NaN
+Value = Annotated[float, Meta(ge=-1.7e308, le=1.7e308)]
 Size = Annotated[float, Meta(ge=0, le=1.7e308)]
 Ticket = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 State = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
@@ -35,14 +36,28 @@ class Cost(Struct):
 
 
 class Metrics(Struct):
+    """Of a classification `accuracy`, of any other objective `value`."""
+
     loss: Loss
-    accuracy: Share
+    accuracy: Share | None = None
+    value: Value | None = None
+    further: dict[str, Value] = {}
 
 
 class History(Struct):
     steps: tuple[Annotated[int, Meta(ge=1)], ...]
     loss: tuple[Loss, ...]
-    accuracy: tuple[Share, ...]
+    accuracy: tuple[Share, ...] | None = None
+    value: tuple[Value, ...] | None = None
+
+
+class Metric(Struct):
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    unit: str
+    scale: Annotated[float, Meta(gt=0)]
+    higher_is_better: bool
+    margin: Size
+    difference: str
 
 
 class Manifest(Struct):
@@ -96,6 +111,7 @@ class Trial(Struct):
     test: Metrics
     found_for: Cost
     trained_for: Cost
+    metric: Metric | None = None
 
 
 class WeightDistance(Struct):

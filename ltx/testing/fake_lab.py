@@ -151,7 +151,7 @@ class FakeLab(Lab):
             if step % every == 0 or step == whole:
                 metrics = self._measured({**weights, **statistics}, "validation")
                 finite_metrics(self.task, metrics, f"the validation loss at step {step}")
-                points.append((step, metrics.loss, metrics.accuracy))
+                points.append((step, metrics.loss, metrics.value))
         slots = {f"momentum:{name}": array for name, array in velocity.items()}
         history = History(*map(tuple, zip(*points, strict=True)))
         return Run(State(weights, statistics, slots, stop), history).finite(self.task)
@@ -184,7 +184,7 @@ class FakeLab(Lab):
                 learned = method.mask(scores, mask).apply(fixed)
                 metrics = self._measured({**learned, **statistics}, "validation")
                 finite_metrics(self.task, metrics, f"the validation loss at step {step}")
-                points.append((step, metrics.loss, metrics.accuracy))
+                points.append((step, metrics.loss, metrics.value))
         slots = {f"score:{name}": array for name, array in scores.items()}
         slots |= {f"score_momentum:{name}": array for name, array in velocities.items()}
         history = History(*map(tuple, zip(*points, strict=True)))

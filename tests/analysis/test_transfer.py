@@ -91,7 +91,7 @@ def test_every_pair_carry_and_level_is_one_cell(studied: tuple[StudyRecord, Stor
 
 def test_the_gap_is_between_the_trials_of_one_seed(studied: tuple[StudyRecord, Store]) -> None:
     record, store = studied
-    of = {(r.task, r.finder, r.seed, r.trial.level): r.trial.test.accuracy for r in record.rows}
+    of = {(r.task, r.finder, r.seed, r.trial.level): r.trial.test.value for r in record.rows}
     for one in transfer.transfer_results(record, store):
         here = [of[one.task, one.finder, seed, one.level] for seed in (0, 1)]
         there = [of[one.task, f"from {one.task} rewind", seed, one.level] for seed in (0, 1)]

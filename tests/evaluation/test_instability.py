@@ -146,8 +146,8 @@ def test_its_numbers_are_those_of_the_trainings_it_names() -> None:
     one = lab.train(ticket.state, ticket.mask).state
     other = lab.train(ticket.state, ticket.mask, stream="second order").state
     dense = lab.train(ticket.state, lab.dense()).state
-    assert found.errors[0] == 1 - Trial.run(lab, ticket).test.accuracy
-    assert found.errors[-1] == 1 - lab.evaluate(other, ticket.mask, "test").accuracy
+    assert found.errors[0] == 1 - Trial.run(lab, ticket).test.value
+    assert found.errors[-1] == 1 - lab.evaluate(other, ticket.mask, "test").value
     assert found.to_order == WeightDistance.of(ticket.state, one, other, ticket.mask)
     assert found.to_pruning == WeightDistance.of(ticket.state, one, dense, ticket.mask)
     squares = sum(
@@ -164,7 +164,7 @@ def test_the_split_is_the_one_asked_for_and_pruning_may_be_left_away() -> None:
     asked = Stability(points=3, split="validation", to_pruning=False)
     found = Instability.measure(lab, ticket, asked)
     state = lab.train(ticket.state, ticket.mask).state
-    assert found.errors[0] == 1 - lab.evaluate(state, ticket.mask).accuracy
+    assert found.errors[0] == 1 - lab.evaluate(state, ticket.mask).value
     assert found.to_pruning is None
     assert Instability.from_document(found.document()) == found
 
@@ -195,7 +195,7 @@ def test_a_ticket_with_a_recipe_of_its_own_is_trained_by_it_and_rewound_by_its_t
     ticket = tickets(lab, EarlyRewind(levels=1, rewind="10it", mode="fine_tune"))[1]
     assert ticket.recipe is not None
     found = Instability.measure(lab, ticket, QUICK)
-    assert found.errors[0] == 1 - Trial.run(lab, ticket).test.accuracy
+    assert found.errors[0] == 1 - Trial.run(lab, ticket).test.value
     rewound = Instability.measure(lab, ticket, QUICK, "20it")
     assert (found.task == lab.task.id, rewound.task == lab.task.id) == (False, True)
 
@@ -254,9 +254,9 @@ def test_statistics_that_say_nothing_of_the_middle_are_not_used_there() -> None:
 
     between = interpolated(one, other, 0.5)
     anew = lab.recalibrated(between, ticket.mask, 10)
-    assert found.errors[1] == 1 - lab.evaluate(anew, ticket.mask, "test").accuracy
+    assert found.errors[1] == 1 - lab.evaluate(anew, ticket.mask, "test").value
     stale = between.replace(statistics=one.statistics)
-    assert found.errors[1] < 1 - lab.evaluate(stale, ticket.mask, "test").accuracy
+    assert found.errors[1] < 1 - lab.evaluate(stale, ticket.mask, "test").value
 
 
 # In a study
@@ -273,7 +273,7 @@ def test_every_ticket_is_compared_behind_its_trial_controls_too(store: Store) ->
         for two in (one, other):
             assert (two.task, two.finder, two.control) == (row.task, row.finder, row.control)
             assert two.instability.ticket == row.trial.ticket
-        assert one.instability.errors[0] == 1 - row.trial.test.accuracy
+        assert one.instability.errors[0] == 1 - row.trial.test.value
     assert run(PLAIN, store) == rows
 
 

@@ -30,7 +30,7 @@ def test_a_state_has_no_barrier_to_itself() -> None:
     line = barrier(lab, lab.dense(), state, state)
     assert len(line.alphas) == len(line.errors) == 30
     assert (line.alphas[0], line.alphas[-1]) == (0.0, 1.0)
-    assert set(line.errors) == {1 - lab.evaluate(state, lab.dense()).accuracy}
+    assert set(line.errors) == {1 - lab.evaluate(state, lab.dense()).value}
     assert line.height == 0
     assert line.stable(0.0)
 
@@ -44,7 +44,7 @@ def test_units_in_another_order_are_behind_a_barrier() -> None:
     assert line.height > 0.1
     assert not line.stable()
     middle = interpolated(state, other, 0.5)
-    assert line.errors[5] == 1 - lab.evaluate(middle, lab.dense()).accuracy
+    assert line.errors[5] == 1 - lab.evaluate(middle, lab.dense()).value
 
 
 def test_the_line_is_the_same_from_either_side() -> None:
@@ -60,7 +60,7 @@ def test_the_split_is_the_one_asked_for() -> None:
     lab = FakeLab()
     state = trained(lab)
     line = barrier(lab, lab.dense(), state, permuted(state), points=3, split="train")
-    assert line.errors[0] == 1 - lab.evaluate(state, lab.dense(), "train").accuracy
+    assert line.errors[0] == 1 - lab.evaluate(state, lab.dense(), "train").value
     with pytest.raises(UsageError, match="test split"):
         barrier(lab, lab.dense(), state, state, split="test")
     with pytest.raises(UsageError, match="barrier: points"):
@@ -101,7 +101,7 @@ def test_statistics_are_taken_anew_along_the_line() -> None:
     dense = lab.dense()
     state = lab.train(lab.init(), dense).state
     spoilt = state.replace(statistics={n: 9 + 0 * a for n, a in state.statistics.items()})
-    assert 1 - lab.evaluate(spoilt, dense).accuracy > 0.5
+    assert 1 - lab.evaluate(spoilt, dense).value > 0.5
     line = barrier(lab, dense, spoilt, spoilt, points=3, batches=5)
     assert line.errors[1] == line.errors[0] < 0.3
     assert line.height == 0

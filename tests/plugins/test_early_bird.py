@@ -183,7 +183,7 @@ def test_on_a_real_network() -> None:
     tickets = find(EarlyBird(densities=(0.5, 0.3), every="6it", threshold=0.5, start="drawn"), lab)
     assert [t.mask.kept for t in tickets[1:]] == [round(d * lab.dense().size) for d in (0.5, 0.3)]
     assert all(t.note["emerged"] and t.state.step == 30 for t in tickets[1:])
-    assert lab.train(tickets[1].state, tickets[1].mask).history.last.accuracy > 0.3
+    assert lab.train(tickets[1].state, tickets[1].mask).history.last.value > 0.3
 
 
 @pytest.mark.slow

@@ -40,8 +40,8 @@ def test_a_learned_mask_lies_over_the_initial_weights(method: object) -> None:
 def test_a_learned_mask_is_far_above_chance_and_no_mask_is_not() -> None:
     lab = FakeLab(sealed=False)
     ticket = list(Supermask(POPUP).find(lab))[1]
-    assert lab.evaluate(lab.init(), lab.dense()).accuracy < 0.4
-    assert Trial.run(lab, ticket).test.accuracy > 0.6
+    assert lab.evaluate(lab.init(), lab.dense()).value < 0.4
+    assert Trial.run(lab, ticket).test.value > 0.6
 
 
 def test_other_finders_masks_lie_over_the_initial_weights() -> None:
@@ -135,4 +135,4 @@ def test_on_a_real_network() -> None:
     trial = Trial.run(lab, ticket)
     assert trial.history.steps == ()
     assert trial.validation == lab.evaluate(ticket.state, ticket.mask)
-    assert trial.validation.accuracy > 0.4
+    assert trial.validation.value > 0.4

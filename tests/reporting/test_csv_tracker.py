@@ -39,7 +39,7 @@ def test_a_line_has_the_ids_and_the_numbers_of_its_trial(tmp_path: Path) -> None
         assert line["study"] == STUDY.id
         assert (line["task"], line["finder"], int(line["seed"])) == (row.task, row.finder, row.seed)
         assert (int(line["level"]), float(line["density"])) == (trial.level, trial.density)
-        assert float(line["test_accuracy"]) == trial.test.accuracy
+        assert float(line["test_accuracy"]) == trial.test.value
         assert line["early_stop"] == ("" if trial.early_stop is None else str(trial.early_stop))
         assert (line["trial"], line["ticket"]) == (trial.id, trial.ticket)
 

@@ -36,7 +36,7 @@ def test_a_frame_has_the_columns_of_its_table(results: Results, name: str) -> No
 def test_the_numbers_are_those_of_the_record(results: Results) -> None:
     trials = results.trials
     assert list(trials["trial"]) == [row.trial.id for row in results.record.rows]
-    assert list(trials["test_accuracy"]) == [row.trial.test.accuracy for row in results.record.rows]
+    assert list(trials["test_accuracy"]) == [row.trial.test.value for row in results.record.rows]
     assert str(trials["level"].dtype) == "Int64"
     assert str(trials["control"].dtype) == "boolean"
     assert results.tickets.keys() == set(trials["ticket"])

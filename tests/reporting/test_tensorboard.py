@@ -79,15 +79,13 @@ def test_every_trial_is_a_run_with_its_curve_and_its_measures(tmp_path: Path) ->
         trial = row.trial
         ends = {
             "test/loss": trial.test.loss,
-            "test/accuracy": trial.test.accuracy,
+            "test/accuracy": trial.test.value,
             "early_stop": trial.early_stop,
             "dense_equivalent_steps": dense_steps(trial),
         }
         wanted[f"fake-fake/{row.finder}/seed-{row.seed}/level-{trial.level}"] = {
             "validation/loss": list(zip(trial.history.steps, trial.history.loss, strict=True)),
-            "validation/accuracy": list(
-                zip(trial.history.steps, trial.history.accuracy, strict=True)
-            ),
+            "validation/accuracy": list(zip(trial.history.steps, trial.history.value, strict=True)),
             **{tag: [(30, value)] for tag, value in ends.items()},
         }
     assert runs.keys() == wanted.keys()
@@ -187,7 +185,7 @@ def test_hyperparameters_sort_and_filter_the_trials(tmp_path: Path) -> None:
         {"hparam": "finder", "filterDiscrete": ["imp"]},
     ]
     groups = reader.groups(colParams=columns)
-    accuracies = sorted((r.trial.test.accuracy for r in rows if r.finder == "imp"), reverse=True)
+    accuracies = sorted((r.trial.test.value for r in rows if r.finder == "imp"), reverse=True)
     values = [{m["name"]["tag"]: m["value"] for m in group["metricValues"]} for group in groups]
     np.testing.assert_array_equal(
         [value["test/accuracy"] for value in values], np.float32(accuracies)

@@ -98,7 +98,7 @@ class Counting(FakeLab):
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         self.evaluations += 1
         metrics = super().run_evaluation(state, mask, split)
-        return Metrics(metrics.loss + 1e-6 * self.evaluations, metrics.accuracy)
+        return Metrics(metrics.loss + 1e-6 * self.evaluations, metrics.value)
 
 
 class GlobalNoise(FakeLab):

@@ -216,7 +216,7 @@ class KerasLab(Lab):
             step = until
             if step % every == 0 or step == whole:
                 metrics = evaluate()
-                points.append((step, metrics.loss, metrics.accuracy))
+                points.append((step, metrics.loss, metrics.value))
                 if not metrics.is_finite:
                     raise inner.diverged(f"the validation loss at step {step}")
             self._watch(step, whole)

@@ -28,6 +28,11 @@ class Metric:
         return max(values) if self.higher_is_better else min(values)
 
     @property
+    def key(self) -> str:
+        """The name of its values in stored documents."""
+        return "accuracy" if self.name == "accuracy" else "value"
+
+    @property
     def label(self) -> str:
         """The name with its unit, as in "accuracy, %"."""
         return f"{self.name}, {self.unit}" if self.unit else self.name

@@ -147,7 +147,7 @@ def test_a_learned_mask_of_an_untrained_network_is_far_above_chance():
     made = KerasLab(Task(recipe=Recipe(length="300it", eval_every="100it")), 0)
     run = made.train_mask(made.init(), made.dense(), EdgePopup())
     mask = learned_mask(run.state, made.dense(), EdgePopup())
-    untrained = made.evaluate(made.init(), made.dense()).accuracy
+    untrained = made.evaluate(made.init(), made.dense()).value
     assert untrained < 0.3
     assert made.evaluate(made.init(), mask) == run.history.last
-    assert run.history.last.accuracy > 0.8
+    assert run.history.last.value > 0.8

@@ -133,7 +133,7 @@ def test_streamed_data_train_to_the_bytes_of_resident_data(model):
     one, other = (made.train(made.init(), mask) for made in (resident, streamed))
     assert one.state == other.state
     np.testing.assert_allclose(one.history.loss, other.history.loss, rtol=1e-5)
-    assert one.history.accuracy == other.history.accuracy
+    assert one.history.value == other.history.value
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_evaluation_counts_every_example_once(monkeypatch):
     monkeypatch.setattr("ltx.backends.tf_keras.evaluator.EVAL_BATCH", 7)
     other = KerasLab(ltx.Task(model="tiny.dense", recipe=ltx.Recipe(length="99it")), 0)
     after = other.evaluate(state, mask, "train")
-    assert after.accuracy == before.accuracy
+    assert after.value == before.value
     assert after.loss == pytest.approx(before.loss, rel=1e-5)
 
 
@@ -411,7 +411,7 @@ def test_programs_hold_no_test_data_and_a_sealed_lab_evaluates_none() -> None:
         made.run_evaluation(made.init(), made.dense(), "test")
     judge = KerasLab(made.task, 0, sealed=False)
     found = judge.evaluate(judge.init(), judge.dense(), "test")
-    assert found.accuracy * 360 == pytest.approx(round(found.accuracy * 360))
+    assert found.value * 360 == pytest.approx(round(found.value * 360))
     with seal.closed(), pytest.raises(UsageError, match="test data"):
         KerasLab(made.task, 0, sealed=False)
 
