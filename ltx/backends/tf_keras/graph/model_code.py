@@ -36,6 +36,9 @@ def model_code(model: tf_keras.Model, inference: Any, variables: Mapping[str, tf
 def _learn(model: tf_keras.Model, given: Any) -> None:
     """A forward and backward pass in training mode on each replica."""
 
+    # Of this graph alone, in which operations have seeds from it that the process would else give.
+    tf.random.set_seed(0)
+
     def step(inputs: Any) -> None:
         with tf.GradientTape() as tape:
             outputs = tf.nest.flatten(model(inputs, training=True))

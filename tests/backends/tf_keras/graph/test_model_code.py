@@ -136,6 +136,27 @@ def test_names_and_weights_move_nothing() -> None:
     assert code(tiny.convnet(IMAGE, 3)) != code(tiny.dropout(IMAGE, 3))
 
 
+def test_the_seed_of_the_process_moves_nothing_and_stays() -> None:
+    def noisy(net, x, training):
+        y = net.two(net.one(x))
+        return y + tf.random.normal(tf.shape(y)) if training else y
+
+    hashes, drawn = [], []
+    for _ in range(2):
+        tf_keras.backend.reset_uids()
+        model = Body(noisy)
+        model.build((None, 4, 4, 1))
+        masked = MaskedModel(model)
+        function = masked.inspection.forward_pass.function
+        for seed in (1, 2):
+            tf.random.set_seed(seed)
+            hashes.append(model_code(model, function, masked.weights))
+            drawn.append(float(tf.random.normal([])))
+    assert len(set(hashes)) == 1
+    assert drawn[:2] == drawn[2:]
+    assert drawn[0] != drawn[1]
+
+
 @pytest.mark.slow
 def test_another_process_computes_the_same_hash() -> None:
     here = [build(*MODELS[name]) for name in ("plain", "constant", "gradient 2", "loop 2")]
