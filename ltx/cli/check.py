@@ -8,20 +8,25 @@ from ltx.core.finder import Finder
 from ltx.reporting import console
 from ltx.testing import WatchedLab, conformance
 from ltx.testing.example_finders import example
-from ltx.testing.harness import FinderHarness, Harness
+from ltx.testing.harness import FinderHarness
 from ltx.testing.score_checks import ScoreHarness
 
 
 def run(name: str, files: Sequence[str], params: Sequence[str], allow_imports: bool) -> int:
-    """Print the kind of the plugin, its settings and the result of each check; 1 if one failed."""
+    """Print the kind of the plugin, its settings and the result of each check; 1 if one failed.
+
+    It is tried on every task that the gin files set, too.
+    """
     cls = registry.load(name)
     is_finder = issubclass(cls, Finder)
     if files or params:
         subject = gin_files.build(name, files, params, allow_imports)
     else:
         subject = example(cls) if is_finder else cls()
-    harness: Harness = (FinderHarness if is_finder else ScoreHarness)(subject, WatchedLab)  # type: ignore[arg-type]
+    tasks = gin_files.tasks(files, params, allow_imports) if files or params else {}
+    harness = (FinderHarness if is_finder else ScoreHarness)(subject, WatchedLab)  # type: ignore[arg-type]
     results = [conformance.run_check(harness, check) for check in conformance.checks_of(harness)]
+    results += [conformance.run_on_task(harness, label, task) for label, task in tasks.items()]
     first: dict[str, str] = {}  # an error that ends the search fails each check that needs it
     for result in results:
         first.setdefault(result.text, result.check)

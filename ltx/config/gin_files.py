@@ -17,6 +17,7 @@ from ltx.config.builtin_classes import CORE
 from ltx.core import trust
 from ltx.core.engine import Engine
 from ltx.core.errors import LtxError, UsageError, place_of, unknown
+from ltx.core.task import Task
 from ltx.study.definition import Study
 
 for _cls in CORE.values():
@@ -71,6 +72,22 @@ def build(
         if not files:  # the file of a study has settings of other classes too
             _check_all_used()
         return value
+
+
+def tasks(
+    files: Sequence[str], params: Sequence[str] = (), allow_imports: bool = False
+) -> dict[str, Task]:
+    """The tasks of a study that gin files and bindings set, else the one Task that they set."""
+    _apply_all(files, params, allow_imports)
+    with _translated("configuration"):
+        gin.finalize()
+        settings = gin.config._CONFIG  # gin has no public accessor
+        if any(name == "ltx.Study" and "tasks" in bound for (_, name), bound in settings.items()):
+            return dict(gin.get_configurable("ltx.Study")().named)
+        if ("", "ltx.Task") in settings:
+            task = gin.get_configurable("ltx.Task")()
+            return {task.label: task}
+        return {}
 
 
 def _apply_all(files: Sequence[str], params: Sequence[str], allow_imports: bool) -> None:

@@ -1,6 +1,6 @@
 """Testing: test cases and a numpy lab for authors of finders, scores and backends.
 
-Imports: core, pruning, evaluation, store, data, config.
+Imports: core, pruning, evaluation, store, data, backends, config.
 """
 
 import unittest

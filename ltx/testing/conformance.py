@@ -7,8 +7,9 @@ from types import ModuleType
 from typing import Any
 
 from ltx.core.errors import LtxError, describe, packages_of
-from ltx.testing import conduct_checks, score_checks, setting_checks, ticket_checks
-from ltx.testing.harness import Harness, require
+from ltx.core.task import Task
+from ltx.testing import conduct_checks, score_checks, setting_checks, task_checks, ticket_checks
+from ltx.testing.harness import FinderHarness, Harness, require
 from ltx.testing.score_checks import ScoreHarness
 
 Check = Callable[[Any], str | None]
@@ -54,8 +55,19 @@ class CheckResult:
 def run_check(harness: Harness, name: str) -> CheckResult:
     """Run one check; a waiver turns its failure into a pass, and its passing into a failure."""
     reason = harness.waived.get(name) if name != "waivers" else None
+    return _run(harness, name, checks_of(harness)[name], reason)
+
+
+def run_on_task(harness: FinderHarness | ScoreHarness, label: str, task: Task) -> CheckResult:
+    """Run the finder or the score on a task of its author's, by tf_keras."""
+    if isinstance(harness, ScoreHarness):
+        return _run(harness, label, lambda own: task_checks.check_score_on(own, task))
+    return _run(harness, label, lambda own: task_checks.check_finder_on(own, task))
+
+
+def _run(harness: Harness, name: str, check: Check, reason: str | None = None) -> CheckResult:
     try:
-        note = checks_of(harness)[name](harness) or ""
+        note = check(harness) or ""
     except Exception as error:  # a plugin may raise anything
         if reason and isinstance(error, AssertionError):
             return CheckResult(name, "waived", reason)

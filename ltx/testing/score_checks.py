@@ -79,12 +79,12 @@ class ScoreHarness:
             raise AssertionError("check refuses dense networks, convolutions and BatchNorm alike")
         return settings
 
-    def run(self, seed: int = 0, **settings: object) -> ScoreResult:
+    def run(self, seed: int = 0, *, until: str = "20it", **settings: object) -> ScoreResult:
         """The scores of a state in training, or of an initial one that is not drawn."""
         lab = self.lab(seed, **settings)
         start = lab.init()
         mask = Pruning(0.5)(lab, lab.dense(), Random()(lab, start, lab.dense()))
-        state = start if "start" in settings else lab.train(start, mask, "20it").state
+        state = start if "start" in settings else lab.train(start, mask, until).state
         lab.trace.remember("the state", state)
         lab.trace.remember("the mask", mask)
         random.random()  # so that seeding them with their current seed does not go unnoticed
@@ -135,10 +135,14 @@ def check_finite(harness: ScoreHarness) -> None:
     """Scores are finite, also where all weights are equal or zero."""
     starts: tuple[dict[str, Any], ...] = ({}, {"start": "equal"}, {"start": "zero"})
     for start in starts:
-        for name, array in harness.run(**harness.home, **start).scores.items():
-            bad = np.count_nonzero(~np.isfinite(array))
-            state = f"initial weights: {start['start']}" if start else "a state in training"
-            require(not bad, f"{name}: {bad} scores are not finite ({state})")
+        require_finite(harness.run(**harness.home, **start), start.get("start", "in training"))
+
+
+def require_finite(result: ScoreResult, state: str = "in training") -> None:
+    """Fail unless every score is finite; `state` says which one was scored."""
+    for name, array in result.scores.items():
+        bad = np.count_nonzero(~np.isfinite(array))
+        require(not bad, f"{name}: {bad} scores are not finite (weights: {state})")
 
 
 def check_survivors(harness: ScoreHarness) -> None:

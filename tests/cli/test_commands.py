@@ -274,6 +274,24 @@ def test_check_takes_a_score_and_says_so(capsys):
     assert "waived" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["imp", "Snip"])
+def test_check_tries_the_tasks_of_a_gin_file_too(name, capsys):
+    short = ["Recipe.length = '40it'", "Recipe.eval_every = '20it'", "imp.levels = 1"]
+    words = [f"--gin_param={param}" for param in short]
+    assert main(["check", name, "--gin_file=tasks/digits_convnet.gin", *words]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.split()[:2] == ["digits/convnet", "ok"]
+    assert ("2 tickets of 100.00%, " if name == "imp" else "weights with 2 or 4 axes") in last
+
+
+@pytest.mark.slow
+def test_check_fails_where_a_task_of_a_gin_file_does_not_fit(capsys):
+    words = ["--gin_file=tasks/digits_lenet.gin", "--gin_param=Recipe.length='20it'"]
+    assert main(["check", "BatchNormScale", *words]) == 1
+    assert "has no BatchNorm that scales channels" in capsys.readouterr().out
+
+
 def test_check_takes_settings_and_fails_with_1(capsys):
     shuffled = ["random_reinit.of = @imp()", "random_reinit.mask = 'shuffled'", "imp.levels = 2"]
     assert main(["check", "random_reinit", *(f"--gin_param={p}" for p in shuffled)]) == 1

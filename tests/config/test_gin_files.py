@@ -341,3 +341,12 @@ def test_every_setting_that_ltx_offers_authors_is_bound_by_name() -> None:
 def test_a_setting_for_all_scopes_is_used_by_any_of_them(tmp_path: Path) -> None:
     text = SMALL.replace("@imp()", "@deep/imp()") + "imp.levels = 2\ndeep/imp.score = @Random()\n"
     assert load(tmp_path, text).study.finders["imp"] == IMP(levels=2, score=Random())
+
+
+def test_the_tasks_of_a_file_are_those_of_its_study_or_its_own() -> None:
+    assert gin_files.tasks([], ["imp.levels = 2"]) == {}
+    [task] = gin_files.tasks(["tasks/digits_convnet.gin"], ["Recipe.length = '9it'"]).values()
+    assert (task.model, task.recipe.length) == ("convnet", "9it")
+    two = ["Study.finders = {'imp': @imp()}", "Study.tasks = [@a/Task(), @b/Task()]"]
+    two += ["a/Task.data = 'digits'", "b/Task.data = 'mnist'"]
+    assert [t.data for t in gin_files.tasks([], two).values()] == ["digits", "mnist"]
