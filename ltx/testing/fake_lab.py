@@ -18,13 +18,13 @@ from ltx.core.state import State, first_not_finite
 from ltx.core.task import Task
 from ltx.core.validation import check_choice
 from ltx.data import sampling
+from ltx.testing import fake_data
 from ltx.testing.fake_convnet import ConvNetwork
 from ltx.testing.fake_network import DenseNetwork, Network
 
 RECIPE = Recipe(
     optimizer="momentum", learning_rate=0.1, batch_size=20, length="60it", eval_every="10it"
 )
-_SPLITS = {"train": 200, "validation": 100, "test": 100}
 _STARTS = {"equal": 0.25, "zero": 0.0}
 NETWORKS = ("dense", "convolution", "ranks")
 _KEPT = np.float32(0.9)  # the share of the running statistics that a training step keeps
@@ -261,35 +261,11 @@ class FakeLab(Lab):
 
     @functools.cached_property
     def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        rng = identity.generator(0, "fake data", self.task.data)
-        inputs = int(np.prod(self.input_shape))
-        centres = rng.normal(0, 1, (self._all_classes, inputs))
-        splits = {}
-        for split, count in _SPLITS.items():
-            if split == "test" and self.sealed:
-                continue
-            labels = rng.integers(self._all_classes, size=count)
-            images = centres[labels] + rng.normal(0, 1.5, (count, inputs))
-            splits[split] = self._sampled(split, images.astype(np.float32), labels)
-        return splits
-
-    def _sampled(
-        self, split: str, images: np.ndarray, labels: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The split as the task wants it: some classes, a subset, corrupted."""
-        task, seed = self.task, self.task.split_seed
-        if task.classes:
-            numbers = sampling.renumbered(labels, task.classes)
-            images, labels = images[numbers >= 0], numbers[numbers >= 0]
-        if split == "train":
-            rows = sampling.subset(labels, task.subset, seed)
-            images, labels = images[rows], labels[rows]
-        if split != "test" and task.corrupt == "random_labels":
-            labels = sampling.permuted(labels, seed, split)
-        if split != "test" and task.corrupt == "shuffled_pixels":
-            pixels = images.reshape(-1, *self.input_shape)
-            images = sampling.shuffled(pixels, np.arange(len(images)), seed)
-        return images.reshape(-1, *self._net.shape), labels
+        splits = fake_data.splits(self.task, self.input_shape, self._all_classes, self.sealed)
+        return {
+            name: (images.reshape(-1, *self._net.shape), labels)
+            for name, (images, labels) in splits.items()
+        }
 
 
 def _mean(each: list[dict[str, np.ndarray]], names: Iterable[str]) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ltx import Recipe, Task, UsageError
+from ltx.core.objectives.regression import Regression
 
 
 def test_every_field_moves_the_id() -> None:
@@ -23,6 +24,10 @@ def test_every_field_moves_the_id() -> None:
         Task(corrupt="random_labels"),
         Task(classes=(0, 1)),
         Task(head=("logits/kernel",)),
+        Task(objective=Regression()),
+        Task(test=0.2),
+        Task(data_args={"fold": 1}),
+        Task(preprocessing={"length": 8}),
     ]
     assert len({task.id for task in tasks}) == len(tasks)
     assert len(tasks) == len(dataclasses.fields(Task)) + 1

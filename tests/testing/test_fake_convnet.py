@@ -70,7 +70,7 @@ def test_training_moves_the_statistics_to_those_of_the_data(name: str) -> None:
     for weight, value in again.statistics.items():
         before = np.abs(lab.init().statistics[weight] - value).mean()
         assert np.abs(state.statistics[weight] - value).mean() < before / 2
-    assert lab.evaluate(state, lab.dense()).accuracy > 0.8
+    assert lab.evaluate(state, lab.dense()).value > 0.8
 
 
 def test_a_filter_that_nothing_reads_or_feeds_is_not_effective() -> None:

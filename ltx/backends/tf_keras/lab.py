@@ -7,16 +7,16 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from ltx.backends.tf_keras import double_precision
 from ltx.backends.tf_keras.input_pipeline import HeldOut
 from ltx.backends.tf_keras.mask_program import MaskProgram
+from ltx.backends.tf_keras.measurement import double_precision
 from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.program import VERSION, Program
 from ltx.core import clock, identity
 from ltx.core.backend import InputShape
 from ltx.core.cost import Ledger
 from ltx.core.engine import Engine
-from ltx.core.environment import versions
+from ltx.core.environment import sources_of, versions
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask, MaskLearner, MaskSchedule
 from ltx.core.prunable import Channels, Weight
@@ -123,6 +123,8 @@ class KerasLab(Lab):
     @property
     def outputs_logits(self) -> bool:
         inspection = self._program.masked.inspection
+        if not self.task.objective.softmax:
+            return True
         return self._program.loss.outputs_logits and not inspection.ends_in_log_softmax
 
     @property
@@ -132,6 +134,7 @@ class KerasLab(Lab):
     @functools.cached_property
     def fingerprint(self) -> str:
         inner = self._program
+        objective = sources_of(self.task.objective)  # {} for the objectives of ltx
         return identity.identity(
             {
                 "task": self.task,
@@ -145,6 +148,7 @@ class KerasLab(Lab):
                 "tensorflow": versions()["tensorflow"],
                 **inner.masked.inspection.corrections,
                 **({"code": inner.code} if inner.code else {}),
+                **({"objective": objective} if objective else {}),
             }
         )
 

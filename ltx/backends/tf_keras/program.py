@@ -1,8 +1,6 @@
 """Program: one task's tf_keras model, optimizer and compiled loops; its variables are mutable."""
 
 import functools
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,19 +8,19 @@ import tensorflow as tf
 import tf_keras
 
 from ltx.backends.tf_keras import devices, input_pipeline, optimizers
-from ltx.backends.tf_keras.derivatives import Derivatives
-from ltx.backends.tf_keras.double_precision import DoublePrecision
-from ltx.backends.tf_keras.evaluator import Evaluator
 from ltx.backends.tf_keras.graph import channel_graph
-from ltx.backends.tf_keras.graph.model_code import model_code
+from ltx.backends.tf_keras.graph.model_code import architecture, model_code
 from ltx.backends.tf_keras.guard import Guard
 from ltx.backends.tf_keras.loop import Loop, Report
 from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.loss_scale import LossScale
 from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.backends.tf_keras.measurement.derivatives import Derivatives
+from ltx.backends.tf_keras.measurement.double_precision import DoublePrecision
+from ltx.backends.tf_keras.measurement.evaluator import Evaluator
+from ltx.backends.tf_keras.measurement.recalibration import BatchNormStatistics
+from ltx.backends.tf_keras.measurement.signal_paths import SignalPaths
 from ltx.backends.tf_keras.models import builder
-from ltx.backends.tf_keras.recalibration import BatchNormStatistics
-from ltx.backends.tf_keras.signal_paths import SignalPaths
 from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, UsageError
 from ltx.core.mask import Mask
@@ -118,12 +116,7 @@ class Program:
     @functools.cached_property
     def architecture(self) -> str:
         """The hash of the model's configuration and weight shapes."""
-        try:
-            config = json.dumps(self.model.get_config(), sort_keys=True, default=str)
-        except NotImplementedError:  # a subclassed model need not have one
-            config = ""
-        shapes = {name: tuple(variable.shape) for name, variable in self.weights.items()}
-        return hashlib.sha256(f"{config}{shapes}".encode()).hexdigest()[:16]
+        return architecture(self.model, self.weights)
 
     @functools.cached_property
     def code(self) -> str:

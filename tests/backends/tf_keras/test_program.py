@@ -305,7 +305,7 @@ def test_evaluation_counts_every_example_once(monkeypatch):
     made = lab()
     state, mask = made.init(), made.dense()
     before = made.evaluate(state, mask, "train")
-    monkeypatch.setattr("ltx.backends.tf_keras.evaluator.EVAL_BATCH", 7)
+    monkeypatch.setattr("ltx.backends.tf_keras.measurement.evaluator.EVAL_BATCH", 7)
     other = KerasLab(ltx.Task(model="tiny.dense", recipe=ltx.Recipe(length="99it")), 0)
     after = other.evaluate(state, mask, "train")
     assert after.value == before.value

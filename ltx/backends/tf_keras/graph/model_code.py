@@ -7,6 +7,7 @@ weights.
 
 import graphlib
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,16 @@ from ltx.core import environment
 
 # Attributes that name something, or say how to run an operation and not what it computes.
 _IGNORED = {"config_proto", "container", "executor_type", "shared_name", "token"}
+
+
+def architecture(model: tf_keras.Model, weights: Mapping[str, tf.Variable]) -> str:
+    """The hash of a model's configuration and weight shapes."""
+    try:
+        config = json.dumps(model.get_config(), sort_keys=True, default=str)
+    except NotImplementedError:  # a subclassed model need not have one
+        config = ""
+    shapes = {name: tuple(variable.shape) for name, variable in weights.items()}
+    return hashlib.sha256(f"{config}{shapes}".encode()).hexdigest()[:16]
 
 
 def model_code(model: tf_keras.Model, inference: Any, variables: Mapping[str, tf.Variable]) -> str:

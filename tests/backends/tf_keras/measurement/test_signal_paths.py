@@ -12,8 +12,8 @@ from layer_kinds import Prunable, around
 
 from ltx import Mask, UsageError
 from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.backends.tf_keras.measurement.signal_paths import SignalPaths
 from ltx.backends.tf_keras.models import builder
-from ltx.backends.tf_keras.signal_paths import SignalPaths
 from ltx.data.dataset import InputSpec
 
 L = tf_keras.layers

@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from ltx.backends.tf_keras import devices
-from ltx.backends.tf_keras.derivatives import Derivatives
 from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.backends.tf_keras.measurement.derivatives import Derivatives
 from ltx.backends.tf_keras.models import builder
 from ltx.core import clock
 from ltx.core.engine import Engine

@@ -1,0 +1,4 @@
+"""What is measured of a loaded model: metrics, derivatives, BatchNorm statistics, signal paths.
+
+Imports: core, data.
+"""
