@@ -72,7 +72,7 @@ def test_a_trial_that_another_supersedes_is_said_to_be(tmp_path: Path) -> None:
     measure(other, second)
     old, new = first.trial.id, "f" * 16
     shown = [(line["trial"], line["test_accuracy"]) for line in read(path)]
-    accuracy, rest = str(first.trial.test.accuracy), str(second.trial.test.accuracy)
+    accuracy, rest = str(first.trial.test.value), str(second.trial.test.value)
     expected = [(old, accuracy), (second.trial.id, rest), (old, "superseded"), (new, accuracy)]
     assert shown == expected
     measure(other, second)
