@@ -18,7 +18,7 @@ def test_digits_are_scikit_learns_and_cut_by_class(shared: str) -> None:
     assert labels.dtype == np.int32
     got = sorted((*image.ravel(), label) for image, label in zip(images // 15, labels, strict=True))
     source = load_digits()
-    pairs = zip(source.inputs.astype(int), source.target, strict=True)
+    pairs = zip(source.images.astype(int), source.target, strict=True)
     assert got == sorted((*image.ravel(), label) for image, label in pairs)
     assert not (images % 15).any()
     share = np.bincount(digits.test.targets) - np.bincount(source.target) / 5
