@@ -10,7 +10,15 @@ from collections.abc import Callable
 import hypothesis
 import pytest
 from browser import chromium  # noqa: F401
-from data_sets import debian, fashion_mnist, no_network, own, shared  # noqa: F401
+from data_sets import (  # noqa: F401
+    debian,
+    fashion_mnist,
+    king_james_text,
+    no_network,
+    own,
+    shared,
+    word_lists,
+)
 from hands import Hands, SlowLab
 from needs import NEEDS
 

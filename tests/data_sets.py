@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from needs import FASHION_MNIST, fashion_mnist_files
+from needs import DICTIONARIES, FASHION_MNIST, fashion_mnist_files
 
 from ltx.data import image_cache, loading, tfds
 
@@ -117,3 +117,17 @@ def fashion_mnist(debian: Path, tmp_path_factory: pytest.TempPathFactory) -> str
     root = str(tmp_path_factory.mktemp("fashion"))
     tfds.import_fashion_mnist(str(debian), root)
     return root
+
+
+@pytest.fixture(scope="session")
+def word_lists() -> Path:
+    """The folder with the word lists of five languages, as Debian installs them."""
+    return DICTIONARIES
+
+
+@pytest.fixture(scope="session")
+def king_james_text() -> str:
+    """The program of Debian's package bible-kjv."""
+    found = shutil.which("bible")
+    assert found
+    return found

@@ -7,6 +7,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+DICTIONARIES = Path("/usr/share/dict")
+WORD_FILES = ("american-english", "ngerman", "french", "spanish", "italian")
+
 
 @dataclasses.dataclass(frozen=True)
 class Need:
@@ -51,4 +54,18 @@ CHROMIUM = Need(
     "chromium chromium-driver",
     lambda: bool(shutil.which("chromium") and shutil.which("chromedriver")),
 )
-NEEDS = (FASHION_MNIST, CHROMIUM)
+WORD_LISTS = Need(
+    "needs_word_lists",
+    "word_lists",
+    "word lists of five languages",
+    "wamerican wngerman wfrench wspanish witalian",
+    lambda: all((DICTIONARIES / file).is_file() for file in WORD_FILES),
+)
+KING_JAMES = Need(
+    "needs_king_james",
+    "king_james_text",
+    "program that prints the King James Bible",
+    "bible-kjv",
+    lambda: shutil.which("bible") is not None,
+)
+NEEDS = (FASHION_MNIST, CHROMIUM, WORD_LISTS, KING_JAMES)

@@ -104,9 +104,7 @@ def _define_store_flags(values: flags.FlagValues) -> None:
         "The folder of TFDS data sets; default $TFDS_DATA_DIR.",
         flag_values=values,
     )
-    flags.DEFINE_string(
-        "from", None, "The folder with the files that `import` reads.", flag_values=values
-    )
+    flags.DEFINE_string("from", None, "The folder or file that `import` reads.", flag_values=values)
 
 
 def _define_report_flags(values: flags.FlagValues) -> None:

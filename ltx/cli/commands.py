@@ -180,13 +180,13 @@ def check(options: argparse.Namespace) -> int:
 
 
 def data(options: argparse.Namespace) -> int:
+    from ltx.data import loading
     from ltx.data import tfds as data
     from ltx.reporting import console
 
     if options.action == "list":
-        console.console().print(
-            console.make_table(["data set", "status"], data.available(options.data_dir))
-        )
+        rows = [*data.available(options.data_dir), *loading.described()]
+        console.console().print(console.make_table(["data set", "what it is"], rows))
         return 0
     if not options.set:
         raise UsageError(
@@ -195,15 +195,9 @@ def data(options: argparse.Namespace) -> int:
     if options.action == "prepare":
         print(data.prepare(options.set, options.data_dir))
         return 0
-    if options.set != "fashion_mnist":
-        raise UsageError(
-            f"data import: expected fashion_mnist, got {options.set!r};"
-            f" use `ltx data prepare {options.set}`"
-        )
-    source = vars(options)["from"]
-    if not source:
-        raise UsageError("data import fashion_mnist: expected --from=DIR with the four .gz files")
-    print(data.import_fashion_mnist(source, options.data_dir))
+    from ltx.data import importing
+
+    print(importing.import_files(options.set, vars(options)["from"], options.data_dir))
     return 0
 
 

@@ -142,7 +142,7 @@ def _parser() -> tuple[_Parser, dict[str, flags.FlagValues]]:
     check.add_argument("plugin", metavar="NAME", help="a name that `ltx plugins` lists")
     data = add(
         commands.data,
-        "List data sets, download one, or import Fashion-MNIST from Debian's files.",
+        "List data sets, download one, or import one from Debian's files.",
         " [list|prepare|import] [SET]",
     )
     data.add_argument("action", choices=("list", "prepare", "import"), nargs="?", default="list")

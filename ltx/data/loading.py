@@ -53,7 +53,7 @@ def load(
 
 def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
     """`load` with all settings in one value."""
-    if arrays := _arrays(spec):
+    if arrays := _arrays(spec, data_dir):
         return make_dataset(spec, arrays)
     _check_tfds_only(spec)
     return images.make_splits(spec, tfds.raw(spec, data_dir))
@@ -62,7 +62,7 @@ def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
 def load_test(spec: DataSpec, data_dir: str | None = None) -> Split:
     """The test split alone; UsageError while a finder searches."""
     seal.require_open(f"test split of {spec.data!r}")
-    if arrays := _arrays(spec):
+    if arrays := _arrays(spec, data_dir):
         return make_dataset(spec, arrays).test
     return images.test_split(spec, tfds.raw(spec, data_dir))
 
@@ -82,8 +82,27 @@ def loaders() -> dict[str, list[metadata.EntryPoint]]:
     return {name: list(same.values()) for name, same in found.items()}
 
 
-def _arrays(spec: DataSpec) -> Arrays | None:
-    """What the loader of this name returns; None for a set of TFDS."""
+def described() -> list[tuple[str, str]]:
+    """Every data set that enters by an entry point, with the first sentence of its loader."""
+    rows = []
+    for name in sorted(loaders()):
+        try:
+            loader = _loader(name)
+        except UsageError as error:
+            rows.append((name, str(error)))
+            continue
+        sentence = (inspect.getdoc(loader) or "").split("\n\n")[0]
+        scheme = ":WHAT" if "argument" in inspect.signature(loader).parameters else ""
+        rows.append((name + scheme, " ".join(sentence.split())))
+    return rows
+
+
+def _arrays(spec: DataSpec, data_dir: str | None) -> Arrays | None:
+    """What the loader of this name returns; None for a set of TFDS.
+
+    A loader with a parameter `argument` gets what follows the colon of its name, one with
+    `data_dir` the folder of data sets.
+    """
     match = _NAME.fullmatch(spec.data)
     if trust.is_function(spec.data):
         name, loader, argument = spec.data, trust.imported("data set", spec.data), None
@@ -91,7 +110,10 @@ def _arrays(spec: DataSpec) -> Arrays | None:
         name, loader, argument = match[1], _loader(match[1]), match[2]
     else:
         return None
-    arrays = _called(spec, loader, _arguments(spec, name, loader, argument))
+    arguments = _arguments(spec, name, loader, argument)
+    if "data_dir" in inspect.signature(loader).parameters:
+        arguments["data_dir"] = data_dir
+    arrays = _called(spec, loader, arguments)
     for note in arrays.notes:
         warn_once(note)
     return arrays
@@ -103,7 +125,7 @@ def _arguments(
     """What the loader is called with; UsageError for what it does not take."""
     arguments = dict(spec.data_args)
     parameters = inspect.signature(loader).parameters
-    own = [parameter for parameter in parameters if parameter != "argument"]
+    own = [parameter for parameter in parameters if parameter not in ("argument", "data_dir")]
     for wrong in arguments:
         if wrong not in own:
             raise unknown(f"argument of data set {name!r} in Task.data_args", wrong, own)

@@ -1,0 +1,1 @@
+"""Data sets that come with ltx: generated, taken from a dependency, or read from Debian's files."""
