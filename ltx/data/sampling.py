@@ -74,11 +74,11 @@ def shuffled(inputs: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     steps of signals, tokens of texts, columns of tables. The channels of a position stay together.
     """
     count = len(inputs)
+    if not count:
+        return inputs
     size = int(np.prod(inputs.shape[1:3])) if inputs.ndim == 4 else inputs.shape[1]
     positions = inputs.reshape(count, size, -1)
     orders = [identity.generator(seed, "pixels", int(row)).permutation(size) for row in rows]
-    if not orders:
-        return inputs
     return np.take_along_axis(positions, np.stack(orders)[:, :, None], axis=1).reshape(inputs.shape)
 
 

@@ -96,7 +96,7 @@ RESOLVERS = {
     "ltx/__init__.py": 1,  # ltx's own lazy names
     "ltx/reporting/results.py": 1,  # ltx's own tables
     "ltx/config/gin_files.py": 1,  # `import` statements, with --allow_gin_imports
-    "ltx/backends/tf_keras/models/builder.py": 1,  # after trust.require
+    "ltx/core/trust.py": 1,  # models and data sets, after trust.require
     "ltx/testing/other_process.py": 2,  # the finder under test, in its other process
     "ltx/testing/setting_checks.py": 1,  # the repr of the finder under test
 }
