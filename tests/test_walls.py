@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "matplotlib": {"reporting.figures"},
     "jinja2": {"reporting.page"},
     "pandas": {"reporting.results"},
-    "pyarrow": {"reporting.tables", "reporting.results"},
+    "pyarrow": {"data.files", "reporting.tables", "reporting.results"},
     "tensorboard": {"reporting.event_file"},
 }
 

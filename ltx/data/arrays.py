@@ -10,12 +10,11 @@ import numpy as np
 from ltx.core import identity
 from ltx.core.errors import UsageError
 from ltx.core.objectives.objective import Targets
-from ltx.data import images, preprocessing, sampling, target_values
-from ltx.data.dataset import Dataset, DataSpec, InputSpec, Specs, held_out_count
-from ltx.data.preprocessing import Preprocessing, Vocabulary
+from ltx.data import images, input_values, preprocessing, sampling, target_values
+from ltx.data.dataset import Dataset, DataSpec, InputSpec, held_out_count
+from ltx.data.input_values import Encoder, Rows
+from ltx.data.preprocessing import Preprocessing
 from ltx.data.split import Inputs, Split, digest, frozen, leaves, mapped
-
-Rows = np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,7 +25,8 @@ class Arrays:
     channels], numbers floating, tokens whole numbers from 0, texts strings [n]. `targets` is [n] or
     [n, ...]: class numbers or the names of classes, else floating numbers. `classes` names classes
     that are given by number. `notes` are sentences on what the loader inferred; they are shown and
-    are part of the data's identity.
+    are part of the data's identity. An `encoder` turns several inputs into the one array that a
+    model sees, by what it measures on the training examples.
     """
 
     inputs: Inputs
@@ -35,6 +35,7 @@ class Arrays:
     test_targets: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    encoder: Encoder | None = None
 
 
 def make_dataset(spec: DataSpec, arrays: Arrays) -> Dataset:
@@ -62,7 +63,7 @@ def make_dataset(spec: DataSpec, arrays: Arrays) -> Dataset:
     target_values.check_variety(spec.data, targets[kept])
     seen = kept[_subset(spec, targets[kept])]
     settings = Preprocessing.of(spec.preprocessing)
-    specs, inputs = _prepared(spec, inputs, kept, settings)
+    specs, inputs = input_values.prepared(spec, inputs, kept, settings, arrays.encoder)
     mean, std, target_mean, target_std = None, None, None, None
     if isinstance(specs, InputSpec) and specs.dtype == "uint8":
         mean, std = images.moments(images.histogram(inputs[kept]))
@@ -170,69 +171,6 @@ def _parts(spec: DataSpec, targets: np.ndarray, is_test: np.ndarray) -> tuple[Ro
 def _subset(spec: DataSpec, targets: np.ndarray) -> np.ndarray:
     labels = targets if sampling.has_strata(targets) else np.zeros(len(targets), np.int32)
     return sampling.subset(labels, spec.subset, spec.split_seed)
-
-
-def _prepared(
-    spec: DataSpec, inputs: Inputs, kept: Rows, settings: Preprocessing
-) -> tuple[Specs, Inputs]:
-    """The inputs as the model is fed with them, and their descriptions."""
-    if isinstance(inputs, Mapping):
-        pairs = {k: _prepared_one(spec, a, kept, settings, alone=False) for k, a in inputs.items()}
-        return {k: pair[0] for k, pair in pairs.items()}, {k: pair[1] for k, pair in pairs.items()}
-    return _prepared_one(spec, inputs, kept, settings, alone=True)
-
-
-def _prepared_one(
-    spec: DataSpec, array: np.ndarray, kept: Rows, settings: Preprocessing, alone: bool
-) -> tuple[InputSpec, np.ndarray]:
-    kind = array.dtype.kind
-    if kind in "OSU":
-        return _text(spec, array, kept, settings)
-    if array.dtype == np.uint8 and array.ndim == 4 and alone:
-        if spec.image is not None and spec.image != array.shape[1:]:
-            raise UsageError(
-                f"Task.image: {spec.data!r} has images of {array.shape[1:]}, which are not"
-                " converted; leave it out"
-            )
-        return InputSpec(array.shape[1:]), frozen(np.array(array))
-    if spec.image is not None:
-        raise UsageError(f"Task.image: {spec.data!r} holds no images; leave it out")
-    if kind in "iu" and array.dtype != np.uint8:
-        return _tokens(spec, array)
-    if kind not in "fbu":
-        raise UsageError(
-            f"data set {spec.data!r}: expected inputs that are numbers or texts, got {array.dtype}"
-        )
-    if not np.isfinite(array).all():
-        row = int(np.argmax(~np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
-        raise UsageError(
-            f"data set {spec.data!r}: an input of example {row} is missing or not finite; drop or"
-            " fill such examples"
-        )
-    array = array[:, None] if array.ndim == 1 else array
-    if settings.scaling == "standard":
-        array = preprocessing.scaled(array, *preprocessing.moments(array[kept]))
-    return InputSpec(array.shape[1:], "float32"), frozen(np.array(array, np.float32))
-
-
-def _text(
-    spec: DataSpec, array: np.ndarray, kept: Rows, settings: Preprocessing
-) -> tuple[InputSpec, np.ndarray]:
-    texts = preprocessing.as_texts(spec.data, array)
-    vocabulary = Vocabulary([texts[row] for row in kept], settings)
-    length = settings.length or vocabulary.longest(texts)
-    encoded = vocabulary.encode(spec.data, texts, length)
-    return InputSpec((length,), "int32", len(vocabulary)), encoded
-
-
-def _tokens(spec: DataSpec, array: np.ndarray) -> tuple[InputSpec, np.ndarray]:
-    if array.min() < 0 or array.max() >= 2**31:
-        raise UsageError(
-            f"data set {spec.data!r}: whole-number inputs are tokens, numbered from 0, got"
-            f" {array.min()} to {array.max()}; store numbers as floats"
-        )
-    result = frozen(array.astype(np.int32))
-    return InputSpec(array.shape[1:], "int32", int(array.max()) + 1), result
 
 
 def _corrupted(

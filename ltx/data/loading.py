@@ -1,5 +1,6 @@
 """Loading: a task's data set by name, from this disk and never from the network."""
 
+import dataclasses
 import functools
 import inspect
 import re
@@ -14,7 +15,7 @@ from ltx.data.dataset import Dataset, DataSpec, Image
 from ltx.data.split import Split
 
 GROUP = "ltx.datasets"
-_NAME = re.compile(r"([A-Za-z_]\w*)(?::(.+))?", re.DOTALL)
+_GIVEN = ("argument", "image", "fit", "data_dir")  # what a loader gets that names it
 
 
 def load(
@@ -54,7 +55,10 @@ def load(
 def load_spec(spec: DataSpec, data_dir: str | None = None) -> Dataset:
     """`load` with all settings in one value."""
     if arrays := _arrays(spec, data_dir):
-        return make_dataset(spec, arrays)
+        made = make_dataset(spec, arrays)
+        for note in made.notes:
+            warn_once(f"data set {spec.data!r}: {note}")
+        return made
     _check_tfds_only(spec)
     return images.make_splits(spec, tfds.raw(spec, data_dir))
 
@@ -87,7 +91,7 @@ def described() -> list[tuple[str, str]]:
     rows = []
     for name in sorted(loaders()):
         try:
-            loader = _loader(name)
+            loader = _loaded(name, loaders()[name][0])
         except UsageError as error:
             rows.append((name, str(error)))
             continue
@@ -101,40 +105,62 @@ def _arrays(spec: DataSpec, data_dir: str | None) -> Arrays | None:
     """What the loader of this name returns; None for a set of TFDS.
 
     A loader with a parameter `argument` gets what follows the colon of its name, one with
-    `data_dir` the folder of data sets.
+    `data_dir` the folder of data sets, one with `image` and `fit` those of the task.
     """
-    match = _NAME.fullmatch(spec.data)
     if trust.is_function(spec.data):
         name, loader, argument = spec.data, trust.imported("data set", spec.data), None
-    elif match and match[1] in loaders():
-        name, loader, argument = match[1], _loader(match[1]), match[2]
     else:
-        return None
-    arguments = _arguments(spec, name, loader, argument)
-    if "data_dir" in inspect.signature(loader).parameters:
-        arguments["data_dir"] = data_dir
-    arrays = _called(spec, loader, arguments)
-    for note in arrays.notes:
-        warn_once(note)
-    return arrays
+        name, entry, argument = _entry(spec.data)
+        if entry is None:
+            return None
+        loader = _loaded(name, entry)
+    return _called(spec, loader, _arguments(spec, name, loader, argument, data_dir))
+
+
+def _entry(data: str) -> tuple[str, metadata.EntryPoint | None, str | None]:
+    """The name, the entry point and the argument of `name`, `name:argument` or either after
+    `distribution:`; UsageError for a scheme that does not exist or is offered twice."""
+    scheme, _, rest = data.partition(":")
+    if scheme in loaders():
+        same = loaders()[scheme]
+        if len(same) > 1:
+            each = " or ".join(f"{_distribution(entry)}:{data}" for entry in same)
+            raise UsageError(f"data set {scheme!r} is offered {len(same)} times; name one: {each}")
+        return scheme, same[0], rest or None
+    name, _, argument = rest.partition(":")
+    for entry in loaders().get(name, ()):
+        if _distribution(entry) == scheme:
+            return name, entry, argument or None
+    if rest and not re.fullmatch(r"[0-9.]+", rest):
+        raise unknown("scheme of a data set", scheme, loaders(), "See `ltx data list`.")
+    return data, None, None
+
+
+def _distribution(entry: metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "unknown"
 
 
 def _arguments(
-    spec: DataSpec, name: str, loader: Loader, argument: str | None
+    spec: DataSpec, name: str, loader: Loader, argument: str | None, data_dir: str | None
 ) -> dict[str, object]:
-    """What the loader is called with; UsageError for what it does not take."""
+    """What the loader is called with; UsageError for what it does not take or lacks."""
     arguments = dict(spec.data_args)
-    parameters = inspect.signature(loader).parameters
-    own = [parameter for parameter in parameters if parameter not in ("argument", "data_dir")]
+    signature = inspect.signature(loader)
+    parameters = signature.parameters
+    own = [parameter for parameter in parameters if parameter not in _GIVEN]
     for wrong in arguments:
         if wrong not in own:
             raise unknown(f"argument of data set {name!r} in Task.data_args", wrong, own)
-    if "argument" in parameters:
-        if argument is None:
-            raise UsageError(f"data set {spec.data!r}: expected {name}:WHAT, got no argument")
-        arguments["argument"] = argument
-    elif argument is not None:
+    if "argument" in parameters and argument is None:
+        raise UsageError(f"data set {spec.data!r}: expected {name}:WHAT, got no argument")
+    if "argument" not in parameters and argument is not None:
         raise UsageError(f"data set {spec.data!r}: {name} takes no argument after a colon")
+    given = (argument, spec.image, spec.fit, data_dir)
+    arguments |= {k: v for k, v in zip(_GIVEN, given, strict=True) if k in parameters}
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise UsageError(f"data set {spec.data!r}: Task.data_args: {error}") from error
     return arguments
 
 
@@ -154,14 +180,42 @@ def _called(spec: DataSpec, loader: Loader, arguments: dict[str, object]) -> Arr
     return arrays
 
 
-def _loader(name: str) -> Loader:
-    same = loaders()[name]
-    if len(same) > 1:
-        each = " and ".join(entry.value for entry in same)
-        raise UsageError(f"data set {name!r} is offered twice, by {each}; uninstall one")
+@functools.cache
+def _loaded(name: str, entry: metadata.EntryPoint) -> Loader:
     try:
-        loader: Loader = same[0].load()
+        loader: Loader = entry.load()
     except Exception as error:
-        package = {same[0].module.partition(".")[0]}
+        package = {entry.module.partition(".")[0]}
         raise UsageError(f"data set {name!r} is broken: {describe(error, package)}") from error
     return loader
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """A data set or a scheme that an installed distribution offers, and why it is unusable."""
+
+    name: str
+    entry: metadata.EntryPoint
+    sentence: str = ""
+    reason: str = ""
+
+
+def offers() -> list[Offer]:
+    """Every entry point of `ltx.datasets`; broken ones are listed, not raised."""
+    return [_offer(name, entry, len(same)) for name, same in loaders().items() for entry in same]
+
+
+def _offer(name: str, entry: metadata.EntryPoint, offered: int) -> Offer:
+    if offered > 1:
+        reason = f"offered by {offered} distributions; name this one {_distribution(entry)}:{name}"
+        return Offer(name, entry, reason=reason)
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        return Offer(name, entry, reason=f"expected a name like {re.sub(r'[^a-z0-9]', '_', name)}")
+    try:
+        loader = _loaded(name, entry)
+    except UsageError as error:
+        return Offer(name, entry, reason=str(error).partition(" is broken: ")[2])
+    if not callable(loader):
+        return Offer(name, entry, reason=f"{entry.value} is no function that returns ltx.Arrays")
+    text = (inspect.getdoc(loader) or "").partition("\n\n")[0]
+    return Offer(name, entry, " ".join(text.replace("`", "").split()))

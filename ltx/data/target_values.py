@@ -1,5 +1,8 @@
 """Target values: class names numbered, and targets checked to be complete."""
 
+import re
+from collections.abc import Iterable
+
 import numpy as np
 
 from ltx.core.errors import UsageError
@@ -19,14 +22,22 @@ def encoded(
             f"data set {data!r}: the target of example {row} is missing; drop such examples"
         )
     texts = as_texts(data, targets)
-    names = sorted({text for text, test in zip(texts, is_test, strict=True) if not test})
+    names = in_order({text for text, test in zip(texts, is_test, strict=True) if not test})
     numbers = {name: n for n, name in enumerate(names)}
     if new := next((text for text in texts if text not in numbers), None):
         raise UsageError(f"data set {data!r}: class {new!r} is only in the test split")
     shown = ", ".join(f"{n} {name!r}" for name, n in list(numbers.items())[:10])
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    note = f"data set {data!r}: targets are names, numbered {shown}{more}"
+    note = f"targets are names, numbered {shown}{more}"
     return np.array([numbers[text] for text in texts], np.int32), tuple(names), note
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names sorted, by number if all of them are whole numbers."""
+    several = list(names)
+    if all(re.fullmatch(r"-?[0-9]{1,18}", name) for name in several):
+        return sorted(several, key=lambda name: (int(name), name))
+    return sorted(several)
 
 
 def as_numbers(data: str, targets: np.ndarray) -> np.ndarray:
