@@ -122,12 +122,12 @@ KINDS = {
     "attention": (
         lambda: around(L.MultiHeadAttention(2, 3, name="x"), SEQUENCE, lambda f, x: f(x, x)),
         {f"x/{part}/kernel": 6 for part in ("query", "key", "value", "attention_output")},
-        "dense",
+        "attention",
     ),
     "lstm": (
         lambda: around(lstm(), SEQUENCE),
         {"x/lstm_cell/kernel": 6, "x/lstm_cell/recurrent_kernel": 6},
-        "dense",
+        "recurrent",
     ),
     "bidirectional": (
         lambda: around(L.Bidirectional(L.GRU(3), name="x"), SEQUENCE),
@@ -136,9 +136,9 @@ KINDS = {
             for way in ("forward", "backward")
             for kernel in ("kernel", "recurrent_kernel")
         },
-        "dense",
+        "recurrent",
     ),
-    "embedding": (lambda: tokens(L.Embedding(9, 3, name="x")), {"x/embeddings": 1}, "dense"),
+    "embedding": (lambda: tokens(L.Embedding(9, 3, name="x")), {"x/embeddings": 0}, "embedding"),
     "time distributed": (
         lambda: around(times(), (3, *SEQUENCE)),
         {"x/conv1d/kernel": 18},

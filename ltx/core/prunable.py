@@ -12,9 +12,11 @@ import numpy as np
 class Weight:
     """One prunable weight tensor of a task's model.
 
-    `kind` is "conv" (any convolution) or "dense" (everything else). `uses` counts the
-    multiplications that one entry takes part in for one example: 1 in a dense layer, the number
-    of output positions in a convolution, summed over all calls of the layer. `is_output` marks the
+    `kind` is "conv" (any convolution), "recurrent" (kernels of the cells of recurrent layers),
+    "attention" (projections to and from attention), "embedding" or "dense" (everything else).
+    `uses` counts the multiplications that one entry takes part in for one example: 1 in a dense
+    layer, the number of output positions in a convolution, of steps in a recurrent layer, 0 in an
+    embedding, whose rows are looked up; summed over all calls of the layer. `is_output` marks the
     layer that makes the logits. `made` are the axes of its output units: neurons, or feature maps.
     """
 

@@ -31,7 +31,8 @@ class MaskedModel:
     Dropout-like layers. `norms` are the BatchNorm layers that train, `moments` their moving
     statistics and `scales` the names of their trainable scales. `masks` (float32, 1 keeps) are in
     model order. `unprunable` are the sizes of the weights of rank 2 or more in layers that TF-MOT
-    cannot wrap. `has_convolution` covers custom layers and frozen ones too.
+    cannot wrap and that do not say what of them may be pruned. `has_convolution` covers custom
+    layers and frozen ones too.
     """
 
     def __init__(
@@ -78,7 +79,9 @@ class MaskedModel:
         self.unprunable: dict[str, int] = {
             e.name: math.prod(e.shape)
             for e in trainable
-            if len(e.shape) > 1 and e.variable.ref() not in wrapped
+            if len(e.shape) > 1
+            and e.variable.ref() not in wrapped
+            and not hasattr(e.layer, "get_prunable_weights")
         }
 
     @functools.cached_property
@@ -88,6 +91,7 @@ class MaskedModel:
         return tuple(
             dataclasses.replace(
                 layer_types.weight(e.name, e.layer, e.shape, e.times, id(e.layer) in outputs),
+                kind=layer_types.kind(e.layer, e.shape, e.repeater, e.attends),
                 uses=self.inspection.uses(e),
             )
             for e in self._pruned

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import tensorflow as tf
 import tf_keras
 
+from ltx.backends.tf_keras.models.layers import Projection
 from ltx.core.prunable import Weight
 
 layers, activations = tf_keras.layers, tf_keras.activations
@@ -37,6 +38,7 @@ NOISES = (
 )
 RECTIFIERS = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.ThresholdedReLU)
 PASSING = (*POOLS, *PADDINGS, *RESIZINGS, *NOISES, *RECTIFIERS, layers.Activation)
+CELLS = (layers.GRUCell, layers.LSTMCell, layers.SimpleRNNCell)
 MERGES = (
     *(layers.Add, layers.Subtract, layers.Multiply),
     *(layers.Average, layers.Maximum, layers.Minimum),
@@ -56,6 +58,7 @@ def weight(
     """The description of a weight whose layer is called `times` times for one example."""
     kind = _kind(layer, shape)
     uses = max(1, times * _positions(layer, shape, kind, _built(layer)))
+    uses = 0 if isinstance(layer, layers.Embedding) else uses
     return Weight(name, shape, kind, uses, is_output, _output_axes(name, layer, shape))
 
 
@@ -67,7 +70,26 @@ def uses(
     A first axis above 1 counts positions of the example that were moved into the batch.
     """
     kind = _kind(layer, shape)
+    if isinstance(layer, layers.Embedding):
+        return 0  # its rows are looked up, not multiplied
     return sum(math.prod(call[:1]) * max(1, _positions(layer, shape, kind, call)) for call in calls)
+
+
+def kind(
+    layer: tf_keras.layers.Layer,
+    shape: tuple[int, ...],
+    repeater: tf_keras.layers.Layer | None = None,
+    attends: bool = False,
+) -> str:
+    """The kind of a weight, as in Weight; `repeater` and `attends` are those of a NamedVariable."""
+    if _kind(layer, shape) == "conv":
+        return "conv"
+    if isinstance(layer, layers.Embedding):
+        return "embedding"
+    if attends or isinstance(layer, Projection):
+        return "attention"
+    recurrent = isinstance(layer, CELLS) or isinstance(repeater, layers.RNN)
+    return "recurrent" if recurrent else "dense"
 
 
 def units(name: str, layer: tf_keras.layers.Layer, shape: tuple[int, ...]) -> int:

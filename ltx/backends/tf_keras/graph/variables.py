@@ -15,6 +15,7 @@ class NamedVariable(NamedTuple):
     """A variable, its unique name, the innermost layer that owns it, and that layer's repeats.
 
     `repeater` is the outermost layer that repeats the owner, such as an RNN; None without one.
+    `attends` tells of a layer inside a MultiHeadAttention.
     """
 
     name: str
@@ -22,6 +23,7 @@ class NamedVariable(NamedTuple):
     layer: tf_keras.layers.Layer
     times: int
     repeater: tf_keras.layers.Layer | None = None
+    attends: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,16 +46,18 @@ def named_variables(model: tf_keras.Model) -> list[NamedVariable]:
         path: str,
         times: int,
         repeater: tf_keras.layers.Layer | None = None,
+        attends: bool = False,
     ) -> None:
         inner = times * repeats(layer)
         within = repeater or (layer if is_repeating(layer) else None)
+        inside = attends or isinstance(layer, tf_keras.layers.MultiHeadAttention)
         for child in children(layer):
-            visit(child, f"{path}{child.name}/", inner, within)
+            visit(child, f"{path}{child.name}/", inner, within, inside)
         for variable in layer.variables:
             if variable.ref() in found or variable.ref() in metrics:
                 continue
             name = _unique(path + variable.name.split(":")[0].split("/")[-1], used)
-            found[variable.ref()] = NamedVariable(name, variable, layer, times, repeater)
+            found[variable.ref()] = NamedVariable(name, variable, layer, times, repeater, attends)
 
     visit(model, "", 1)
     return [found[v.ref()] for v in model.variables if v.ref() in found]

@@ -20,6 +20,8 @@ def mlp(
     """A multi-layer perceptron on flattened numbers; by default 64 and 32 units.
 
     With `residual`, a layer as wide as the one before it adds its input to its output.
+
+    Reference: Rumelhart et al. 1986, https://doi.org/10.1038/323533a0.
     """
     if not widths or not all(isinstance(n, int) and n > 0 for n in widths):
         raise UsageError(f"model 'mlp': expected widths such as (64, 32), got {widths!r}")

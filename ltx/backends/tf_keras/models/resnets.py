@@ -43,6 +43,15 @@ def _stages(
     return tf_keras.layers.GlobalAveragePooling2D(name="pool")(x)
 
 
+def _stem(name: str, image: tf.Tensor, stem: str, init: str) -> tf.Tensor:
+    if stem not in ("auto", "cifar", "imagenet"):
+        raise unknown(f"stem of model {name!r}", stem, ("auto", "cifar", "imagenet"))
+    if stem == "cifar" or (stem == "auto" and min(image.shape[1:3]) < 64):
+        return conv_norm(image, 64, 3, "conv", init)
+    x = conv_norm(image, 64, 7, "conv", init, stride=2)
+    return tf_keras.layers.MaxPool2D(3, 2, padding="same", name="stem_pool")(x)
+
+
 def _cifar_resnet(depth: int, input_shape: Shape, classes: int, init: str) -> tf_keras.Model:
     image = image_input(input_shape)
     x = conv_norm(image, 16, 3, "conv", init)
@@ -77,6 +86,23 @@ def resnet_56(input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL
     return _cifar_resnet(56, input_shape, classes, initializer)
 
 
+def resnet_18(
+    input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL, stem: str = "auto"
+) -> tf_keras.Model:
+    """ResNet-18 with basic blocks; 11.2M parameters on CIFAR-10.
+
+    `stem` is "imagenet" (7x7 stride 2, then a 3x3 pool of stride 2), "cifar" (3x3 stride 1, as the
+    lottery-ticket papers have it) or "auto": cifar when a side is under 64 pixels. Papers that say
+    ResNet-18 and have 274K parameters mean resnet_20.
+
+    Reference: He et al. 2015, https://arxiv.org/abs/1512.03385, table 1.
+    """
+    image = image_input(input_shape)
+    x = _stem("resnet_18", image, stem, initializer)
+    x = _stages(x, _basic_block, (64, 128, 256, 512), (2, 2, 2, 2), initializer)
+    return tf_keras.Model(image, logits(x, classes, initializer), name="resnet_18")
+
+
 def resnet_50(
     input_shape: Shape, classes: int, initializer: str = GLOROT_NORMAL, stem: str = "auto"
 ) -> tf_keras.Model:
@@ -87,13 +113,7 @@ def resnet_50(
 
     Reference: He et al. 2015, https://arxiv.org/abs/1512.03385, table 1.
     """
-    if stem not in ("auto", "cifar", "imagenet"):
-        raise unknown("stem of model 'resnet_50'", stem, ("auto", "cifar", "imagenet"))
     image = image_input(input_shape)
-    if stem == "cifar" or (stem == "auto" and min(input_shape[:2]) < 64):
-        x = conv_norm(image, 64, 3, "conv", initializer)
-    else:
-        x = conv_norm(image, 64, 7, "conv", initializer, stride=2)
-        x = tf_keras.layers.MaxPool2D(3, 2, padding="same", name="stem_pool")(x)
+    x = _stem("resnet_50", image, stem, initializer)
     x = _stages(x, _bottleneck, (64, 128, 256, 512), (3, 4, 6, 3), initializer)
     return tf_keras.Model(image, logits(x, classes, initializer), name="resnet_50")

@@ -29,7 +29,9 @@ def test_every_kind_of_layer_counts_its_multiplications(kind):
         layer_types.weight(e.name, e.layer, e.shape, e.times, False) for e in entries.values()
     ]
     assert {weight.name: weight.uses for weight in weights} == expected
-    assert {weight.kind for weight in weights} <= {category}
+    assert {
+        layer_types.kind(e.layer, e.shape, e.repeater, e.attends) for e in entries.values()
+    } <= {category}
     assert all(weight.shape == entries[weight.name].variable.shape for weight in weights)
     owners = [(entry.layer, entry.shape) for entry in owned]
     assert layer_types.has_convolution(model, owners) is (category == "conv")
