@@ -27,8 +27,13 @@ from ltx.core.errors import ControlError, DivergedError, LtxError, UsageError
 from ltx.core.finder import Finder, require_finder
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
+from ltx.core.objectives.classification import Classification
 from ltx.core.objectives.metric import Metric
+from ltx.core.objectives.multi_label import MultiLabel
+from ltx.core.objectives.next_token import NextToken
 from ltx.core.objectives.objective import Objective, Targets
+from ltx.core.objectives.ordinal import Ordinal
+from ltx.core.objectives.regression import Regression
 from ltx.core.prunable import Weight
 from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run
@@ -85,6 +90,7 @@ __all__ = [
     "Bernoulli",
     "Blocks",
     "ByChannel",
+    "Classification",
     "ControlError",
     "Cost",
     "Criterion",
@@ -103,12 +109,16 @@ __all__ = [
     "Mask",
     "Metric",
     "Metrics",
+    "MultiLabel",
+    "NextToken",
     "NofM",
     "Objective",
+    "Ordinal",
     "PolynomialDecay",
     "Pruning",
     "Random",
     "Recipe",
+    "Regression",
     "Results",
     "Run",
     "Score",
