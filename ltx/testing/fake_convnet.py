@@ -129,10 +129,10 @@ def hessian_times(
     return {name: (slopes[name].imag / _COMPLEX_STEP).astype(kind) for name in vector}
 
 
-def synaptic_flow(arrays: Arrays, image: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    """The derivative of the summed logits for an image of ones, with absolute arrays."""
+def synaptic_flow(arrays: Arrays, images: np.ndarray) -> dict[str, np.ndarray]:
+    """The derivative of the summed logits for these images, with absolute arrays."""
     arrays = {name: np.abs(array) for name, array in arrays.items()}
-    forward = _Pass(arrays, np.ones((1, *image), arrays[_OUT].dtype), batch=False)
+    forward = _Pass(arrays, images.astype(arrays[_OUT].dtype), batch=False)
     slopes = forward.slopes(np.ones_like(forward.logits))
     return {name: slopes[name] for name in arrays if name.endswith("kernel")}
 
@@ -156,10 +156,9 @@ class ConvNetwork:
     def __init__(self, image: tuple[int, int, int], classes: int, *, ranks: bool) -> None:
         self.image, self.classes, self.ranks = image, classes, ranks
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one input."""
-        return self.image
+    def shaped(self, inputs: np.ndarray) -> np.ndarray:
+        """The inputs as the network takes them."""
+        return inputs.reshape(-1, *self.image)
 
     @property
     def prunable(self) -> tuple[Weight, ...]:
@@ -196,14 +195,13 @@ class ConvNetwork:
     hessian_times = staticmethod(hessian_times)
     batch_statistics = staticmethod(batch_statistics)
     measured = staticmethod(measured)
-
-    def synaptic_flow(self, arrays: Arrays) -> dict[str, np.ndarray]:
-        return synaptic_flow(arrays, self.image)
+    synaptic_flow = staticmethod(synaptic_flow)
 
     def effective(self, mask: Arrays) -> dict[str, np.ndarray]:
         """The survivors on a path of survivors from the images to the logits."""
         # With weights of 1 and 0 and nothing else, the flow counts paths.
         weights, statistics = self.others()
         counted = {name: keep.astype(np.float64) for name, keep in mask.items()}
-        flow = self.synaptic_flow({**weights, **statistics, **counted})
+        ones = np.ones((1, *self.image))
+        flow = synaptic_flow({**weights, **statistics, **counted}, ones)
         return {name: keep & (flow[name] > 0) for name, keep in mask.items()}

@@ -9,8 +9,10 @@ import numpy as np
 
 from ltx.core import identity
 from ltx.core.cost import Ledger
+from ltx.core.errors import UsageError
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask, MaskLearner
+from ltx.core.objectives.classification import Classification
 from ltx.core.prunable import Channels, Weight
 from ltx.core.recipe import Recipe
 from ltx.core.run import History, Metrics, Run, finite_metrics, timed
@@ -18,9 +20,9 @@ from ltx.core.state import State, first_not_finite
 from ltx.core.task import Task
 from ltx.core.validation import check_choice
 from ltx.data import sampling
-from ltx.testing import fake_data
 from ltx.testing.fake_convnet import ConvNetwork
-from ltx.testing.fake_network import DenseNetwork, Network
+from ltx.testing.fake_data import FakeData
+from ltx.testing.fake_network import DenseNetwork
 
 RECIPE = Recipe(
     optimizer="momentum", learning_rate=0.1, batch_size=20, length="60it", eval_every="10it"
@@ -33,15 +35,18 @@ _UNWARNED = np.errstate(over="ignore", invalid="ignore")
 
 
 class FakeLab(Lab):
-    """A small network on synthetic images, trained in numpy.
+    """A small network on synthetic data, trained in numpy.
 
     It fulfils the whole contract of `Lab` without TensorFlow. The data depend on the task's `data`
-    name, so that transfer between two names is transfer between two problems; `image` defaults to
-    4x4x1 and the number of classes is 4, or N for a name that ends in `/N`. `network`: "dense", one
-    hidden layer of 12 units, or with one of `layers` a softmax regression; "convolution", a
-    convolution with BatchNorm and a dense layer; "ranks", the same with kernels of three axes and
-    of one axis between them. `start`: "drawn" weights, or an initial state whose kernels are all
-    "equal" or all "zero", in which every score has ties.
+    name, so that transfer between two names is transfer between two problems. Their kind is what
+    the task's objective takes: 4x4x1 images, or those of `Task.image`, of 4 classes, or N for a
+    name that ends in `/N`; else 8 numbers with the value of a smooth function, or with a yes or no
+    for each of 3 labels; else 6 tokens out of 10, each with the next one. With "tokens" in the
+    name inputs are tokens, and the first weight has a row for each of them. `network`: "dense", one
+    hidden layer of 12 units, or with one of `layers` a linear model; for classes of images also
+    "convolution", a convolution with BatchNorm and a dense layer, and "ranks", the same with
+    kernels of three axes and of one axis between them. `start`: "drawn" weights, or an initial
+    state whose kernels are all "equal" or all "zero", in which every score has ties.
     """
 
     def __init__(
@@ -60,28 +65,31 @@ class FakeLab(Lab):
         self.task.recipe.check_scales((), self.task.label)
         self.seed, self.sealed, self.ledger = seed, sealed, ledger or Ledger()
         self.layers, self.start, self.network = layers, start, network
-        sampling.check_classes(
-            f"Task.classes of {self.task.data!r}", self.task.classes, self._all_classes
-        )
+        if self.task.recipe.label_smoothing and not self.task.objective.softmax:
+            raise UsageError(
+                f"Recipe.label_smoothing: {type(self.task.objective).__name__} has no labels to"
+                " smooth; set it to 0"
+            )
+        self._examples = FakeData.of(self.task)
+        self._net = self._network()
+
+    def _network(self) -> DenseNetwork | ConvNetwork:
+        data, objective = self._examples, self.task.objective
+        if self.network == "dense":
+            shape = self.input_shape
+            return DenseNetwork(objective, data.outputs, data.tokens, shape, self.layers)
+        if data.tokens or type(objective).losses is not Classification.losses:
+            raise UsageError(f"FakeLab.network {self.network!r}: it is for classes of images alone")
+        height, width, channels = self.input_shape
+        return ConvNetwork((height, width, channels), self.classes, ranks=self.network == "ranks")
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        return self.task.image or (4, 4, 1)
-
-    @property
-    def _all_classes(self) -> int:
-        """The number of classes of the data set before `Task.classes` selects some."""
-        return int(self.task.data.partition("/")[2] or 4)
+    def input_shape(self) -> tuple[int, ...]:
+        return self._examples.input_shape
 
     @property
     def classes(self) -> int:
-        return len(self.task.classes) or self._all_classes
-
-    @functools.cached_property
-    def _net(self) -> Network:
-        if self.network == "dense":
-            return DenseNetwork(self.input_shape, self.classes, self.layers)
-        return ConvNetwork(self.input_shape, self.classes, ranks=self.network == "ranks")
+        return self._examples.classes
 
     @property
     def prunable(self) -> tuple[Weight, ...]:
@@ -234,11 +242,16 @@ class FakeLab(Lab):
 
     @_UNWARNED
     def compute_synaptic_flow(self, state: State, mask: Mask) -> dict[str, np.ndarray]:
+        tokens, shape = self._examples.tokens, self.input_shape
+        inputs = np.ones((1, *shape), np.float32)
+        if tokens:
+            inputs = np.repeat(np.arange(tokens)[:, None], shape[0], axis=1)
         given = _masked(state, mask)
-        flows = self._net.synaptic_flow(given)
+        flows = self._net.synaptic_flow(given, inputs)
         if first_not_finite(flows) is None:
             return flows
-        return self._net.synaptic_flow({n: a.astype(np.float64) for n, a in given.items()})
+        exact = {name: array.astype(np.float64) for name, array in given.items()}
+        return self._net.synaptic_flow(exact, inputs)
 
     def compute_effective(self, mask: Mask) -> Mask:
         return Mask(self._net.effective(mask))
@@ -261,11 +274,8 @@ class FakeLab(Lab):
 
     @functools.cached_property
     def _data(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        splits = fake_data.splits(self.task, self.input_shape, self._all_classes, self.sealed)
-        return {
-            name: (images.reshape(-1, *self._net.shape), labels)
-            for name, (images, labels) in splits.items()
-        }
+        splits = self._examples.splits(self.sealed)
+        return {name: (self._net.shaped(x), targets) for name, (x, targets) in splits.items()}
 
 
 def _mean(each: list[dict[str, np.ndarray]], names: Iterable[str]) -> dict[str, np.ndarray]:

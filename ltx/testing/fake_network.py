@@ -1,180 +1,172 @@
-"""The dense network of FakeLab in numpy: a ReLU layer and a softmax, with second derivatives.
+"""The dense network of FakeLab in numpy: ReLU and a linear layer, with second derivatives.
 
-Its weights are those of a FakeLab by name; without "hidden/kernel" it is a softmax regression.
+Its weights are those of a FakeLab by name; without a first layer it is a linear model.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 
+from ltx.core.objectives.array_ops import NUMPY
+from ltx.core.objectives.classification import Classification
+from ltx.core.objectives.objective import Objective
 from ltx.core.prunable import Axis, Channels, Weight
 from ltx.core.run import Metrics
+from ltx.testing import output_derivatives
 
-HIDDEN = 12
-
-
-class Network(Protocol):
-    """What FakeLab trains; weights and statistics are passed in one mapping."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one input."""
-
-    @property
-    def prunable(self) -> tuple[Weight, ...]: ...
-
-    @property
-    def channels(self) -> tuple[Channels, ...]: ...
-
-    def others(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """The initial weights that are not prunable, and the initial statistics."""
-
-    def gradients(
-        self, arrays: dict, images: np.ndarray, labels: np.ndarray, temperature: float = 1.0
-    ) -> dict[str, np.ndarray]: ...
-
-    def hessian_times(
-        self,
-        vector: dict,
-        arrays: dict,
-        images: np.ndarray,
-        labels: np.ndarray,
-        temperature: float,
-    ) -> dict[str, np.ndarray]: ...
-
-    def batch_statistics(self, arrays: dict, images: np.ndarray) -> dict[str, np.ndarray]:
-        """The statistics of one batch."""
-
-    def measured(self, arrays: dict, images: np.ndarray, labels: np.ndarray) -> Metrics: ...
-
-    def synaptic_flow(self, arrays: dict) -> dict[str, np.ndarray]: ...
-
-    def effective(self, mask: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]: ...
+UNITS = 12
+HIDDEN, EMBEDDING, OUTPUT = "hidden/kernel", "embedding/embeddings", "output/kernel"
+Arrays = dict[str, np.ndarray]
 
 
-def forward(
-    weights: dict, images: np.ndarray, temperature: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """The hidden units, or the images where there are none, and the log-probabilities."""
-    hidden = images
-    if "hidden/kernel" in weights:
-        hidden = np.maximum(images @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
-    logits = (hidden @ weights["output/kernel"] + weights["output/bias"]) / np.float32(temperature)
-    logits -= logits.max(axis=1, keepdims=True)
-    return hidden, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-
-
-def gradients(
-    weights: dict, images: np.ndarray, labels: np.ndarray, temperature: float = 1.0
-) -> dict[str, np.ndarray]:
-    """The derivative of the mean cross-entropy of the logits divided by `temperature`."""
-    hidden, logs = forward(weights, images, temperature)
-    error = np.exp(logs)
-    error[np.arange(len(labels)), labels] -= 1
-    error /= np.float32(len(labels) * temperature)
-    result = {"output/kernel": hidden.T @ error, "output/bias": error.sum(axis=0)}
-    if "hidden/kernel" in weights:
-        back = (error @ weights["output/kernel"].T) * (hidden > 0)
-        result |= {"hidden/kernel": images.T @ back, "hidden/bias": back.sum(axis=0)}
-    return result
-
-
-def hessian_times(
-    vector: dict, weights: dict, images: np.ndarray, labels: np.ndarray, temperature: float
-) -> dict[str, np.ndarray]:
-    """The derivative of the kernels' `gradients` along `vector`, by the chain rule."""
-    hidden, logs = forward(weights, images, temperature)
-    into, out = weights["output/kernel"], vector["output/kernel"]
-    scale = np.float32(len(labels) * temperature)
-    probabilities = np.exp(logs)
-    error = probabilities.copy()
-    error[np.arange(len(labels)), labels] -= 1
-    deep = "hidden/kernel" in weights
-    moved = (images @ vector["hidden/kernel"]) * (hidden > 0) if deep else 0 * images
-    logit = (moved @ into + hidden @ out) / np.float32(temperature)
-    error_change = (
-        probabilities * (logit - (probabilities * logit).sum(axis=1, keepdims=True)) / scale
-    )
-    error /= scale
-    if not deep:
-        return {"output/kernel": hidden.T @ error_change}
-    back = (error_change @ into.T + error @ out.T) * (hidden > 0)
-    return {
-        "hidden/kernel": images.T @ back,
-        "output/kernel": moved.T @ error + hidden.T @ error_change,
-    }
-
-
-def synaptic_flow(weights: dict) -> dict[str, np.ndarray]:
-    """The derivative of the summed logits for an image of ones, with absolute weights."""
-    weights = {name: np.abs(array) for name, array in weights.items()}
-    if "hidden/kernel" not in weights:
-        return {"output/kernel": np.ones_like(weights["output/kernel"])}
-    hidden = weights["hidden/kernel"].sum(axis=0) + weights["hidden/bias"]
-    onward = weights["output/kernel"].sum(axis=1) * (hidden > 0)
-    classes = weights["output/kernel"].shape[1]
-    return {
-        "hidden/kernel": np.broadcast_to(onward, weights["hidden/kernel"].shape).copy(),
-        "output/kernel": np.repeat(hidden[:, None], classes, axis=1),
-    }
-
-
-def effective(mask: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The survivors on a path of survivors from the images to the logits."""
-    kept = mask["output/kernel"]
-    if "hidden/kernel" not in mask:
-        return {"output/kernel": kept}
-    has_input = mask["hidden/kernel"].any(axis=0, keepdims=True)
-    is_read = kept.any(axis=1, keepdims=True)
-    hidden = mask["hidden/kernel"] & is_read.T
-    return {"hidden/kernel": hidden, "output/kernel": kept & has_input.T}
-
-
-def measured(weights: dict, images: np.ndarray, labels: np.ndarray) -> Metrics:
-    """Mean loss and accuracy."""
-    logs = forward(weights, images)[1]
-    loss = -logs[np.arange(len(labels)), labels].mean()
-    return Metrics(float(loss), float((logs.argmax(axis=1) == labels).mean()))
-
-
+@dataclasses.dataclass(frozen=True)
 class DenseNetwork:
-    """The network of two layers, or of one, for flat inputs; it has no statistics."""
+    """Computes outputs and loss of one objective.
 
-    def __init__(self, image: tuple[int, int, int], classes: int, layers: int) -> None:
-        self.inputs, self.classes, self.layers = math.prod(image), classes, layers
+    `outputs` is their shape for one example, () for as many as the last weight has. Inputs are
+    numbers, or whole numbers below `tokens`, whose rows of the first weight are summed. Outputs
+    [length, tokens] are computed at each token from it and from those before it, which count half
+    as much with each step back.
+    """
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.inputs,)
+    objective: Objective = Classification()
+    outputs: tuple[int, ...] = ()
+    tokens: int = 0
+    input_shape: tuple[int, ...] = ()
+    layers: int = 2
 
     @property
     def prunable(self) -> tuple[Weight, ...]:
+        shape = self.outputs
+        inputs = self.tokens or math.prod(self.input_shape)
+        by_token = self.tokens > 0 and len(shape) > 1
+        width, uses = (shape[-1], shape[0]) if by_token else (math.prod(shape), 1)
         if self.layers == 1:
-            return (Weight("output/kernel", (self.inputs, self.classes), is_output=True),)
+            return (Weight(OUTPUT, (inputs, width), uses=uses, is_output=True),)
         return (
-            Weight("hidden/kernel", (self.inputs, HIDDEN)),
-            Weight("output/kernel", (HIDDEN, self.classes), is_output=True),
+            Weight(EMBEDDING if self.tokens else HIDDEN, (inputs, UNITS), uses=uses),
+            Weight(OUTPUT, (UNITS, width), uses=uses, is_output=True),
         )
 
     @property
     def channels(self) -> tuple[Channels, ...]:
         if self.layers == 1:
             return ()
-        written = Axis("hidden/kernel", 1, HIDDEN)
-        read = Axis("output/kernel", 0, HIDDEN)
-        return (Channels(HIDDEN, (written,), (read,), followers=("hidden/bias",)),)
+        written, read = Axis(self.prunable[0].name, 1, UNITS), Axis(OUTPUT, 0, UNITS)
+        return (Channels(UNITS, (written,), (read,), followers=("hidden/bias",)),)
 
-    def others(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        biases = {w.name.replace("kernel", "bias"): np.zeros(w.shape[1]) for w in self.prunable}
+    def others(self) -> tuple[Arrays, Arrays]:
+        """The initial weights that are not prunable; it has no statistics."""
+        biases = {
+            f"{'output' if weight.is_output else 'hidden'}/bias": np.zeros(weight.shape[1])
+            for weight in self.prunable
+        }
         return biases, {}
 
-    def batch_statistics(self, arrays: dict, images: np.ndarray) -> dict[str, np.ndarray]:
+    def batch_statistics(self, arrays: Arrays, inputs: np.ndarray) -> Arrays:
+        """Those of one batch: none."""
+        del arrays, inputs
         return {}
 
-    gradients = staticmethod(gradients)
-    hessian_times = staticmethod(hessian_times)
-    measured = staticmethod(measured)
-    synaptic_flow = staticmethod(synaptic_flow)
-    effective = staticmethod(effective)
+    def shaped(self, inputs: np.ndarray) -> np.ndarray:
+        """The inputs as the network takes them."""
+        return inputs
+
+    def features(self, inputs: np.ndarray) -> np.ndarray:
+        """What the first weight is multiplied with: [rows, inputs], counts of tokens."""
+        if not self.tokens:
+            return inputs.reshape(len(inputs), -1)
+        chosen = (inputs[..., None] == np.arange(self.tokens)).astype(np.float32)
+        if len(self.outputs) > 1:
+            for step in range(1, chosen.shape[1]):
+                chosen[:, step] += chosen[:, step - 1] / 2
+            return chosen.reshape(-1, self.tokens)
+        counts: np.ndarray = chosen.sum(axis=1)
+        return counts
+
+    def forward(self, weights: Arrays, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The hidden units, or the features where there are none, and the outputs, by example."""
+        hidden = features
+        if first := first_name(weights):
+            hidden = np.maximum(features @ weights[first] + weights["hidden/bias"], 0)
+        return hidden, self._by_example(hidden @ weights[OUTPUT] + weights["output/bias"])
+
+    def gradients(
+        self, weights: Arrays, inputs: np.ndarray, targets: np.ndarray, temperature: float = 1.0
+    ) -> Arrays:
+        """The derivative of the mean loss, that of logits divided by `temperature`."""
+        features = self.features(inputs)
+        hidden, outputs = self.forward(weights, features)
+        error, _ = output_derivatives.derivatives(
+            self.objective, outputs, targets, None, temperature
+        )
+        error = error.reshape(len(hidden), -1)
+        result = {OUTPUT: hidden.T @ error, "output/bias": error.sum(axis=0)}
+        if first := first_name(weights):
+            back = (error @ weights[OUTPUT].T) * (hidden > 0)
+            result |= {first: features.T @ back, "hidden/bias": back.sum(axis=0)}
+        return result
+
+    def hessian_times(
+        self,
+        vector: Arrays,
+        weights: Arrays,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        temperature: float,
+    ) -> Arrays:
+        """The derivative of the kernels' `gradients` along `vector`, by the chain rule."""
+        features = self.features(inputs)
+        hidden, outputs = self.forward(weights, features)
+        into, out, first = weights[OUTPUT], vector[OUTPUT], first_name(weights)
+        moved = (features @ vector[first]) * (hidden > 0) if first else 0 * features
+        along = self._by_example(moved @ into + hidden @ out)
+        pair = output_derivatives.derivatives(self.objective, outputs, targets, along, temperature)
+        error, change = (array.reshape(len(hidden), -1) for array in pair)
+        if not first:
+            return {OUTPUT: hidden.T @ change}
+        back = (change @ into.T + error @ out.T) * (hidden > 0)
+        return {first: features.T @ back, OUTPUT: moved.T @ error + hidden.T @ change}
+
+    def synaptic_flow(self, weights: Arrays, inputs: np.ndarray) -> Arrays:
+        """The derivative of the summed outputs for these inputs, with absolute weights."""
+        weights, features = {n: np.abs(w) for n, w in weights.items()}, self.features(inputs)
+        hidden, outputs = self.forward(weights, features)
+        error = np.ones_like(outputs).reshape(len(hidden), -1)
+        result = {OUTPUT: hidden.T @ error}
+        if first := first_name(weights):
+            result[first] = features.T @ ((error @ weights[OUTPUT].T) * (hidden > 0))
+        return {name: result[name] for name in weights if name in result}
+
+    def measured(self, weights: Arrays, inputs: np.ndarray, targets: np.ndarray) -> Metrics:
+        """The mean loss and the metrics of a split."""
+        outputs = self.forward(weights, self.features(inputs))[1]
+        outputs = output_derivatives.prepared(self.objective, outputs)
+        if not np.isfinite(outputs).all():
+            return Metrics(np.nan, np.nan)
+        if self.objective.sums_on_device:
+            losses = self.objective.losses(NUMPY, outputs, targets)
+            hits = self.objective.hits(NUMPY, outputs, targets)
+            return Metrics(float(losses.mean()), float(hits.mean(dtype=np.float64)))
+        loss, values = self.objective.measure([(outputs, targets)])
+        value = values.pop(self.objective.metric.name)
+        return Metrics(loss, value, values)
+
+    def effective(self, mask: Mapping[str, np.ndarray]) -> Arrays:
+        """The survivors on a path of survivors from the inputs to the outputs."""
+        kept, first = mask[OUTPUT], first_name(mask)
+        if first is None:
+            return {OUTPUT: kept}
+        has_input = mask[first].any(axis=0, keepdims=True)
+        is_read = kept.any(axis=1, keepdims=True)
+        return {first: mask[first] & is_read.T, OUTPUT: kept & has_input.T}
+
+    def _by_example(self, outputs: np.ndarray) -> np.ndarray:
+        return outputs.reshape(-1, *self.outputs) if self.outputs else outputs
+
+
+def first_name(weights: Mapping[str, np.ndarray]) -> str | None:
+    """The name of the first layer's kernel, None of a network of one layer."""
+    return next((name for name in (HIDDEN, EMBEDDING) if name in weights), None)

@@ -6,6 +6,7 @@ import unittest
 import numpy as np
 import pytest
 from conftest import fake_lab, keras_lab
+from kinds import fake_task
 
 from ltx import DivergedError, History, Lab, Mask, Metrics, Run, State, Task
 from ltx.testing import LAB_CHECKS, FakeLab, LabTestCase
@@ -29,6 +30,36 @@ def test_the_convolutions_of_the_fake_lab_keep_the_contract(check: str, network:
         return FakeLab(seed=seed, sealed=sealed, network=network)
 
     LAB_CHECKS[check](make_lab)
+
+
+class TestRegression(LabTestCase):
+    """And so for every other kind of task that a FakeLab has."""
+
+    KIND = "regression"
+
+    @classmethod
+    def make_lab(cls, seed: int = 0, *, sealed: bool = True) -> Lab:
+        return FakeLab(fake_task(cls.KIND), seed, sealed=sealed)
+
+
+class TestTokens(TestRegression):
+    KIND = "tokens"
+
+
+class TestNextToken(TestRegression):
+    KIND = "next_token"
+
+
+class TestMultiLabel(TestRegression):
+    KIND = "multi_label"
+
+
+class TestOrdinal(TestRegression):
+    KIND = "ordinal"
+
+
+class TestObjectiveOfAUser(TestRegression):
+    KIND = "log_cosh"
 
 
 class TestKerasLab(LabTestCase):
@@ -185,6 +216,22 @@ class HidesNaN(FakeLab):
 class EvaluatesNaN(FakeLab):
     def evaluate(self, state: State, mask: Mask, split: str = "validation") -> Metrics:
         return self.run_evaluation(state, mask, split)
+
+
+class Tempers(FakeLab):
+    """Divides outputs that are no logits by the temperature."""
+
+    def compute_hessian_gradient(self, state, mask, batches, temperature, stream):  # type: ignore[no-untyped-def]
+        arrays = super().compute_hessian_gradient(state, mask, batches, temperature, stream)
+        return {name: array / np.float32(temperature) for name, array in arrays.items()}
+
+
+def test_a_temperature_of_no_logits_is_caught() -> None:
+    def make_lab(seed: int = 0, *, sealed: bool = True) -> Lab:
+        return Tempers(fake_task("regression"), seed, sealed=sealed)
+
+    with pytest.raises(AssertionError, match="sizes"):
+        LAB_CHECKS["temperature"](make_lab)
 
 
 FAULTS: tuple[tuple[type[FakeLab], str], ...] = (
