@@ -48,6 +48,8 @@ from ltx.core.validation import (
     check_score,
     check_type,
 )
+from ltx.core.validation import check_choice, check_count, check_number, check_score, check_type
+from ltx.evaluation.adjacency import Adjacency, adjacency
 from ltx.evaluation.control_checks import check_control, check_corrupted
 from ltx.evaluation.instability import Stability
 from ltx.evaluation.mode_connectivity import Barrier, barrier, copies
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
 __version__ = metadata.version(DISTRIBUTION)
 
 __all__ = [
+    "Adjacency",
     "Arrays",
     "Barrier",
     "BatchNormScale",
@@ -137,6 +140,7 @@ __all__ = [
     "Unstructured",
     "UsageError",
     "Weight",
+    "adjacency",
     "barrier",
     "build_model",
     "check_choice",
