@@ -48,7 +48,6 @@ from ltx.core.validation import (
     check_score,
     check_type,
 )
-from ltx.core.validation import check_choice, check_count, check_number, check_score, check_type
 from ltx.evaluation.adjacency import Adjacency, adjacency
 from ltx.evaluation.control_checks import check_control, check_corrupted
 from ltx.evaluation.instability import Stability

@@ -638,8 +638,43 @@ def vars_of(ticket: Ticket) -> dict[str, object]:
 SEARCHING = [
     *("finite", "fits", "layers", "falling", "target", "nested", "rewind", "trained", "stored"),
     *("same_seed", "other_seed", "inputs", "generators", "test_split", "cost", "resumed"),
-    *("one_layer", "convolution"),
+    *("one_layer", "convolution", "kinds", "direction"),
 ]
+
+
+@dataclasses.dataclass(frozen=True)
+class WantsImages(Finder):
+    """Unpacks the shape of inputs as that of an image."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        _height, _width, _channels = lab.input_shape
+        yield from Sound().find(lab)
+
+
+@dataclasses.dataclass(frozen=True)
+class WantsKernels(Finder):
+    """Looks for the bias of every prunable weight under the name of a kernel's."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        state = lab.init()
+        for weight in lab.prunable:
+            state.weights[weight.name.removesuffix("kernel") + "bias"]
+        yield from Sound().find(lab)
+
+
+@dataclasses.dataclass(frozen=True)
+class PicksTheHighest(Finder):
+    """Keeps the better of two masks by the highest metric, be it an accuracy or an error."""
+
+    def find(self, lab: Lab) -> Iterator[Ticket]:
+        ticket = dense(lab)
+        yield ticket
+        halved = halve(lab, ticket)
+        drawn = ticket.child(lab, halved.mask.shuffled(lab.rng("drawn")))
+        ends = [lab.train(t.state, t.mask).history.value[-1] for t in (halved, drawn)]
+        chosen = halved if ends[0] >= ends[1] else drawn
+        yield dataclasses.replace(chosen, cost=lab.spent)
+
 
 PLANTED: list[tuple[Finder, list[str]]] = [
     (PrunesNegatives(), ["target", "density_one"]),
@@ -647,7 +682,7 @@ PLANTED: list[tuple[Finder, list[str]]] = [
     (ShufflesACopy(), ["differs_from_subject"]),
     (NeverRewinds(), ["rewind", "convolution"]),
     (SeedsPythonOnly(), ["same_seed", "generators", "resumed"]),
-    (KeepsTheSourcesHead(), ["fits", "trained", "one_layer", "convolution"]),
+    (KeepsTheSourcesHead(), ["fits", "trained", "one_layer", "convolution", "kinds"]),
     (LosesItsPattern(), ["stored"]),
     (DrawsByHash(), ["same_seed"]),
     (DrawsTheSameForAll(), ["other_seed"]),
@@ -657,7 +692,7 @@ PLANTED: list[tuple[Finder, list[str]]] = [
     (TrainsOffTheBooks(), ["cost"]),
     (NeverEnds(), ["finite", "falling"]),
     (StopsShort(), ["target"]),
-    (FindsNothing(), ["finite", "one_layer", "convolution"]),
+    (FindsNothing(), ["finite", "one_layer", "convolution", "kinds"]),
     (Thawed(), ["frozen"]),
     (EmptiesALayer(), ["layers"]),
     (ResumesItself(), ["resumed"]),
@@ -688,4 +723,7 @@ PLANTED: list[tuple[Finder, list[str]]] = [
     (DrawsFromNumPy(), ["same_seed", "generators", "resumed"]),
     (YieldsNothingAtAll(), SEARCHING),
     (YieldsMasks(), SEARCHING),
+    (WantsImages(), ["kinds", "direction"]),
+    (WantsKernels(), ["kinds", "convolution"]),
+    (PicksTheHighest(), ["direction"]),
 ]

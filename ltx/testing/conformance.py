@@ -8,7 +8,14 @@ from typing import Any
 
 from ltx.core.errors import LtxError, describe, packages_of
 from ltx.core.task import Task
-from ltx.testing import conduct_checks, score_checks, setting_checks, task_checks, ticket_checks
+from ltx.testing import (
+    conduct_checks,
+    kind_checks,
+    score_checks,
+    setting_checks,
+    task_checks,
+    ticket_checks,
+)
 from ltx.testing.harness import FinderHarness, Harness, require
 from ltx.testing.score_checks import ScoreHarness
 
@@ -33,7 +40,7 @@ def _checks(*modules: ModuleType) -> dict[str, Check]:
     }
 
 
-CHECKS = _checks(setting_checks, ticket_checks, conduct_checks)
+CHECKS = _checks(setting_checks, ticket_checks, conduct_checks, kind_checks)
 # `check_check` of settings is replaced by that of a score.
 SCORE_CHECKS = _checks(setting_checks, score_checks)
 

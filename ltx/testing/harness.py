@@ -190,7 +190,12 @@ class FinderHarness:
 
         It is cached; an exception is cached and raised again as well.
         """
-        key = (seed, *sorted(settings.items()))
+        named = (
+            {**settings, "task": task.id}
+            if isinstance(task := settings.get("task"), Task)
+            else settings
+        )
+        key = (seed, *sorted(named.items()))
         if key not in self._results:
             try:
                 with quiet() if "start" in settings else contextlib.nullcontext():

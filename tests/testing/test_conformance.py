@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import planted
 import pytest
+from kinds import fake_task
 from planted import PLANTED, Sound, WaivesTooMuch
 
-from ltx import Finder, Lab, Ticket
+from ltx import Finder, Lab, Task, Ticket, UsageError
 from ltx.config import plugins
 from ltx.testing import FinderTestCase, WatchedLab, conformance
 from ltx.testing.example_finders import ExampleFinder, example
@@ -70,6 +71,62 @@ def test_an_installed_finder_conforms(harness: FinderHarness, check: str) -> Non
 )
 def test_a_failure_says_what_is_wrong(finder: Finder, check: str, words: str) -> None:
     assert words in checked(finder, check).text
+
+
+# Other kinds of tasks
+
+
+def on_kind(name: str, kind: str) -> FinderHarness:
+    """An installed finder, checked on FakeLabs of this kind instead of images with classes."""
+    finder = example(plugins.load(name))  # type: ignore[attr-defined]
+    if isinstance(getattr(finder, "source", None), str):
+        finder = dataclasses.replace(finder, source=f"other_{fake_task(kind).data}")  # type: ignore[type-var]
+
+    def make_lab(task: Task | None = None, **settings: object) -> WatchedLab:
+        return WatchedLab(task or fake_task(kind), **settings)
+
+    return FinderHarness(finder, make_lab)
+
+
+# The other process of same_seed takes seconds, and is that of images, as convolutions are.
+QUICK = [name for name in conformance.CHECKS if name not in ("same_seed", "convolution")]
+
+
+@pytest.mark.parametrize("kind", ["regression", "tokens", "next_token", "multi_label"])
+@pytest.mark.parametrize("name", PLUGINS)
+def test_an_installed_finder_conforms_on_every_kind(name: str, kind: str) -> None:
+    on = on_kind(name, kind)
+    results = [conformance.run_check(on, check) for check in QUICK]
+    texts = {r.check: r.text for r in results if r.outcome == "failed"}
+    # A waiver that images need may be one too many here.
+    assert {name: text for name, text in texts.items() if "take the waiver away" not in text} == {}
+
+
+def test_a_kind_that_check_refuses_is_named() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Numbers(Finder):
+        def check(self, lab: Lab) -> None:
+            if lab.prunable[0].name != "hidden/kernel":
+                raise UsageError("numbers only")
+
+        def find(self, lab: Lab) -> Iterator[Ticket]:
+            return Sound().find(lab)
+
+    assert checked(Numbers(), "kinds").text == "refuses tokens: numbers only"
+
+
+def test_a_kind_that_find_refuses_is_one_too_late() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Late(Finder):
+        def find(self, lab: Lab) -> Iterator[Ticket]:
+            if len(lab.input_shape) != 3:
+                raise UsageError("images only")
+            yield from Sound().find(lab)
+
+    text = checked(Late(), "kinds").text
+    assert text == (
+        "numbers with values are refused by find only: images only; refuse them in check"
+    )
 
 
 # Waivers
