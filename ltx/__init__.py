@@ -67,7 +67,7 @@ from ltx.pruning.scores import (
     Snip,
     Synflow,
 )
-from ltx.pruning.structures import ByChannel, Structure, Unstructured
+from ltx.pruning.structures import ByChannel, ByToken, Structure, Unstructured
 from ltx.store.store import Store
 from ltx.study.definition import Study
 from ltx.study.grid import Grid
@@ -93,6 +93,7 @@ __all__ = [
     "Blocks",
     "ByChannel",
     "Classification",
+    "ByToken",
     "ControlError",
     "Cost",
     "Criterion",

@@ -14,8 +14,9 @@ class Gradual(ltx.Finder):
     pruned. Yields the dense network and one ticket that continues from step `end`: ticket and trial
     together cost one training. By magnitude in scope "layer", as in the paper, TF-MOT itself prunes
     by its PolynomialDecay, with an update at `end` added where its grid has none; TF-MOT keeps all
-    of equal weights, so a last round removes the surplus there. Other scores, scopes and structures
-    are pruned by Pruning. NofM is pruned once, at `begin`.
+    of equal weights, so a last round removes the surplus there. Other scores, scopes and
+    structures, and models with embeddings, which TF-MOT would prune too, are pruned by Pruning.
+    NofM is pruned once, at `begin`.
 
     Reference: Zhu & Gupta, To prune, or not to prune, https://arxiv.org/abs/1710.01878
     """
@@ -53,7 +54,7 @@ class Gradual(ltx.Finder):
                 f"gradual.every: {self.every} is {lab.steps(self.every)} steps, expected 1 to"
                 f" {end - begin}, the steps from gradual.begin to gradual.end"
             )
-        if self._is_tfmots:
+        if self._is_tfmots(lab):
             self._schedule(lab, end).check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
@@ -67,7 +68,7 @@ class Gradual(ltx.Finder):
         yield first.child(lab, mask, state=state, note={"curve": curve, "collapsed": mask.empty()})
 
     def _prune(self, lab: ltx.Lab, state: ltx.State, mask: ltx.Mask) -> ltx.Mask:
-        if self._is_tfmots:
+        if self._is_tfmots(lab):
             mask = lab.scheduled_mask(state, mask, self._schedule(lab, state.step))
             if state.step < lab.steps(self.end):
                 return mask
@@ -75,9 +76,10 @@ class Gradual(ltx.Finder):
         pruning = ltx.Pruning.to(density, self.scope, structure=self.structure)
         return pruning(lab, mask, self.score(lab, state, mask))
 
-    @property
-    def _is_tfmots(self) -> bool:
+    def _is_tfmots(self, lab: ltx.Lab) -> bool:
         """Whether TF-MOT prunes in this way: by magnitude, tensor by tensor."""
+        if any(weight.kind == "embedding" for weight in lab.prunable):
+            return False
         supported = isinstance(self.structure, ltx.Unstructured | ltx.Blocks | ltx.NofM)
         return supported and self.scope == "layer" and self.score == ltx.Magnitude()
 

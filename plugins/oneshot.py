@@ -20,7 +20,8 @@ class OneShot(ltx.Finder):
 
     `structure` says what units the density is a share of. Channels are pruned in scope "global" or
     "layer", by any score; blocks in every scope, but in kernels of rank 2 only, so that `keep` must
-    name all others; NofM at its own density, in one round.
+    name all others; NofM at its own density, in one round. Embeddings are left alone unless
+    `embeddings` is True.
     """
 
     density: float = 0.1
@@ -29,11 +30,12 @@ class OneShot(ltx.Finder):
     scope: str = "global"
     keep: tuple[str, ...] = ()
     structure: ltx.Structure = ltx.Unstructured()
+    embeddings: bool = False
 
     def __post_init__(self) -> None:
         _check("oneshot", self.density, self.score, self.rounds, self.scope)
         ltx.check_type("oneshot.structure", self.structure, ltx.Structure, "@ByChannel()")
-        pruning = ltx.Pruning.to(self.density, self.scope, self.keep, self.structure)
+        pruning = self._pruning
         object.__setattr__(self, "keep", pruning.keep)  # gin gives a list, or one string
         if self.structure.only is not None and self.rounds > 1:
             raise ltx.UsageError(
@@ -42,13 +44,14 @@ class OneShot(ltx.Finder):
             )
 
     def check(self, lab: ltx.Lab) -> None:
-        pruning = ltx.Pruning.to(self.density, self.scope, self.keep, self.structure)
-        pruning.check(lab, self.score)
+        self._pruning.check(lab, self.score)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
-        yield from _find(
-            lab, self.density, self.score, self.rounds, self.scope, self.keep, self.structure
-        )
+        yield from _find(lab, self._pruning, self.score, self.rounds)
+
+    @property
+    def _pruning(self) -> ltx.Pruning:
+        return ltx.Pruning.to(self.density, self.scope, self.keep, self.structure, self.embeddings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +74,7 @@ class SNIP(ltx.Finder):
         ltx.Pruning.to(self.density).check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
-        yield from _find(lab, self.density, ltx.Snip(self.batches))
+        yield from _find(lab, ltx.Pruning.to(self.density), ltx.Snip(self.batches))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +103,7 @@ class GraSP(ltx.Finder):
         ltx.Pruning.to(self.density).check(lab)
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
-        yield from _find(lab, self.density, self._score)
+        yield from _find(lab, ltx.Pruning.to(self.density), self._score)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,24 +124,19 @@ class SynFlow(ltx.Finder):
         ltx.Pruning.to(self.density).check(lab, ltx.Synflow())
 
     def find(self, lab: ltx.Lab) -> Iterator[ltx.Ticket]:
-        yield from _find(lab, self.density, ltx.Synflow(), self.rounds)
+        yield from _find(lab, ltx.Pruning.to(self.density), ltx.Synflow(), self.rounds)
 
 
 def _find(
-    lab: ltx.Lab,
-    density: float,
-    score: ltx.Score,
-    rounds: int = 1,
-    scope: str = "global",
-    keep: tuple[str, ...] = (),
-    structure: ltx.Structure = ltx.Unstructured(),  # noqa: B008 (frozen)
+    lab: ltx.Lab, last: ltx.Pruning, score: ltx.Score, rounds: int = 1
 ) -> Iterator[ltx.Ticket]:
     """The dense network, then the ticket after all rounds."""
     ticket = ltx.Ticket.of(lab, lab.dense(), lab.init())
     yield ticket
     mask = ticket.mask
     for number in range(1, rounds + 1):
-        pruning = ltx.Pruning.to(density ** (number / rounds), scope, keep, structure)
+        density = (last.density or 1.0) ** (number / rounds)
+        pruning = dataclasses.replace(last, density=density)
         mask = pruning(lab, mask, score(lab, ticket.state, mask))
     yield ticket.child(lab, mask, note={"rounds": rounds, "collapsed": mask.empty()})
 

@@ -9,12 +9,12 @@ from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.round import Pruning
 from ltx.pruning.schedules import PolynomialDecay
 from ltx.pruning.scores import BatchNormScale, Criterion, Grasp, Magnitude, Random, Snip, Synflow
-from ltx.pruning.structures import ByChannel, Unstructured
+from ltx.pruning.structures import ByChannel, ByToken, Unstructured
 from ltx.study.definition import Study
 from ltx.study.grid import Grid
 
 SCORES = (Magnitude, Criterion, Snip, Grasp, Synflow, BatchNormScale, Random)
-_STRUCTURES = (Unstructured, ByChannel, Blocks, NofM)
+_STRUCTURES = (Unstructured, ByChannel, ByToken, Blocks, NofM)
 _CORE = (
     Study,
     Grid,

@@ -25,7 +25,9 @@ class Pruning:
     Scope "layer" prunes each tensor by itself, convolutions at `conv_rate`, others at
     `dense_rate` (both `rate` when not given) and the layer that makes the logits at
     `output_rate` (half the rate of its kind, as in the papers). Scope "global" compares the
-    scores of all tensors. `keep` names weights to leave alone, by patterns such as `conv_1/*`.
+    scores of all tensors; it starves layers of recurrent and attention networks, where a warning
+    says so. `keep` names weights to leave alone, by patterns such as `conv_1/*`. Embeddings are
+    left alone too, unless `embeddings` is True or the structure is one of them.
 
     A `density` replaces the rate: exactly round(density * all) of the units that may be pruned are
     left, the same share of every layer in scope "layer", shares by the Erdos-Renyi-Kernel rule in
@@ -40,6 +42,7 @@ class Pruning:
     keep: tuple[str, ...] = ()
     density: float | None = None
     structure: Structure = Unstructured()
+    embeddings: bool = False
 
     @classmethod
     def to(
@@ -48,9 +51,12 @@ class Pruning:
         scope: str = "global",
         keep: tuple[str, ...] = (),
         structure: Structure = Unstructured(),  # noqa: B008 (frozen)
+        embeddings: bool = False,
     ) -> "Pruning":
         """The pruning to this share of all units, whatever was pruned before."""
-        return cls(scope=scope, keep=keep, density=density, structure=structure)
+        return cls(
+            scope=scope, keep=keep, density=density, structure=structure, embeddings=embeddings
+        )
 
     def __post_init__(self) -> None:
         keep = (self.keep,) if isinstance(self.keep, str) else self.keep
@@ -58,6 +64,7 @@ class Pruning:
             raise UsageError(f"Pruning.keep: expected patterns, as in ('conv_1/*',), got {keep!r}")
         object.__setattr__(self, "keep", tuple(keep))
         check_choice("Pruning.scope", self.scope, SCOPES)
+        check_type("Pruning.embeddings", self.embeddings, bool, "True")
         if self.scope not in ("layer", "global") and self.density is None:
             raise UsageError(
                 f"Pruning.scope: {self.scope} shares out a density; set Pruning.density"
@@ -100,14 +107,15 @@ class Pruning:
         has to be reachable, and is to be reached in one of the `rounds`.
         """
         names = [weight.name for weight in lab.prunable]
+        self._warn_of_starvation(lab)
         for pattern in self.keep:
             if not fnmatch.filter(names, pattern):
                 raise unknown("weight pattern", pattern, names, "See Pruning.keep.")
         groups = self._groups(lab)
         if names and not groups:
+            left = ", ".join(self.keep) or "Pruning.embeddings = False"
             raise UsageError(
-                f"Pruning.keep: {', '.join(self.keep)} leaves no"
-                f" {self.structure.unit.removesuffix('s')} to prune"
+                f"Pruning.keep: {left} leaves no {self.structure.unit.removesuffix('s')} to prune"
             )
         if self.density is not None:
             self._check_density(groups, self.density, rounds)
@@ -184,8 +192,23 @@ class Pruning:
                 " all, use Pruning.rate for a share of those left"
             )
 
+    def _warn_of_starvation(self, lab: Prunable) -> None:
+        """Warn of one threshold over the layers of a recurrent or attention network."""
+        if self.scope != "global" or self.structure.only is not None:
+            return
+        kinds = sorted({w.kind for w in lab.prunable} & {"recurrent", "attention"})
+        if kinds:
+            warn_once(
+                f"Pruning.scope global: one threshold over all layers starves some layers of a"
+                f" network with {' and '.join(kinds)} weights, so that its tickets may be worse"
+                " than random masks; scope layer prunes each by itself"
+            )
+
     def _groups(self, lab: Prunable) -> tuple[Group, ...]:
-        return self.structure.groups(lab, self._is_kept)
+        spared: set[str] = set()
+        if not (self.embeddings or self.structure.of_embeddings):
+            spared = {weight.name for weight in lab.prunable if weight.kind == "embedding"}
+        return self.structure.groups(lab, lambda name: name in spared or self._is_kept(name))
 
     def _counts(
         self, groups: Sequence[Group], alive: Arrays

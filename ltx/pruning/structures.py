@@ -29,13 +29,14 @@ class Structure(abc.ABC):
 
     By default every weight is a unit. Rates and densities count units. `least` is how many units of
     every group survive any pruning; `alike` says whether units have the same number of weights in
-    all layers.
+    all layers; `of_embeddings` whether units are parts of embeddings, which others leave alone.
     """
 
     unit: ClassVar[str] = "weights"
     scopes: ClassVar[tuple[str, ...]] = ("layer", "erk", "smart", "global")
     least: ClassVar[int] = 0
     alike: ClassVar[bool] = True
+    of_embeddings: ClassVar[bool] = False
 
     @property
     def only(self) -> float | None:
@@ -133,11 +134,60 @@ class ByChannel(Structure):
         return result
 
     def drop(self, scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:
-        best = {
-            name: prune_lowest(scores, {name: keep}, max(0, int(keep.sum()) - 1))[name]
-            for name, keep in alive.items()
-        }
-        free = {name: keep & ~best[name] for name, keep in alive.items()}
-        count = min(count, sum(int(keep.sum()) for keep in free.values()))
-        left = prune_lowest(scores, free, count)
-        return {name: keep | best[name] for name, keep in left.items()}
+        return _drop_but_the_best(scores, alive, count)
+
+
+@dataclasses.dataclass(frozen=True)
+class ByToken(Structure):
+    """Rows of embeddings, each the whole vector of a token; other weights are left alone.
+
+    The score of a token is the mean of its surviving weights. A pruned token is read as zeros.
+    """
+
+    unit: ClassVar[str] = "tokens"
+    scopes: ClassVar[tuple[str, ...]] = ("layer", "global")
+    least: ClassVar[int] = 1
+    alike: ClassVar[bool] = False
+    of_embeddings: ClassVar[bool] = True
+
+    def groups(self, lab: Prunable, is_kept: Callable[[str], bool]) -> tuple[Group, ...]:
+        embeddings = [weight for weight in lab.prunable if weight.kind == "embedding"]
+        if not embeddings:
+            raise UsageError(
+                "ByToken: this model has no embedding, whose rows it prunes; use"
+                " structure=Unstructured()"
+            )
+        return tuple(Group(w.name, w, w.shape[0]) for w in embeddings if not is_kept(w.name))
+
+    def alive(self, lab: Prunable, mask: Arrays) -> dict[str, np.ndarray]:
+        return {name: np.any(mask[name], axis=1) for name in _embeddings(lab)}
+
+    def scores(self, lab: Prunable, mask: Arrays, scores: Arrays) -> dict[str, np.ndarray]:
+        result = {}
+        for name in _embeddings(lab):
+            keep = mask[name]
+            total = np.where(keep, scores[name], 0).sum(axis=1, dtype=np.float64)
+            result[name] = total / np.maximum(keep.sum(axis=1), 1)
+        return result
+
+    def mask(self, lab: Prunable, mask: Arrays, alive: Arrays) -> dict[str, np.ndarray]:
+        return {**mask, **{name: mask[name] & keep[:, None] for name, keep in alive.items()}}
+
+    def drop(self, scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:
+        return _drop_but_the_best(scores, alive, count)
+
+
+def _embeddings(lab: Prunable) -> list[str]:
+    return [weight.name for weight in lab.prunable if weight.kind == "embedding"]
+
+
+def _drop_but_the_best(scores: Arrays, alive: Arrays, count: int) -> dict[str, np.ndarray]:
+    """The survivors without the `count` lowest-scored ones, the best of every group left alone."""
+    best = {
+        name: prune_lowest(scores, {name: keep}, max(0, int(keep.sum()) - 1))[name]
+        for name, keep in alive.items()
+    }
+    free = {name: keep & ~best[name] for name, keep in alive.items()}
+    count = min(count, sum(int(keep.sum()) for keep in free.values()))
+    left = prune_lowest(scores, free, count)
+    return {name: keep | best[name] for name, keep in left.items()}

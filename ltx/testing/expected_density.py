@@ -1,8 +1,8 @@
 """The number of weights that each ticket should keep according to the finder's settings.
 
 It is read off the names of fields: `density` is that of the last ticket, `densities` those of the
-last ones, and with `pruning` and `levels` each level comes from the one before. `scope` and `keep`
-have the meaning that they have in Pruning.
+last ones, and with `pruning` and `levels` each level comes from the one before. `scope`, `keep` and
+`embeddings` have the meaning that they have in Pruning.
 """
 
 import dataclasses
@@ -54,7 +54,11 @@ def _by_weight(settings: object) -> bool:
 
 
 def _expected_at(density: float, finder: Finder, lab: Lab, ticket: Ticket) -> ExpectedCount:
-    own = {name: getattr(finder, name) for name in ("scope", "keep") if hasattr(finder, name)}
+    own = {
+        name: getattr(finder, name)
+        for name in ("scope", "keep", "embeddings")
+        if hasattr(finder, name)
+    }
     # Without a scope each tensor may be pruned, and rounded, by itself.
     slack = 1 if "scope" in own else max(1, len(lab.prunable) // 2)
     try:
