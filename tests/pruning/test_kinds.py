@@ -102,5 +102,5 @@ def test_kinds_other_than_convolutions_have_the_dense_rate() -> None:
 
 @pytest.mark.parametrize("value", [1, "yes", None])
 def test_embeddings_is_true_or_false(value: object) -> None:
-    with pytest.raises(UsageError, match="Pruning.embeddings"):
+    with pytest.raises(UsageError, match=r"Pruning\.embeddings"):
         Pruning(embeddings=value)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """Inputs: tensors and their descriptions for a model that is traced, probed or measured."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,14 @@ def flow_inputs(specs: Specs) -> Any:
         )
 
     return each(one, specs)
+
+
+def flow_batches(specs: Specs, size: int = 256) -> Iterator[Any]:
+    """The examples of `flow_inputs`, at most `size` at a time: a vocabulary may be large."""
+    whole = flow_inputs(specs)
+    count = int(tf.nest.flatten(whole)[0].shape[0])
+    for start in range(0, count, size):
+        yield tf.nest.map_structure(lambda x, n=start: x[n : n + size], whole)
 
 
 def zeros(specs: Specs) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ltx.backends.tf_keras.compiled import Compiled
-from ltx.backends.tf_keras.inputs import flow_inputs
+from ltx.backends.tf_keras.inputs import flow_batches
 from ltx.backends.tf_keras.loss import Loss
 from ltx.backends.tf_keras.masking import MaskedModel
 from ltx.data.dataset import Dataset
@@ -53,7 +53,10 @@ class Derivatives:
 
         Of tokens there is an example of each, repeated over its whole length.
         """
-        flows = [flow.numpy() for flow in self._flow()]
+        batches = list(flow_batches(self._data.inputs))
+        # A single batch is a constant of the compiled function.
+        results = (self._flow(*((batch,) if len(batches) > 1 else ())) for batch in batches)
+        flows = [sum(flow.numpy() for flow in flows) for flows in zip(*results, strict=True)]
         return dict(zip(self._masked.masks, flows, strict=True))
 
     def _batches(self, table: np.ndarray, seed: np.ndarray) -> list[Batch]:
@@ -97,9 +100,10 @@ class Derivatives:
             product = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
         return self._derivative(outer, product)
 
-    def _flows(self):  # type: ignore[no-untyped-def]
+    def _flows(self, *given):  # type: ignore[no-untyped-def]
+        (inputs,) = given or flow_batches(self._data.inputs)
         with self._loss.measuring(0), tf.GradientTape() as tape:
-            outputs = self._masked.model(flow_inputs(self._data.inputs), training=False)
+            outputs = self._masked.model(inputs, training=False)
             if outputs.dtype != tf.float64:  # of float16 the sum would overflow
                 outputs = tf.cast(outputs, tf.float32)
             total = tf.reduce_sum(outputs)

@@ -9,8 +9,9 @@ import tensorflow as tf
 import tf_keras
 
 from ltx.backends.tf_keras.graph import layer_types
-from ltx.backends.tf_keras.inputs import flow_inputs
+from ltx.backends.tf_keras.inputs import flow_batches
 from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.backends.tf_keras.models.layers import Attention, MaskedMax, MaskedMean
 from ltx.core.errors import UsageError
 from ltx.core.mask import Mask
 from ltx.data.dataset import Specs
@@ -27,6 +28,7 @@ _KERNELS = (
         *layer_types.SEPARABLE,
     ),
     layers.EinsumDense,
+    layers.Embedding,
 )
 _ACTIVATIONS = (*layer_types.RECTIFIERS, layers.PReLU, layers.Activation, layers.Softmax)
 _IDENTITIES = (
@@ -47,6 +49,7 @@ _MEANS = {
     layers.GlobalMaxPooling1D: layers.GlobalAveragePooling1D,
     layers.GlobalMaxPooling2D: layers.GlobalAveragePooling2D,
     layers.GlobalMaxPooling3D: layers.GlobalAveragePooling3D,
+    MaskedMax: MaskedMean,
 }
 
 
@@ -56,7 +59,8 @@ class SignalPaths:
     The masks take the place of the weights. Every sum is replaced by 1 where it is not zero, in
     both directions, so that nothing overflows or underflows at any depth. Only sums of products
     count: biases, activations and normalisation are skipped, and a maximum passes all of its
-    inputs, as each may be the largest. The model's variables are overwritten.
+    inputs, as each may be the largest. Tokens are read one by one; a path begins at the row of its
+    embedding. The model's variables are overwritten.
 
     Raises UsageError for a model for which this would give a wrong answer.
     """
@@ -68,7 +72,8 @@ class SignalPaths:
         for name in masked.masks:
             if masked.weights[name].ref() not in owned:
                 raise self._undefined(f"it is not known how the layer of {name} uses it")
-        if any(isinstance(layer, layers.MultiHeadAttention) for layer in masked.model.submodules):
+        attention = (layers.MultiHeadAttention, layers.Attention, Attention)
+        if any(isinstance(layer, attention) for layer in masked.model.submodules):
             raise self._undefined("the output of attention does not follow from paths")
 
     @functools.cached_property
@@ -96,13 +101,23 @@ class SignalPaths:
         # Of a mirrored variable the first replica's, which is the one read here.
         pruned = [self._masked.weights[name] for name in self._masked.masks]
         weights = [getattr(variable, "values", (variable,))[0] for variable in pruned]
-        with _simplified(self._masked.model), tf.GradientTape() as tape:
-            given = tf.nest.map_structure(lambda x: x * pixel, flow_inputs(self._inputs))
+        reaches, found = False, [np.zeros(weight.shape, np.bool_) for weight in weights]
+        for given in flow_batches(self._inputs):
+            total, flows = self._total(given, weights, pixel)
+            reaches |= total != 0
+            found = [array | (flow != 0) for array, flow in zip(found, flows, strict=True)]
+        return reaches, dict(zip(self._masked.masks, found, strict=True))
+
+    def _total(  # type: ignore[no-untyped-def]
+        self, given, weights: list[tf.Variable], pixel: float
+    ) -> tuple[float, list[np.ndarray]]:
+        """The summed outputs of these inputs times `pixel`, and their gradients by the weights."""
+        with _simplified(self._masked.model, pixel), tf.GradientTape() as tape:
+            given = tf.nest.map_structure(lambda x: x * pixel if x.dtype.is_floating else x, given)
             outputs = self._masked.model(given, training=False)
             total = tf.reduce_sum(tf.cast(outputs, tf.float32))
         flows = tape.gradient(total, weights, unconnected_gradients="zero")
-        arrays = {n: f.numpy() != 0 for n, f in zip(self._masked.masks, flows, strict=True)}
-        return bool(total.numpy() != 0), arrays
+        return float(total.numpy()), [tf.convert_to_tensor(flow).numpy() for flow in flows]
 
     def _undefined(self, why: str) -> UsageError:
         return UsageError(f"{self._label}: its effective weights cannot be determined: {why}")
@@ -116,8 +131,11 @@ def _reached(sums: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tenso
 
 
 @contextlib.contextmanager
-def _simplified(model: tf_keras.Model) -> Iterator[None]:
-    """Replace what the model's layers compute by what SignalPaths needs, within the context."""
+def _simplified(model: tf_keras.Model, pixel: float) -> Iterator[None]:
+    """Replace what the model's layers compute by what SignalPaths needs, within the context.
+
+    What embeddings look up is multiplied by `pixel`, as the numbers of other inputs are.
+    """
     originals = []
     try:
         for layer in _every_layer(model):
@@ -125,7 +143,8 @@ def _simplified(model: tf_keras.Model) -> Iterator[None]:
             originals.append((layer, own))
             if isinstance(layer, _KERNELS):
                 object.__setattr__(layer, "activation", None)
-                object.__setattr__(layer, "call", _saturated(layer.call))
+                scale = pixel if isinstance(layer, layers.Embedding) else 1.0
+                object.__setattr__(layer, "call", _saturated(layer.call, scale))
             elif call := _simplified_call(layer):
                 object.__setattr__(layer, "call", call)
         yield
@@ -136,8 +155,8 @@ def _simplified(model: tf_keras.Model) -> Iterator[None]:
             vars(layer).update(own)
 
 
-def _saturated(call: Call) -> Call:
-    return lambda inputs, *args, **kwargs: _reached(call(inputs))
+def _saturated(call: Call, scale: float) -> Call:
+    return lambda inputs, *args, **kwargs: _reached(call(inputs) * scale)
 
 
 def _simplified_call(layer: tf_keras.layers.Layer) -> Call | None:

@@ -199,7 +199,7 @@ def test_one_use_of_a_shared_layer_is_enough() -> None:
     shared = L.Dense(4, name="shared")
     x = L.Flatten()(image)
     model = tf_keras.Model(image, L.Dense(2, name="e")(shared(shared(x))))
-    paths = SignalPaths(MaskedModel(model), (2, 2, 1), "it")
+    paths = SignalPaths(MaskedModel(model), InputSpec((2, 2, 1)), "it")
     mask = {"shared/kernel": np.zeros((4, 4), np.bool_), "e/kernel": np.ones((4, 2), np.bool_)}
     mask["shared/kernel"][0, 1] = mask["shared/kernel"][1, 2] = True
     mask["shared/kernel"][3, 0] = True  # the first use's 3 -> 0 goes on by the second's 0 -> 1
