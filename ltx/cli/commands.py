@@ -185,8 +185,13 @@ def data(options: argparse.Namespace) -> int:
     from ltx.reporting import console
 
     if options.action == "list":
-        rows = [*data.available(options.data_dir), *loading.described()]
-        console.console().print(console.make_table(["data set", "what it is"], rows))
+        screen = console.console()
+        screen.print(console.make_table(["data set", "status"], data.available(options.data_dir)))
+        rows = [
+            [offer.usage, f"broken: {offer.reason}" if offer.reason else offer.sentence]
+            for offer in loading.offers()
+        ]
+        screen.print(console.make_table(["offered", "what it is"], rows))
         return 0
     if not options.set:
         raise UsageError(

@@ -19,6 +19,7 @@ from ltx.core.environment import DISTRIBUTION, versions
 from ltx.core.errors import UsageError, describe, unknown
 from ltx.core.finder import is_finder
 from ltx.core.objectives.objective import Objective
+from ltx.data import loading
 
 FINDERS, SCORES, TRACKERS = "ltx.finders", "ltx.scores", "ltx.trackers"
 OBJECTIVES = "ltx.objectives"
@@ -89,7 +90,8 @@ def load(name: str) -> type:
 def plugins() -> list[Plugin]:
     """Every installed plugin with its status; broken ones are listed, not raised.
 
-    The scores of ltx are among them, and trackers, which are loaded only where a run uses them.
+    The scores of ltx are among them, data sets, and trackers, which are loaded only where a run
+    uses them.
     """
     core = [
         Plugin(cls.__name__, "score", DISTRIBUTION, versions()["ltx"], _target(cls))
@@ -114,7 +116,8 @@ def plugins() -> list[Plugin]:
         for same in groups.values()
         for entry in same.values()
     ]
-    return sorted([*core, *offered, *trackers], key=lambda one: (one.kind, one.name))
+    data = [_plugin(offer.entry, offer.reason) for offer in loading.offers()]
+    return sorted([*core, *offered, *trackers, *data], key=lambda one: (one.kind, one.name))
 
 
 def _plugin(entry: metadata.EntryPoint, reason: str) -> Plugin:

@@ -48,6 +48,8 @@ def make_dataset(spec: DataSpec, arrays: Arrays) -> Dataset:
     """
     inputs, targets, is_test, names, notes = _joined(spec, arrays)
     if spec.classes:
+        if targets.dtype.kind == "f" or targets.ndim > 1:
+            raise UsageError(f"Task.classes: the targets of {spec.data!r} are no classes")
         sampling.check_classes(
             f"Task.classes of {spec.data!r}", spec.classes, target_values.class_count(targets)
         )
@@ -126,8 +128,12 @@ def _joined(
 def _checked(
     spec: DataSpec, part: str, inputs: Inputs, targets: np.ndarray
 ) -> tuple[Inputs, np.ndarray]:
-    inputs = mapped(np.asarray, inputs)
-    targets = np.asarray(targets)
+    try:
+        inputs, targets = mapped(np.asarray, inputs), np.asarray(targets)
+    except ValueError as error:
+        raise UsageError(
+            f"data set {spec.data!r}: {part} inputs or targets of unlike shapes: {error}"
+        ) from error
     arrays = dict(inputs) if isinstance(inputs, Mapping) else {"inputs": inputs}
     if not arrays or targets.ndim < 1:
         raise UsageError(f"data set {spec.data!r}: expected arrays of {part} examples, got none")

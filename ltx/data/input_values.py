@@ -36,7 +36,7 @@ def _prepared_one(
     spec: DataSpec, array: np.ndarray, kept: Rows, settings: Preprocessing, alone: bool
 ) -> tuple[InputSpec, np.ndarray]:
     kind = array.dtype.kind
-    if kind in "OSU":
+    if kind in "OSU" and spec.image is None:
         return _text(spec, array, kept, settings)
     if array.dtype == np.uint8 and array.ndim == 4 and alone:
         if spec.image is not None and spec.image != array.shape[1:]:
@@ -70,6 +70,8 @@ def _text(
 ) -> tuple[InputSpec, np.ndarray]:
     texts = preprocessing.as_texts(spec.data, array)
     vocabulary = Vocabulary([texts[row] for row in kept], settings)
+    if not vocabulary.tokens:
+        raise UsageError(f"data set {spec.data!r}: all texts of the training split are empty")
     length = settings.length or vocabulary.longest(texts)
     encoded = vocabulary.encode(spec.data, texts, length)
     return InputSpec((length,), "int32", len(vocabulary)), encoded

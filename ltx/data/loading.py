@@ -86,21 +86,6 @@ def loaders() -> dict[str, list[metadata.EntryPoint]]:
     return {name: list(same.values()) for name, same in found.items()}
 
 
-def described() -> list[tuple[str, str]]:
-    """Every data set that enters by an entry point, with the first sentence of its loader."""
-    rows = []
-    for name in sorted(loaders()):
-        try:
-            loader = _loaded(name, loaders()[name][0])
-        except UsageError as error:
-            rows.append((name, str(error)))
-            continue
-        sentence = (inspect.getdoc(loader) or "").split("\n\n")[0]
-        scheme = ":WHAT" if "argument" in inspect.signature(loader).parameters else ""
-        rows.append((name + scheme, " ".join(sentence.split())))
-    return rows
-
-
 def _arrays(spec: DataSpec, data_dir: str | None) -> Arrays | None:
     """What the loader of this name returns; None for a set of TFDS.
 
@@ -198,11 +183,18 @@ class Offer:
     entry: metadata.EntryPoint
     sentence: str = ""
     reason: str = ""
+    takes_argument: bool = False
+
+    @property
+    def usage(self) -> str:
+        """The name as Task.data has it."""
+        return f"{self.name}:..." if self.takes_argument else self.name
 
 
 def offers() -> list[Offer]:
-    """Every entry point of `ltx.datasets`; broken ones are listed, not raised."""
-    return [_offer(name, entry, len(same)) for name, same in loaders().items() for entry in same]
+    """Every entry point of `ltx.datasets`, by name; broken ones are listed, not raised."""
+    every = sorted(loaders().items())
+    return [_offer(name, entry, len(same)) for name, same in every for entry in same]
 
 
 def _offer(name: str, entry: metadata.EntryPoint, offered: int) -> Offer:
@@ -218,4 +210,5 @@ def _offer(name: str, entry: metadata.EntryPoint, offered: int) -> Offer:
     if not callable(loader):
         return Offer(name, entry, reason=f"{entry.value} is no function that returns ltx.Arrays")
     text = (inspect.getdoc(loader) or "").partition("\n\n")[0]
-    return Offer(name, entry, " ".join(text.replace("`", "").split()))
+    takes = "argument" in inspect.signature(loader).parameters
+    return Offer(name, entry, " ".join(text.replace("`", "").split()), takes_argument=takes)

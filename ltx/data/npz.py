@@ -1,5 +1,6 @@
 """NumPy archives: a data set as the arrays of an .npz file."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ def load(argument: str) -> Arrays:
     path = Path(argument).expanduser()
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}  # one array of .npy has no files
     except FileNotFoundError:
         raise UsageError(f"data set 'arrays:{argument}': there is no file {path}") from None
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
         raise UsageError(
             f"data set 'arrays:{argument}': expected a file of numpy.savez whose arrays hold no"
-            f" objects: {error}"
+            f" objects: {' '.join(str(error).split())}"
         ) from error
     unknown = [name for name in arrays if name.partition("/")[0] not in _PARTS]
     if unknown or "targets" not in arrays or _part(arrays, "inputs") is None:

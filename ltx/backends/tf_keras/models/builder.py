@@ -17,6 +17,7 @@ from ltx.backends.tf_keras.models.blocks import Shape
 from ltx.backends.tf_keras.models.catalogue import BUILDERS, Builder
 from ltx.core import trust
 from ltx.core.errors import UsageError, unknown
+from ltx.core.validation import warn_once
 from ltx.data.dataset import InputSpec, Specs
 
 PRECISIONS = {
@@ -148,6 +149,11 @@ def _arguments(
     flat = inputs.values() if isinstance(inputs, Mapping) else [inputs]
     if any(spec.tokens for spec in flat):
         task["vocabulary"] = each(lambda spec: spec.tokens, inputs)
+        if name in BUILDERS and "vocabulary" not in signature.parameters:
+            warn_once(
+                f"model {name!r} has no embedding and takes the numbers of tokens as quantities;"
+                " whole-number inputs are tokens: store a table of numbers as floats"
+            )
     elif _is_required(signature, "vocabulary"):
         raise UsageError(
             f"model {name!r} reads tokens; the task's inputs are numbers of shape"
