@@ -85,6 +85,11 @@ class Backend(abc.ABC):
     # What a backend may leave out.
 
     @property
+    def stem(self) -> tuple[str, ...]:
+        """The names of all variables of the layers that read the inputs; () where unknown."""
+        return ()
+
+    @property
     def origin(self) -> Mapping[str, str]:
         """Hashes that a ticket's manifest keeps of its lab, by what they cover.
 

@@ -37,6 +37,10 @@ class LabWrapper(Lab):
         return self.inner.head
 
     @property
+    def stem(self) -> tuple[str, ...]:
+        return self.inner.stem
+
+    @property
     def input_shape(self) -> InputShape:
         return self.inner.input_shape
 

@@ -104,6 +104,12 @@ class FakeLab(Lab):
         return ("output/kernel", "output/bias")
 
     @property
+    def stem(self) -> tuple[str, ...]:
+        layer, _, _ = self.prunable[0].name.rpartition("/")
+        names = [*(weight.name for weight in self.prunable), *self._net.others()[0]]
+        return tuple(name for name in names if name.startswith(f"{layer}/"))
+
+    @property
     def outputs_logits(self) -> bool:
         return True
 

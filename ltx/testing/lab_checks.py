@@ -74,7 +74,7 @@ def check_other_seed(make_lab: MakeLab) -> None:
 
 
 def check_init(make_lab: MakeLab) -> None:
-    """A fresh state is at step 0 and holds every weight, in its shape, and the head."""
+    """A fresh state is at step 0 and holds every weight, in its shape, head and stem."""
     lab = make_lab()
     state = lab.init()
     require(state.step == 0, f"a fresh state is at step {state.step}")
@@ -82,6 +82,7 @@ def check_init(make_lab: MakeLab) -> None:
         held = state.weights.get(weight.name)
         require(held is not None and held.shape == weight.shape, f"{weight.name}: other shape")
     require(set(lab.head) <= state.weights.keys(), "head names weights that no state has")
+    require(set(lab.stem) <= state.weights.keys(), "stem names weights that no state has")
     outputs = {weight.name for weight in lab.prunable if weight.is_output}
     require(outputs <= set(lab.head), "head lacks the prunable weights of the output layer")
 

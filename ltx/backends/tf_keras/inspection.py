@@ -96,6 +96,12 @@ class Inspection:
         return list({id(e.layer): e.layer for n, e in self._kernels.items() if n in names}.values())
 
     @functools.cached_property
+    def input_layers(self) -> list[tf_keras.layers.Layer]:
+        """The layers whose kernels are the first ones between an input and the outputs."""
+        first = self.forward_pass.first
+        return list({id(e.layer): e.layer for n, e in self._kernels.items() if n in first}.values())
+
+    @functools.cached_property
     def ends_in_softmax(self) -> bool:
         """Whether outputs are probabilities for every input and all values of the weights.
 

@@ -121,6 +121,10 @@ class KerasLab(Lab):
         return self._program.masked.head
 
     @property
+    def stem(self) -> tuple[str, ...]:
+        return self._program.masked.stem
+
+    @property
     def input_shape(self) -> InputShape:
         return self._program.data.input_shape
 

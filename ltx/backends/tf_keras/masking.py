@@ -103,6 +103,12 @@ class MaskedModel:
         outputs = {id(layer) for layer in self.inspection.output_layers}
         return tuple(entry.name for entry in self._trainable if id(entry.layer) in outputs)
 
+    @functools.cached_property
+    def stem(self) -> tuple[str, ...]:
+        """The names of all trainable variables of the layers that read the inputs."""
+        readers = {id(layer) for layer in self.inspection.input_layers}
+        return tuple(entry.name for entry in self._trainable if id(entry.layer) in readers)
+
     def _wrap(
         self,
         layer: tf_keras.layers.Layer,

@@ -16,12 +16,16 @@ from ltx.data.dataset import InputSpec
 IMAGE, CLASSES = (4, 4, 1), 3
 
 
-def inspect(make):
+def built(make):
     tf_keras.backend.reset_uids()
     model = make(IMAGE, CLASSES)
     if not model.built:
         model.build((None, *IMAGE))
-    return MaskedModel(model, InputSpec(IMAGE))
+    return model
+
+
+def inspect(make):
+    return MaskedModel(built(make), InputSpec(IMAGE))
 
 
 @pytest.mark.parametrize("name", output_models.SOFTMAX)
@@ -115,3 +119,58 @@ def test_a_task_names_the_output_layer():
     assert [w.name for w in named.prunable if w.is_output] == ["other/kernel"]
     with pytest.raises(UsageError, match=r"kernel in Task\.head.*'out/kernel'.*body/kernel"):
         KerasLab(dataclasses.replace(task, head=("out/kernel",)), 0)
+
+
+def text_model(_shape, classes):
+    words = tf_keras.Input((5,), dtype="int32")
+    x = tf_keras.layers.Embedding(9, 4, name="words")(words)
+    cells = [tf_keras.layers.GRUCell(3, name=name) for name in ("lower", "upper")]
+    x = tf_keras.layers.RNN(cells, name="gru")(x)
+    return tf_keras.Model(words, tf_keras.layers.Dense(classes, name="head")(x))
+
+
+def sequence_model(shape, classes):
+    images = tf_keras.Input(shape)
+    cells = [tf_keras.layers.GRUCell(3, name=name) for name in ("lower", "upper")]
+    x = tf_keras.layers.RNN(cells, name="gru")(tf_keras.layers.Reshape((4, 4))(images))
+    return tf_keras.Model(images, tf_keras.layers.Dense(classes, name="head")(x))
+
+
+def skipping(shape, classes):
+    """The second layer reads the images beside the first; the third does not."""
+    images = tf_keras.Input(shape)
+    flat = tf_keras.layers.Flatten()(images)
+    x = tf_keras.layers.Dense(6, "relu", name="one")(flat)
+    x = tf_keras.layers.Dense(6, "relu", name="two")(tf_keras.layers.Concatenate()([flat, x]))
+    x = x + tf_keras.layers.Dense(6, "relu", name="three")(x)
+    return tf_keras.Model(images, tf_keras.layers.Dense(classes, name="head")(x))
+
+
+def two_inputs(_shape, classes):
+    numbers, words = tf_keras.Input((3,)), tf_keras.Input((2,), dtype="int32")
+    x = tf_keras.layers.Dense(4, name="numbers")(tf_keras.layers.BatchNormalization()(numbers))
+    y = tf_keras.layers.Flatten()(tf_keras.layers.Embedding(9, 2, name="words")(words))
+    joined = tf_keras.layers.Dense(4, "relu", name="joined")(tf_keras.layers.Concatenate()([x, y]))
+    return tf_keras.Model([numbers, words], tf_keras.layers.Dense(classes, name="head")(joined))
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (output_models.logits, {"body/kernel", "body/bias"}),
+        (output_models.HEADS["nested"][0], {"body/kernel", "body/bias"}),
+        (output_models.HEADS["first"][0], {"body/kernel", "body/bias"}),
+        (output_models.HEADS["compiled_call"][0], {"body/kernel", "body/bias"}),
+        (skipping, {"one/kernel", "one/bias", "two/kernel", "two/bias"}),
+        (text_model, {"words/embeddings"}),
+        (two_inputs, {"numbers/kernel", "numbers/bias", "words/embeddings"}),
+    ],
+)
+def test_the_stem_is_what_reads_the_inputs(make, expected):
+    assert set(MaskedModel(built(make)).stem) == expected
+
+
+def test_of_a_loop_over_two_layers_the_lower_one_reads_the_inputs():
+    stem = MaskedModel(sequence_model(IMAGE, CLASSES)).stem
+    assert {name.split("/")[-2] for name in stem} == {"lower"}
+    assert len(stem) == 3

@@ -13,6 +13,7 @@ SAME = {"Identity", "IdentityN", "Cast", "Reshape", "Squeeze", "ExpandDims", "En
 SAME |= {"StopGradient", "PreventGradient", "CheckNumerics"}
 SUMS = {"Add", "AddV2", "AddN", "Sub", "BiasAdd"}
 CHOICES = {*SUMS, "ConcatV2", "Pack", "Maximum", "Minimum", "Select", "SelectV2"}
+JOINS = {"ConcatV2", "Pack"}
 PRODUCTS = {"MatMul", "BatchMatMulV2", "Einsum", "Conv2D", "Conv3D", "DepthwiseConv2dNative"}
 ELEMENTWISE = {*SUMS, "Mul", "RealDiv", "Maximum", "Minimum", "Select", "SelectV2"}
 ELEMENTWISE |= {"SquaredDifference", "Pow", "DivNoNan"}
@@ -31,7 +32,8 @@ class Value:
 
     `from_input` tells whether it depends on the model's input; if not, `variables` are those that
     it is computed from. If it does, `kernels` are the ones that were applied last. They are
-    `unclear` behind a product of two layers, a loop over several layers or a Python function.
+    `unclear` behind a product of two layers, a loop over several layers or a Python function. It is
+    `raw` if a part of it has passed no kernel.
     `ending` is "linear" for sums and products with weights, "softmax", "log_softmax", or
     "".
     """
@@ -41,6 +43,7 @@ class Value:
     kernels: frozenset[str] = frozenset()
     unclear: bool = False
     ending: str = ""
+    raw: bool = False
 
 
 class ForwardPass:
@@ -48,7 +51,8 @@ class ForwardPass:
 
     `specs` are the inputs of one example; the model is called in the context `recording`.
     `variables` are those to follow by name; of them, `units` has the number of outputs of each
-    kernel, a variable of rank 2 or more. `output` is what is known of the result, `written` are
+    kernel, a variable of rank 2 or more. `output` is what is known of the result, `first` are the
+    kernels that were applied to the inputs themselves, `written` are
     the variables that the call assigns to and `unseeded` are the operations that draw random
     numbers from no generator. `has_functions` tells of functions that were compiled inside.
     """
@@ -72,6 +76,7 @@ class ForwardPass:
         (result,) = tf.nest.flatten(graph.structured_outputs) or (None,)
         self._classes = result.shape[-1] if result is not None and result.shape.rank else None
         self.written: dict[str, None] = {}
+        self.first: set[str] = set()
         self.unseeded: list[str] = []
         self.has_functions = False
         handles = {
@@ -83,7 +88,7 @@ class ForwardPass:
         given = [
             Value(variables=frozenset([name] if (name := captured[id(tensor)]) else []))
             if id(tensor) in captured
-            else Value(from_input=True)
+            else Value(from_input=True, raw=True)
             for tensor in graph.inputs
         ]
         (self.output,) = self._visit(graph, given)
@@ -118,6 +123,8 @@ class ForwardPass:
             if (inner := inner_graph(operation, name)) is not None:
                 self._visit(inner, inputs[1:])
         value = Value() if kind in SHAPES else self._result(operation, inputs)
+        untouched = not value.kernels or (kind in JOINS and any(v.raw for v in inputs))
+        value = dataclasses.replace(value, raw=value.from_input and untouched)
         return [value] * len(operation.outputs)
 
     def _result(self, operation: Any, inputs: list[Value]) -> Value:
@@ -128,6 +135,9 @@ class ForwardPass:
         kernels = frozenset(name for name in names if name in self._units)
         if kernels and not _is_elementwise(operation, inputs):
             loop = "While" in kind or kind in ("If", "StatelessIf")
+            # Inside a loop over several layers, only some of them read the input.
+            if all(value.raw for value in data) and not (loop and kernels & self.first):
+                self.first |= kernels
             if loop and len({_layer(name) for name in kernels}) > 1:
                 return self._product([Value(True, kernels=frozenset([k])) for k in kernels], "")
             return Value(True, kernels=kernels, ending="linear" if kind in PRODUCTS else "")
