@@ -10,10 +10,21 @@ import pytest
 from ltx_plugins.early_rewind import EarlyRewind
 from ltx_plugins.imp import IMP
 from ltx_plugins.random_reinit import RandomReinit
-from ltx_plugins.transfer import CARRY, HEADS, Transfer
+from ltx_plugins.transfer import CARRY, HEADS, STEMS, Transfer
 
-from ltx import ControlError, Lab, Mask, Pruning, State, Store, Task, Ticket, UsageError
+from ltx import (
+    ControlError,
+    Lab,
+    Mask,
+    Pruning,
+    State,
+    Store,
+    Task,
+    Ticket,
+    UsageError,
+)
 from ltx.core import identity
+from ltx.core.objectives.regression import Regression
 from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
 from ltx.testing import RECIPE, FakeLab
@@ -399,6 +410,156 @@ def test_a_source_of_other_images_is_refused_before_anything_trains() -> None:
     assert lab.spent.steps == 0
 
 
+# Unlike first layers
+
+CONV, MIX, FACTOR = "conv/kernel", "mix/kernel", "factor/kernel"
+
+
+def ranks(image: tuple[int, int, int] = (4, 4, 1), data: str = "target/4") -> FakeLab:
+    task = Task(data=data, model="fake", recipe=RECIPE, image=image)
+    return FakeLab(task, network="ranks")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("carry", CARRY)
+def test_the_body_is_carried_under_another_stem(carry: str, stem: str) -> None:
+    """From coloured images of another size and with other classes, unless the stem comes along."""
+    source = ranks((5, 5, 3) if stem != "carry" else (4, 4, 1), "source/6")
+    lab, fresh = ranks(), ranks().init("transfer")
+    finder = Transfer(of=INNER, source=source.task, carry=carry, stem=stem)
+    finder.check(lab)
+    found, made = list(INNER.find(source)), list(finder.find(lab))
+    for old, new in zip(found, made, strict=True):
+        assert new.mask.check(lab.prunable)
+        for name in (MIX, FACTOR):
+            assert new.mask[name].sum() == old.mask[name].sum()
+            assert carry == "shuffled" or (new.mask[name] == old.mask[name]).all()
+            start = source.init() if carry == "init" else old.state
+            moved = (new.state.weights[name] == start.weights[name]).all()
+            assert moved == (carry in ("rewind", "shuffled", "init"))
+        assert new.note.get("stem", "carry") == stem
+        assert "unmatched" not in new.note
+        assert lab.train(new.state, new.mask, "1it")
+        if stem == "carry":
+            continue
+        np.testing.assert_array_equal(new.state.weights[CONV], fresh.weights[CONV])
+        share = 1.0 if stem == "fresh" else old.mask[CONV].mean()
+        assert int(new.mask[CONV].sum()) == round(share * new.mask[CONV].size)
+
+
+def test_the_stem_is_carried_by_default_and_moves_no_identity() -> None:
+    plain = Transfer(of=INNER, source="source")
+    assert plain == Transfer(of=INNER, source="source", stem="carry")
+    assert "stem" not in identity.describe(plain)
+    assert all(CONV in dict(t.mask) and "stem" not in t.note for t in plain.find(ranks()))
+
+
+def test_the_lab_may_carry_from_itself_under_a_new_stem() -> None:
+    lab = ranks()
+    for source in (lab.task, lab.task.data):
+        made = list(Transfer(of=INNER, source=source, stem="fresh").find(lab))
+        native = list(INNER.find(ranks()))
+        assert {t.note["source_task"] for t in made} == {lab.task.id}
+        assert [t.parent for t in made] == [t.id for t in native]
+        assert all(t.mask[CONV].all() for t in made)
+        assert [t.mask[MIX].tolist() for t in made] == [t.mask[MIX].tolist() for t in native]
+
+
+def test_a_stem_of_another_shape_is_refused_with_the_setting() -> None:
+    lab, source = ranks(), ranks((4, 4, 3)).task
+    with pytest.raises(UsageError, match=r"conv/kernel is .*transfer\.stem='fresh'"):
+        Transfer(of=INNER, source=source).check(lab)
+    Transfer(of=INNER, source=source, stem="random").check(lab)
+    assert lab.spent.steps == 0
+
+
+def test_what_finds_no_match_is_listed_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    lab, source = ranks(), ranks((4, 4, 3)).task
+    finder = Transfer(of=INNER, source=source, stem="fresh")
+    (_, first, *_) = map(renamed, INNER.find(ranks((4, 4, 3))))
+    made = finder._carry(lab, first, first.state, source.id, INNER, None)
+    assert made.note["unmatched"] == {"here": [MIX], "there": ["other/kernel"]}
+    assert made.mask[MIX].all()
+    np.testing.assert_array_equal(made.state.weights[FACTOR], first.state.weights[FACTOR])
+    (line,) = {record.getMessage() for record in caplog.records}
+    assert line.endswith("no match for mix/kernel here; other/kernel there")
+
+
+def test_a_source_with_nothing_in_common_is_refused() -> None:
+    lab = target()
+    finder = Transfer(of=INNER, source="source", stem="fresh")
+    with pytest.raises(UsageError, match=r"no layer is carried: between head and stem are none"):
+        finder.check(lab)
+    Transfer(of=INNER, source="source", stem="fresh", head="carry").check(lab)
+    with pytest.raises(UsageError, match=r"are mix/kernel, factor/kernel here, of which none"):
+        finder._fit(ranks(), Mask({BODY: np.ones((16, 12), bool)}))
+
+
+def test_a_lab_that_does_not_tell_its_stem_is_refused() -> None:
+    class Untold(FakeLab):
+        stem = ()
+
+    with pytest.raises(UsageError, match=r"transfer\.stem: Untold does not say"):
+        Transfer(of=INNER, source=target().task, stem="fresh").check(Untold(target().task))
+
+
+def test_settings_of_one_data_set_are_not_those_of_another() -> None:
+    given = {"data_args": {"target": "y"}, "preprocessing": {"scaling": "none"}, "test": 0.2}
+    task = dataclasses.replace(target().task, **given)
+    finder = Transfer(of=INNER, source="source")
+    other, own = (
+        dataclasses.replace(finder, source=name)._lab(FakeLab(task)).task
+        for name in ("source", task.data)
+    )
+    assert (other.data_args, other.preprocessing, other.test) == ({}, {}, 0)
+    assert own == task
+    kept = dataclasses.replace(task, data="source", data_args={}, preprocessing={}, test=0)
+    assert other == kept
+    sized = dataclasses.replace(finder, stem="fresh", head="carry")._lab(FakeLab(task)).task
+    assert sized == dataclasses.replace(kept, image=None)
+
+
+def test_a_name_that_cannot_be_loaded_so_is_told_to_be_a_task() -> None:
+    class Picky(FakeLab):
+        def open_sibling(self, task: Task) -> Lab:
+            raise UsageError("data set 'csv:b.csv': it has no test split")
+
+    with pytest.raises(UsageError, match=r"transfer\.source: .*no test split.*as a whole task"):
+        Transfer(of=INNER, source="csv:b.csv").check(Picky(target().task))
+
+
+@pytest.mark.slow
+def test_numbers_and_images_share_the_body_of_one_model_on_keras() -> None:
+    from ltx.backends.tf_keras.lab import KerasLab
+
+    recipe = dataclasses.replace(RECIPE, length="4it", learning_rate=0.05)
+    images = Task(data="digits", model="mlp", recipe=recipe, model_args={"widths": (12, 8)})
+    numbers = dataclasses.replace(
+        images, data="number_rows.load", test=0.2, objective=Regression()
+    )
+    inner = EarlyRewind(levels=1, rewind="2it")
+    for here, there in ((images, numbers), (numbers, images), (images, images)):
+        lab = KerasLab(here, 0)
+        assert lab.stem == ("dense_1/kernel", "dense_1/bias")
+        finder = Transfer(of=inner, source=there, stem="fresh")
+        finder.check(lab)
+        found = inner.find(KerasLab(there, 0))
+        for old, new in zip(found, finder.find(lab), strict=True):
+            for name in ("dense_2/kernel", "dense_2/bias"):
+                np.testing.assert_array_equal(new.state.weights[name], old.state.weights[name])
+            assert (new.mask["dense_2/kernel"] == old.mask["dense_2/kernel"]).all()
+            assert new.mask["dense_1/kernel"].all()
+            assert lab.train(new.state, new.mask, "1it").state.step == 1
+
+
+def renamed(ticket: Ticket) -> Ticket:
+    """The ticket of a network whose second kernel has another name."""
+    names = {MIX: "other/kernel"}
+    weights = {names.get(n, n): array for n, array in ticket.state.weights.items()}
+    mask = Mask({names.get(n, n): keep for n, keep in ticket.mask.items()})
+    return dataclasses.replace(ticket, mask=mask, state=ticket.state.replace(weights=weights))
+
+
 # Misfits
 
 
@@ -446,6 +607,7 @@ def test_check_checks_what_is_inside() -> None:
         ({"source": "s", "of": INNER, "store": "x"}, "either `of`"),
         ({"source": "s", "of": INNER, "carry": "weights"}, "transfer.carry"),
         ({"source": "s", "of": INNER, "head": "dense"}, "transfer.head"),
+        ({"source": "s", "of": INNER, "stem": "dense"}, "transfer.stem"),
         ({"source": "s", "store": "x", "carry": "init"}, "rewind"),
     ],
 )
