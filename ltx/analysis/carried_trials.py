@@ -10,8 +10,8 @@ from ltx.evaluation.trial import Trial
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
 
-# Relative, between networks under one new head. Tickets of equal density keep different shares of
-# the head that it replaces, since their tasks and numbers of classes differ.
+# Relative, between networks under one new head or stem. Tickets of equal density keep different
+# shares of what it replaces, since their tasks, inputs and numbers of classes differ.
 SAME_HEAD_TOLERANCE = 0.05
 
 
@@ -19,9 +19,9 @@ SAME_HEAD_TOLERANCE = 0.05
 class Arm:
     """What one finder carried to one task.
 
-    `native` is the label of the finder of the native tickets, "" if there is none, and `head` what
-    that finder did to their heads, "" where they keep the head that they were found with. `dense`
-    are trials of the dense network.
+    `native` is the label of the finder of the native tickets, "" if there is none, and `head` and
+    `stem` what that finder did to these layers, "" where they keep those that they were found with.
+    `dense` are trials of the dense network.
     """
 
     task: str
@@ -31,10 +31,16 @@ class Arm:
     native: str
     head: str
     dense: Trials
+    stem: str = ""
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether native tickets have a new head or stem."""
+        return bool(self.head or self.stem)
 
     @property
     def is_native(self) -> bool:
-        """Whether its tickets are the native ones themselves, under a new head."""
+        """Whether its tickets are the native ones themselves, under a new head or stem."""
         return self.native == self.finder
 
 
@@ -52,7 +58,7 @@ class Cell:
 
     @property
     def paired(self) -> Trials:
-        tolerance = SAME_HEAD_TOLERANCE if self.arm.head else PAIRED_DENSITY_TOLERANCE
+        tolerance = SAME_HEAD_TOLERANCE if self.arm.is_renewed else PAIRED_DENSITY_TOLERANCE
         return {
             seed: self.native[seed]
             for seed, trial in self.trials.items()
@@ -106,8 +112,9 @@ class CarriedTrials:
     ) -> Arm:
         """An arm with its native finder.
 
-        Under a new head that is what carries the target's own tickets whole to the target, under
-        the same head; if the study has none, or the head is carried too, the finder on the target.
+        Under a new head or stem that is what carries the target's own tickets whole to the target,
+        under the same ones; if the study has none, or both are carried too, the finder on the
+        target.
         """
         found = self._native(task, note["of"])
         dense = {seed: t for seed, t in self._level(task, found, 0).items() if t.density == 1}
@@ -116,16 +123,20 @@ class CarriedTrials:
             "of": note["of"],
             "carry": "rewind",
             "head": note.get("head"),
+            "stem": note.get("stem"),
         }
-        same_head = [
+        alike = [
             label
             for place, label, other in notes
             if place == task and own == {key: other.get(key) for key in own}
         ]
-        if note.get("head") in (None, "carry") or not same_head:
+        head, stem = (
+            "" if note.get(place) in (None, "carry") else note[place] for place in ("head", "stem")
+        )
+        if not (head or stem) or not alike:
             return Arm(task, finder, source, note["carry"], found, "", dense)
-        native = finder if finder in same_head else same_head[0]
-        return Arm(task, finder, source, note["carry"], native, note["head"], dense)
+        native = finder if finder in alike else alike[0]
+        return Arm(task, finder, source, note["carry"], native, head, dense, stem)
 
     def cells(self, arm: Arm) -> list[Cell]:
         """An arm's levels but the dense one."""

@@ -1,14 +1,16 @@
 """Transfer: how tickets carried to a task compare with tickets found there, source by source.
 
 The note of a carried ticket says where it comes from: `source` and `source_task`, its density there
-(`source_density`), what was carried (`carry`), under which `head`, and the settings of its finder
-(`of`). Native are the tickets of the same finder `of` on the target itself, at the same level.
+(`source_density`), what was carried (`carry`), under which `head` and `stem`, and the settings of
+its finder (`of`). Native are the tickets of the same finder `of` on the target itself, at the same
+level.
 
-Both sides have the same head. Where carried tickets get a new one, dense or random, native are the
-target's own tickets under such a head: what the study carries whole (by "rewind") from the target
-to itself. In a study without those, and where the head is carried too, they are the tickets as they
-were found. In every case the densities of the two whole networks, head included, must agree, to
-within 5 % under a new head and else 2 %. The tickets that are native themselves have no gap.
+Both sides have the same head, which makes the outputs, and stem, which reads the inputs. Where
+carried tickets get a new one, dense or random, native are the target's own tickets under the same:
+what the study carries whole (by "rewind") from the target to itself. In a study without those, and
+where both are carried too, they are the tickets as they were found. In every case the densities of
+the two whole networks must agree, to within 5 % under a new head or stem and else 2 %. The tickets
+that are native themselves have no gap.
 
 The gap is the carried tickets' test accuracy less that of the native ones, paired by seed. Three
 claims can be shown of it:
@@ -43,7 +45,8 @@ class TransferResult(Settled):
     """All seeds of one level of what `finder` carried to `task`, compared with native tickets.
 
     `native` is the label of the native finder, "" where the study has none, and `native_head` the
-    new head that native tickets have as the carried ones, "" where they keep their own. Accuracies
+    new head that native tickets have as the carried ones, "" where they keep their own; so has
+    `native_stem` the new stem. Accuracies
     are means with their own 95% intervals, in shares of the test examples; None where there is no
     trial. `native_density` is None there. `gap` has the corrected interval whose ends decide "as
     good" and "worse"; None where no seed has both. `missing` are the seeds of the study that lack
@@ -66,6 +69,18 @@ class TransferResult(Settled):
     seeds: int
     missing: tuple[int, ...]
     margin: float
+    native_stem: str = ""
+
+    @property
+    def renewed(self) -> str:
+        """The new layers of both sides in words, as in "fresh head and random stem"; or ""."""
+        return in_words(self.native_head, self.native_stem)
+
+
+def in_words(head: str, stem: str) -> str:
+    """New layers in words, "" without any."""
+    parts = (f"{how} {place}" for how, place in ((head, "head"), (stem, "stem")) if how)
+    return " and ".join(parts)
 
 
 def transfer_results(record: StudyRecord, store: Store) -> list[TransferResult]:
@@ -112,6 +127,7 @@ def _result(cell: Cell, record: StudyRecord, tests: CorrectedTests, index: int) 
         seeds=len(cell.trials),
         missing=tuple(s for s in record.seeds if s not in cell.trials or s not in cell.paired),
         margin=margin,
+        native_stem=arm.stem,
         **vars(settled),
     )
 
@@ -133,7 +149,8 @@ def _reason(cell: Cell, verdict: str, margin: float) -> str:
         return "no finder of the study finds native tickets; add the one that is carried"
     if cell.arm.is_native:
         return (
-            f"the target's own tickets under a {cell.arm.head} head, which others are compared with"
+            f"the target's own tickets under a {in_words(cell.arm.head, cell.arm.stem)}, which"
+            " others are compared with"
         )
     if not cell.paired:
         return _unpaired(cell)
@@ -148,9 +165,9 @@ def _unpaired(cell: Cell) -> str:
     if not cell.native:
         return f"{native} has no ticket at this level"
     apart = f"{density(cell.trials):.2%} dense here, {density(cell.native):.2%} in {native}"
-    if cell.arm.head:
+    if cell.arm.is_renewed:
         return apart
-    return f"{apart}; add a transfer from the target to itself under the same head"
+    return f"{apart}; add a transfer from the target to itself under the same head and stem"
 
 
 def sparsest(results: Iterable[TransferResult]) -> dict[tuple[str, str], TransferResult]:
@@ -185,9 +202,8 @@ def sentence(results: Sequence[TransferResult]) -> str:
     if max(pairs) < 2:
         return f"{text} One seed cannot tell luck from merit; use --seeds=3 or more."
     lacking = sum(bool(one.missing) for one in results)
-    heads = sorted({one.native_head for one in results if one.native_head})
-    if heads:
-        text += f" Native tickets are under the same {' or '.join(heads)} head."
+    if renewed := sorted({one.renewed for one in results if one.renewed}):
+        text += f" Native tickets are under the same {' or '.join(renewed)}."
     return (
         f"{text} Gaps are paired over {span(pairs)} seeds, margin {100 * results[0].margin:g}%; p,"
         f" corrected over {results[0].claims} cells (Holm), decides."

@@ -321,6 +321,24 @@ def test_each_head_has_its_own_native_tickets(tmp_path: Path) -> None:
         assert (one.native, one.native_head) == (f"from {one.task} rewind {head}", head)
 
 
+def test_each_stem_has_its_own_native_tickets(tmp_path: Path) -> None:
+    carried = grid(head=["carry"], stem=["fresh", "random"], carry=["rewind"])
+    finders = {"native": NATIVE, "from": carried}
+    found = transfer.transfer_results(run(made(2, **finders), Store(tmp_path)), Store(tmp_path))
+    assert found
+    for one in found:
+        stem = one.finder.rpartition(" ")[2]
+        native = f"from {one.task} rewind carry {stem}"
+        assert (one.native, one.native_head, one.native_stem) == (native, "", stem)
+        assert one.native_density == pytest.approx(one.density, rel=0.05)
+        assert (one.gap is None) == (one.native == one.finder)
+        assert one.gap is not None or one.reason.startswith(
+            f"the target's own tickets under a {stem} stem"
+        )
+    told = transfer.sentence(found)
+    assert "Native tickets are under the same fresh stem or random stem." in told
+
+
 def test_without_the_same_head_another_density_is_not_compared(tmp_path: Path) -> None:
     far = Transfer(of=NATIVE, source="far/4")
     record = run(made((0, 1), native=NATIVE, far=far), Store(tmp_path))
@@ -332,5 +350,5 @@ def test_without_the_same_head_another_density_is_not_compared(tmp_path: Path) -
         assert (one.native, one.gap, one.verdict) == ("native", None, INCONCLUSIVE)
         assert one.reason == (
             f"{one.density:.2%} dense here, {native:.2%} in native; add a transfer from the target"
-            " to itself under the same head"
+            " to itself under the same head and stem"
         )

@@ -534,9 +534,7 @@ def test_numbers_and_images_share_the_body_of_one_model_on_keras() -> None:
 
     recipe = dataclasses.replace(RECIPE, length="4it", learning_rate=0.05)
     images = Task(data="digits", model="mlp", recipe=recipe, model_args={"widths": (12, 8)})
-    numbers = dataclasses.replace(
-        images, data="number_rows.load", test=0.2, objective=Regression()
-    )
+    numbers = dataclasses.replace(images, data="number_rows.load", test=0.2, objective=Regression())
     inner = EarlyRewind(levels=1, rewind="2it")
     for here, there in ((images, numbers), (numbers, images), (images, images)):
         lab = KerasLab(here, 0)

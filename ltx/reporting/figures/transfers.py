@@ -45,7 +45,7 @@ def _natives(cells: Sequence[TransferResult], tasks: Sequence[str], level: int) 
     values = {}
     for one in cells:
         if one.native_accuracy:
-            native = f"native, {one.native_head} head" if one.native_head else one.native
+            native = f"native, {one.renewed}" if one.renewed else one.native
             values[native, one.task] = 100 * one.native_accuracy.mean
         if one.dense_accuracy:
             values["dense", one.task] = 100 * one.dense_accuracy.mean

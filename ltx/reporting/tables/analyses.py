@@ -74,6 +74,7 @@ TRANSFERS = {
     **{"density": NUMBER, "seeds": COUNT},
     **{f"accuracy{end}": NUMBER for end in ("", "_low", "_high")},
     **{"native": TEXT, "native_head": TEXT, "native_density": NUMBER},
+    "native_stem": TEXT,
     **{
         f"{what}{end}": NUMBER
         for what in ("native_accuracy", "dense_accuracy", "gap")
@@ -88,7 +89,8 @@ def transfers(results: Iterable[TransferResult]) -> Lines:
     """A line for each level of what each finder carried to each task.
 
     `gap` is its accuracy less that of the `native` finder, paired by seed, with an interval
-    corrected as `p` is. `native_head` is the new head of both, missing where heads are their own.
+    corrected as `p` is. `native_head` is the new head of both, missing where heads are their own,
+    and `native_stem` their new stem.
     """
     return [
         {
@@ -97,6 +99,7 @@ def transfers(results: Iterable[TransferResult]) -> Lines:
             "native": one.native or None,
             "native_head": one.native_head or None,
             "native_density": one.native_density,
+            "native_stem": one.native_stem or None,
             **ends("native_accuracy", one.native_accuracy),
             **ends("dense_accuracy", one.dense_accuracy),
             **ends("gap", one.gap),
