@@ -26,8 +26,10 @@ class EarlyRewind(ltx.Finder):
 
     Rewind "auto" searches for the earliest step from which training is stable to the data's order:
     on the line between two copies of the dense network that are trained from there in different
-    orders, the validation error rises by at most `tolerance`. The candidates are 0 and `at_most`
-    halved repeatedly, searched by bisection, which assumes that stability persists once reached.
+    orders, the validation error rises by at most `tolerance`: a share of the examples where the
+    metric is one, as accuracy is, else a share of the error at the ends, and so are `barriers`. The
+    candidates are 0 and `at_most` halved repeatedly, searched by bisection, which assumes that
+    stability persists once reached.
     The dense training is one of the copies, so the search costs one training and one more for each
     candidate tried. The first ticket's note has the step as `rewind`, whether it is `stable`, the
     `barriers` as [step, height] and the `searched` share of a dense training. Where not even
@@ -117,7 +119,7 @@ class EarlyRewind(ltx.Finder):
             k = grid[middle]
             states[k] = lab.train(lab.init(), dense, until=f"{k}it").state
             [other] = ltx.copies(lab, states[k], dense, streams=("second order",))
-            heights[k] = ltx.barrier(lab, dense, end, other).height
+            heights[k] = ltx.barrier(lab, dense, end, other).rise
             if heights[k] <= self.tolerance:
                 high = middle
             else:

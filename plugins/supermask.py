@@ -17,7 +17,7 @@ class Supermask(ltx.Finder):
     `method` (EdgePopup by default) learns one mask in a whole training. With `of` the masks are
     another finder's instead, as of `imp` with the criterion of Zhou et al. as its score. Weights
     "init" are the initial ones; "signed_constant" keeps their signs and sets all of a tensor to
-    their standard deviation, before any mask is learned. A trial measures accuracy without
+    their standard deviation, before any mask is learned. A trial measures the metric without
     training: the recipe's length is 0it. BatchNorm's statistics are those of the mask's training,
     or with `of` those of the other finder's ticket, which are an initial network's if it rewinds to
     step 0. The dense network comes first and is trained, for comparison.

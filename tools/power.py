@@ -17,7 +17,7 @@ import numpy as np
 
 from ltx.analysis import paired_tests
 from ltx.core.identity import generator
-from ltx.study.definition import Study
+from ltx.core.objectives.metric import ACCURACY
 
 LEVELS = 7
 SEEDS = (2, 3, 5, 10)
@@ -34,13 +34,13 @@ class World:
 
     @property
     def winning(self) -> bool:
-        return self.gain > -100 * Study.margin and self.lead > 0 and self.sooner >= 0
+        return self.gain > -100 * ACCURACY.margin and self.lead > 0 and self.sooner >= 0
 
 
 NO_EFFECT = {
     "ticket, control and dense all alike": World(),
     "no better than its control, else perfect": World(gain=2, sooner=900),
-    "loses just the margin, else perfect": World(gain=-100 * Study.margin, lead=9, sooner=900),
+    "loses just the margin, else perfect": World(gain=-100 * ACCURACY.margin, lead=9, sooner=900),
     "later by a hair, else perfect": World(gain=2, lead=9, sooner=-1e-9),
 }
 WINNERS = {
@@ -67,7 +67,7 @@ class Simulated:
     def winning(self) -> np.ndarray:
         """p of "winning" before correction, [studies, levels]: the largest of its parts'."""
         parts = (
-            paired_tests.above(self.ticket - self.dense, -Study.margin),
+            paired_tests.above(self.ticket - self.dense, -ACCURACY.margin),
             paired_tests.at_most(self.ticket_stop - self.dense_stop, 0),
             paired_tests.above(self.ticket - self.control, 0),
         )

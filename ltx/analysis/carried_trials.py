@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from ltx.analysis.comparison import PAIRED_DENSITY_TOLERANCE, accuracies, is_as_dense
+from ltx.analysis.comparison import PAIRED_DENSITY_TOLERANCE, gains, is_as_dense
 from ltx.analysis.grouping import Trials, by_finder
 from ltx.analysis.paired_tests import Paired
 from ltx.evaluation.trial import Trial
@@ -67,8 +67,8 @@ class Cell:
 
     @property
     def gap(self) -> Paired:
-        other = {} if self.arm.is_native else accuracies(self.paired)
-        return Paired.of(accuracies(self.trials), other)
+        """By how much carried tickets are better, whatever the direction of the metric."""
+        return gains(self.trials, {} if self.arm.is_native else self.paired)
 
 
 class CarriedTrials:

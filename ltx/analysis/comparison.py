@@ -12,6 +12,7 @@ import numpy as np
 
 from ltx.analysis.grouping import Levels, Trials, by_finder, group
 from ltx.analysis.paired_tests import Paired
+from ltx.core.objectives.metric import Metric
 from ltx.evaluation.trial import Trial
 from ltx.study.results import TrialResult
 
@@ -23,7 +24,9 @@ class LevelComparison:
     """One level of a finder against dense and its controls, with p-values before correction.
 
     `panel` has the finder's own controls by name. They and `dense` may lack seeds; a control that
-    failed, or has no ticket made from those of this level, is empty.
+    failed, or has no ticket made from those of this level, is empty. Gains and leads are positive
+    where the finder is better, whatever the direction of the metric. `given_margin` is that of the
+    study, None for the metric's own.
     """
 
     task: str
@@ -31,15 +34,23 @@ class LevelComparison:
     trials: Trials
     dense: Trials
     panel: Mapping[str, Trials]
-    margin: float
+    given_margin: float | None
 
     @property
     def level(self) -> int:
         return next(iter(self.trials.values())).level
 
     @property
+    def metric(self) -> Metric:
+        return metric_of(self.trials)
+
+    @property
+    def margin(self) -> float:
+        return margin_of(self.given_margin, self.dense or self.trials)
+
+    @property
     def gain(self) -> Paired:
-        return Paired.of(accuracies(self.trials), accuracies(self.dense))
+        return gains(self.trials, self.dense)
 
     @property
     def delay(self) -> Paired:
@@ -47,8 +58,7 @@ class LevelComparison:
 
     @property
     def leads(self) -> dict[str, Paired]:
-        own = accuracies(self.trials)
-        return {name: Paired.of(own, accuracies(other)) for name, other in self.panel.items()}
+        return {name: gains(self.trials, other) for name, other in self.panel.items()}
 
     @property
     def matching(self) -> float:
@@ -70,7 +80,7 @@ class LevelComparison:
 
 
 def comparisons(
-    rows: Sequence[TrialResult], margin: float, controls: Mapping[str, Collection[str]]
+    rows: Sequence[TrialResult], margin: float | None, controls: Mapping[str, Collection[str]]
 ) -> list[LevelComparison]:
     """Every level of every finder that is no control.
 
@@ -143,8 +153,27 @@ def density(trials: Trials) -> float:
     return float(np.mean([trial.density for trial in trials.values()]))
 
 
-def accuracies(trials: Trials) -> dict[int, float]:
+def values(trials: Trials) -> dict[int, float]:
+    """The metric's value on the test split."""
     return {seed: trial.test.value for seed, trial in trials.items()}
+
+
+def gains(ours: Trials, theirs: Trials) -> Paired:
+    """By how much our values are better, paired by seed."""
+    paired = Paired.of(values(ours), values(theirs))
+    return paired if not ours or metric_of(ours).higher_is_better else paired.turned
+
+
+def metric_of(trials: Trials) -> Metric:
+    """The metric of trials on one task."""
+    return next(iter(trials.values())).metric
+
+
+def margin_of(given: float | None, dense: Trials) -> float:
+    """The margin of a study in stored values: as given, else the metric's own beside `dense`."""
+    if given is not None:
+        return given
+    return metric_of(dense).margin_at(float(np.mean(list(values(dense).values()))))
 
 
 def early_stops(trials: Trials) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""Curves: accuracy, early stop and cost of one finder on one task, level by level."""
+"""Curves: the metric, early stop and cost of one finder on one task, level by level."""
 
 import dataclasses
 import math
@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from ltx.analysis.comparison import metric_of
 from ltx.analysis.grouping import by_finder
 from ltx.analysis.paired_tests import Interval
 from ltx.core.cost import Cost
+from ltx.core.objectives.metric import ACCURACY, Metric
 from ltx.evaluation.trial import Trial
 from ltx.store.event_log import Timing
 from ltx.study.results import TrialResult
@@ -16,17 +18,17 @@ from ltx.study.results import TrialResult
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """All seeds of one level; `steps` and `flops` are mean costs of finding and training.
+    """All seeds of one level, with the metric's test value and the mean costs of its tickets.
 
-    `steps` are dense-equivalent: steps of dense training with the same FLOPs, where every weight
-    counts, and gradients without training count too. `flops` counts only the weights that survive.
-    `seconds` are the median over the seeds for which they are known, since a machine may be busy
-    with other work; NaN if there are none.
+    Costs are those of finding and training. `steps` are dense-equivalent: steps of dense training
+    with the same FLOPs, where every weight counts, and gradients without training count too.
+    `flops` counts only the weights that survive. `seconds` are the median over the seeds for which
+    they are known, since a machine may be busy with other work; NaN if there are none.
     """
 
     level: int
     density: float
-    accuracy: Interval
+    value: Interval
     early_stop: Interval
     steps: float
     flops: float
@@ -43,6 +45,7 @@ class Curve:
     control: bool
     position: int
     points: tuple[Point, ...]
+    metric: Metric = ACCURACY
 
 
 def curves(
@@ -65,6 +68,7 @@ def curves(
             tuple(
                 _point(level, trials.values(), timings or {}) for level, trials in levels.items()
             ),
+            metric_of(next(iter(levels.values()))),
         )
         for (task, finder), levels in by_finder(rows).items()
     ]
@@ -76,7 +80,7 @@ def _point(level: int, trials: Collection[Trial], timings: Mapping[str, Timing])
     return Point(
         level=level,
         density=float(np.mean([trial.density for trial in trials])),
-        accuracy=Interval.of([trial.test.value for trial in trials]),
+        value=Interval.of([trial.test.value for trial in trials]),
         early_stop=Interval.of(
             [math.nan if t.early_stop is None else float(t.early_stop) for t in trials]
         ),

@@ -8,6 +8,7 @@ import numpy as np
 
 from ltx.analysis.grouping import by_origin
 from ltx.analysis.paired_tests import Interval
+from ltx.core.objectives.metric import ACCURACY, Metric
 from ltx.evaluation.instability import Instability, WeightDistance
 from ltx.study.results import StabilityResult
 
@@ -19,10 +20,12 @@ REWIND_DENSITY_TOLERANCE = 0.25  # relative, between tickets that one plot shows
 class StabilityPoint:
     """All seeds of one level whose copies start from one origin.
 
-    `height` is that of the barrier, as a share of 1; `stable` of the `seeds` are stable. `errors`
-    are means over seeds at the shares `alphas` of the way. Distances are relative to how far the
-    copies moved, angles in degrees; those to the dense network, `pruned_...`, are NaN where none
-    was trained. `start` is the step that the copies start from.
+    `height` is that of the barrier in values of the metric, a share of 1 for accuracy, and
+    `loss_height` that of the loss; `stable` of the `seeds` are stable. `errors` are means over
+    seeds at the shares `alphas` of the way, `tolerance` the mean of the greatest stable heights.
+    Distances are relative to how far the copies moved, angles in degrees; those to the dense
+    network, `pruned_...`, are NaN where none was trained. `start` is the step that the copies start
+    from.
     """
 
     level: int
@@ -37,6 +40,8 @@ class StabilityPoint:
     pruned_angle: Interval
     alphas: tuple[float, ...]
     errors: tuple[float, ...]
+    loss_height: Interval
+    tolerance: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +58,7 @@ class StabilityCurve:
     origin: str
     split: str
     points: tuple[StabilityPoint, ...]
+    metric: Metric = ACCURACY
 
 
 def stability_curves(
@@ -66,8 +72,12 @@ def stability_curves(
         copies = [list(seeds.values()) for seeds in levels.values()]
         points = tuple(map(_point, copies))
         control, position = controls[task, finder], order.index(finder)
-        split = copies[0][0].split
-        curves.append(StabilityCurve(task, finder, control, position, origin, split, points))
+        first = copies[0][0]
+        curves.append(
+            StabilityCurve(
+                task, finder, control, position, origin, first.split, points, first.metric
+            )
+        )
     return curves
 
 
@@ -85,6 +95,8 @@ def _point(copies: Sequence[Instability]) -> StabilityPoint:
         pruned_angle=_interval(copies, lambda one: _to_dense(one, lambda gap: gap.angle)),
         alphas=copies[0].alphas,
         errors=tuple(float(e) for e in np.mean([one.errors for one in copies], axis=0)),
+        loss_height=Interval.of([one.barrier.loss_height for one in copies]),
+        tolerance=float(np.mean([one.barrier.tolerance for one in copies])),
     )
 
 

@@ -12,8 +12,8 @@ where both are carried too, they are the tickets as they were found. In every ca
 the two whole networks must agree, to within 5 % under a new head or stem and else 2 %. The tickets
 that are native themselves have no gap.
 
-The gap is the carried tickets' test accuracy less that of the native ones, paired by seed. Three
-claims can be shown of it:
+The gap is by how much the carried tickets' test metric, such as their accuracy, is better than that
+of the native ones, paired by seed. Three claims can be shown of it:
 
 - better: more than the margin above native;
 - as good: shown to lose less than the margin (the lower of the two one-sided tests of equivalence,
@@ -29,10 +29,11 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from ltx.analysis.carried_trials import CarriedTrials, Cell
-from ltx.analysis.comparison import accuracies, density
+from ltx.analysis.comparison import density, margin_of, metric_of, values
 from ltx.analysis.grouping import Trials, group
 from ltx.analysis.multiple_testing import INCONCLUSIVE, CorrectedTests, Settled, span
 from ltx.analysis.paired_tests import Interval
+from ltx.core.objectives.metric import ACCURACY, Metric
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
 
@@ -46,8 +47,8 @@ class TransferResult(Settled):
 
     `native` is the label of the native finder, "" where the study has none, and `native_head` the
     new head that native tickets have as the carried ones, "" where they keep their own; so has
-    `native_stem` the new stem. Accuracies
-    are means with their own 95% intervals, in shares of the test examples; None where there is no
+    `native_stem` the new stem. Values of the metric are means with their own 95% intervals, on the
+    test split; None where there is no
     trial. `native_density` is None there. `gap` has the corrected interval whose ends decide "as
     good" and "worse"; None where no seed has both. `missing` are the seeds of the study that lack
     the carried trial or the native one.
@@ -59,17 +60,18 @@ class TransferResult(Settled):
     carry: str
     level: int
     density: float
-    accuracy: Interval
+    value: Interval
     native: str
     native_head: str
     native_density: float | None
-    native_accuracy: Interval | None
-    dense_accuracy: Interval | None
+    native_value: Interval | None
+    dense_value: Interval | None
     gap: Interval | None
     seeds: int
     missing: tuple[int, ...]
     margin: float
     native_stem: str = ""
+    metric: Metric = ACCURACY
 
     @property
     def renewed(self) -> str:
@@ -91,19 +93,24 @@ def transfer_results(record: StudyRecord, store: Store) -> list[TransferResult]:
     """
     trials = CarriedTrials(record, store)
     cells = [cell for arm in trials.arms() for cell in trials.cells(arm)]
-    margin = record.margin
+    margins = [
+        margin_of(record.margin, cell.arm.dense or cell.native or cell.trials) for cell in cells
+    ]
+    pairs = list(zip(cells, margins, strict=True))
     tests = CorrectedTests.of(
         {
-            BETTER: [cell.gap.above(margin) for cell in cells],
-            AS_GOOD: [cell.gap.above(-margin) for cell in cells],
-            WORSE: [cell.gap.below(-margin) for cell in cells],
+            BETTER: [cell.gap.above(margin) for cell, margin in pairs],
+            AS_GOOD: [cell.gap.above(-margin) for cell, margin in pairs],
+            WORSE: [cell.gap.below(-margin) for cell, margin in pairs],
         }
     )
-    return [_result(cell, record, tests, index) for index, cell in enumerate(cells)]
+    return [_result(*pair, record, tests, index) for index, pair in enumerate(pairs)]
 
 
-def _result(cell: Cell, record: StudyRecord, tests: CorrectedTests, index: int) -> TransferResult:
-    arm, gap, margin = cell.arm, cell.gap, record.margin
+def _result(
+    cell: Cell, margin: float, record: StudyRecord, tests: CorrectedTests, index: int
+) -> TransferResult:
+    arm, gap = cell.arm, cell.gap
     open_seeds = tests.more_seeds(gap, -margin, above=AS_GOOD, below=WORSE)
     settled = tests.settle(
         index,
@@ -117,28 +124,30 @@ def _result(cell: Cell, record: StudyRecord, tests: CorrectedTests, index: int) 
         carry=arm.carry,
         level=cell.level,
         density=density(cell.trials),
-        accuracy=Interval.of(list(accuracies(cell.trials).values())),
+        value=Interval.of(list(values(cell.trials).values())),
         native=arm.native,
         native_head=arm.head,
         native_density=density(cell.paired) if cell.paired else None,
-        native_accuracy=_mean(cell.paired),
-        dense_accuracy=_mean(arm.dense),
+        native_value=_mean(cell.paired),
+        dense_value=_mean(arm.dense),
         gap=tests.interval(gap, AS_GOOD, WORSE),
         seeds=len(cell.trials),
         missing=tuple(s for s in record.seeds if s not in cell.trials or s not in cell.paired),
         margin=margin,
         native_stem=arm.stem,
+        metric=metric_of(cell.trials),
         **vars(settled),
     )
 
 
 def _mean(trials: Trials) -> Interval | None:
-    return Interval.of(list(accuracies(trials).values())) if trials else None
+    return Interval.of(list(values(trials).values())) if trials else None
 
 
 def _reason(cell: Cell, verdict: str, margin: float) -> str:
     """Why this verdict and no better one, in a few words."""
-    points = f"{100 * margin:g}%"
+    metric = metric_of(cell.trials)
+    points = metric.amount(margin)
     if verdict != INCONCLUSIVE:
         return {
             BETTER: f"gains more than {points}",
@@ -156,7 +165,7 @@ def _reason(cell: Cell, verdict: str, margin: float) -> str:
         return _unpaired(cell)
     if cell.gap.count < 2:
         return f"{('no seed', 'one seed')[cell.gap.count]} in common with {cell.arm.native}"
-    return "shown neither to keep the native accuracy nor to lose it"
+    return f"shown neither to keep the native {metric.name} nor to lose it"
 
 
 def _unpaired(cell: Cell) -> str:
@@ -202,10 +211,11 @@ def sentence(results: Sequence[TransferResult]) -> str:
     if max(pairs) < 2:
         return f"{text} One seed cannot tell luck from merit; use --seeds=3 or more."
     lacking = sum(bool(one.missing) for one in results)
+    margins = dict.fromkeys(one.metric.amount(one.margin) for one in results)
     if renewed := sorted({one.renewed for one in results if one.renewed}):
         text += f" Native tickets are under the same {' or '.join(renewed)}."
     return (
-        f"{text} Gaps are paired over {span(pairs)} seeds, margin {100 * results[0].margin:g}%; p,"
+        f"{text} Gaps are paired over {span(pairs)} seeds, margin {' or '.join(margins)}; p,"
         f" corrected over {results[0].claims} cells (Holm), decides."
         + (f" Seeds are missing in {lacking} of {len(results)} cells." if lacking else "")
     )

@@ -4,12 +4,13 @@ Four verdicts, after Frankle & Carbin (https://arxiv.org/abs/1803.03635) and Fra
 (https://arxiv.org/abs/1912.05671). All tests are paired by seed and one-sided
 (ltx/analysis/paired_tests.py).
 
-- matching: at least dense's accuracy, that is, shown to lose less than the margin. This is the
-  lower of the two one-sided tests of equivalence (TOST); the upper one would count against a
-  ticket that it is better than dense.
-- winning: matching, with an early stop shown to be no later than dense's, and an accuracy shown to
-  be above that of every control of its own: each control that holds this finder, ticket by ticket.
-  A finder without one cannot win.
+- matching: as good as dense by the metric of the task, such as its accuracy: shown to lose less
+  than the margin, where a loss is what is worse in the metric's direction. This is the lower of the
+  two one-sided tests of equivalence (TOST); the upper one would count against a ticket that it is
+  better than dense.
+- winning: matching, with an early stop shown to be no later than dense's, and a metric shown to be
+  better than that of every control of its own: each control that holds this finder, ticket by
+  ticket. A finder without one cannot win.
 - not winning: shown to lose more than the margin.
 - inconclusive: none of these is shown. It means neither "equal" nor "bad".
 
@@ -28,13 +29,12 @@ import math
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ltx.analysis.comparison import LevelComparison, accuracies, comparisons, density, early_stops
+from ltx.analysis.comparison import LevelComparison, comparisons, density, early_stops, values
 from ltx.analysis.multiple_testing import INCONCLUSIVE, CorrectedTests, Settled, span
 from ltx.analysis.paired_tests import MOST, Interval
-from ltx.study.definition import Study
+from ltx.core.objectives.metric import ACCURACY, Metric
 from ltx.study.results import TrialResult
 
-MARGIN = Study.margin
 WINNING, MATCHING, NOT_WINNING = "winning", "matching", "not winning"
 NO_CONTROL = "no control of its own"
 VERDICTS = (WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE)
@@ -44,9 +44,10 @@ VERDICTS = (WINNING, MATCHING, NOT_WINNING, INCONCLUSIVE)
 class LevelVerdict(Settled):
     """All seeds of one finder at one level, compared with the dense network and the controls.
 
-    `accuracy`, `early_stop`, `controls` and `control_stops` are means with their own 95% intervals,
-    in shares of the test examples and in steps. Differences are paired by seed: `gain` in accuracy
-    and `delay` in early stop over dense, `leads` in accuracy over each control; their intervals are
+    `value`, `early_stop`, `controls` and `control_stops` are means with their own 95% intervals, in
+    values of the metric on the test split and in steps. Differences are paired by seed: `gain` in
+    the metric and `delay` in early stop over dense, `leads` in the metric over each control, all of
+    them positive where the finder's is better, or later; their intervals are
     corrected as their tests are, so that no verdict contradicts them. `own_controls` names the
     finder's controls, also those without a ticket here; `control_densities` are means. `missing`
     are the seeds of the study without a trial here; no values are put in their place.
@@ -56,7 +57,7 @@ class LevelVerdict(Settled):
     finder: str
     level: int
     density: float
-    accuracy: Interval
+    value: Interval
     early_stop: Interval
     dense_early_stop: float
     gain: Interval | None
@@ -69,12 +70,13 @@ class LevelVerdict(Settled):
     seeds: int
     missing: tuple[int, ...]
     margin: float
+    metric: Metric = ACCURACY
 
 
 def levels(
     rows: Iterable[TrialResult],
     *,
-    margin: float = MARGIN,
+    margin: float | None = None,
     seeds: Sequence[int] = (),
     controls: Mapping[str, Collection[str]] = types.MappingProxyType({}),
 ) -> list[LevelVerdict]:
@@ -83,7 +85,8 @@ def levels(
     Pass all rows of a study at once, since they are corrected for one another. `seeds` are those
     that the study planned, so that missing ones are reported; by default those of its rows.
     `controls` has the finders that each control controls, by their labels (StudyRecord.controls); a
-    control of none is compared with none. The dense network has no verdict: "".
+    control of none is compared with none. `margin` None is that of each metric. The dense
+    network has no verdict: "".
     """
     rows = list(rows)
     planned = tuple(seeds) or tuple(sorted({row.seed for row in rows}))
@@ -142,19 +145,20 @@ def _level(
         finder=cell.finder,
         level=cell.level,
         density=density(cell.trials),
-        accuracy=Interval.of(list(accuracies(cell.trials).values())),
+        value=Interval.of(list(values(cell.trials).values())),
         early_stop=Interval.of(list(early_stops(cell.trials).values())),
         dense_early_stop=Interval.of(list(early_stops(cell.dense).values())).mean,
         gain=gain,
         delay=delay,
         leads=leads,
-        controls={n: Interval.of(list(accuracies(t).values())) for n, t in controls.items()},
+        controls={n: Interval.of(list(values(t).values())) for n, t in controls.items()},
         control_stops={n: Interval.of(list(early_stops(t).values())) for n, t in controls.items()},
         control_densities={name: density(trials) for name, trials in controls.items()},
         own_controls=tuple(cell.panel),
         seeds=len(cell.trials),
         missing=tuple(seed for seed in planned if seed not in cell.trials),
         margin=cell.margin,
+        metric=cell.metric,
         **vars(settled),
     )
 
@@ -162,14 +166,14 @@ def _level(
 def _reason(cell: LevelComparison, verdict: str, threshold: float) -> str:
     """Why this verdict and no better one, in a few tests."""
     if verdict == WINNING:
-        return ", ".join(["dense's accuracy", *cell.parts])
+        return ", ".join([f"dense's {cell.metric.name}", *cell.parts])
     if verdict == NOT_WINNING:
-        return f"loses more than {100 * cell.margin:g}%"
+        return f"loses more than {cell.metric.amount(cell.margin)}"
     if verdict == INCONCLUSIVE:
         return _doubt(cell)
     if not cell.panel:
         return NO_CONTROL
-    needed = {"dense's accuracy, as winning asks it": cell.matching, **cell.parts}
+    needed = {f"dense's {cell.metric.name}, as winning asks it": cell.matching, **cell.parts}
     unshown = "not shown: " + ", ".join(part for part, p in needed.items() if p > threshold)
     lacking = [name for name, trials in cell.panel.items() if not trials]
     return f"{unshown}; no ticket to compare of {', '.join(lacking)}" if lacking else unshown
@@ -183,7 +187,7 @@ def _doubt(cell: LevelComparison) -> str:
         return f"{('no seed', 'one seed')[gain.count]} in common with dense"
     if gain.tied:
         return f"{gain.count} seeds with one and the same difference"
-    return "shown neither to keep dense's accuracy nor to lose it"
+    return f"shown neither to keep dense's {cell.metric.name} nor to lose it"
 
 
 def _more_seeds(cell: LevelComparison, verdict: str, tests: CorrectedTests) -> float:
@@ -223,8 +227,8 @@ def sentence(verdicts: Sequence[LevelVerdict]) -> str:
     pairs = {level.gain.count for level in sparse if level.gain} or {0}
     return (
         f"{name}: {'; '.join(parts)}.{_open(sparse)} Paired over {span(pairs)} seeds, {against},"
-        f" margin {100 * sparse[0].margin:g}%; p, corrected over {sparse[0].claims} levels of the"
-        f" study (Holm), decides; ± is each mean's own 95% interval."
+        f" margin {sparse[0].metric.amount(sparse[0].margin)}; p, corrected over {sparse[0].claims}"
+        f" levels of the study (Holm), decides; ± is each mean's own 95% interval."
         f"{_missing(sparse)}"
     )
 

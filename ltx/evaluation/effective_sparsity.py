@@ -70,7 +70,7 @@ class EffectiveSparsity:
         if self.severed_at is not None:
             return (
                 "disconnected, so that it cannot learn: no path of surviving weights leads from"
-                f" the image to the outputs; it ends at {self.severed_at}"
+                f" the inputs to the outputs; it ends at {self.severed_at}"
             )
         if self.disconnected_share <= MOST_DISCONNECTED:
             return ""
@@ -81,7 +81,7 @@ class EffectiveSparsity:
         ]
         return (
             f"{self.disconnected_share:.0%} of its weights are useless, on no path of surviving"
-            " weights from the image to the outputs: its effective density is"
+            " weights from the inputs to the outputs: its effective density is"
             f" {self.effective_density:.2%}; dead units: {', '.join(dead) or 'none'}"
         )
 

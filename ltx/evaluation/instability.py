@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ltx.core.duration import Duration
 from ltx.core.errors import UsageError
 from ltx.core.lab import Lab
 from ltx.core.mask import Mask
+from ltx.core.objectives.metric import ACCURACY, Metric, stored_metric
 from ltx.core.state import State
 from ltx.core.ticket import Ticket
 from ltx.core.validation import check_choice, check_count
@@ -111,10 +113,10 @@ class WeightDistance:
 class Instability:
     """Two copies of a ticket, trained to the end from one rewind point with two data orders.
 
-    `at` is the rewind point as in the settings, `start` its step. `alphas` and `errors` are those
-    of the Barrier between the copies. `to_order` compares the two copies, `to_pruning` the first
-    copy with the dense network trained from the same state with the same order, in the ticket's
-    surviving weights; None if not requested.
+    `at` is the rewind point as in the settings, `start` its step. `alphas`, `errors`, `losses`
+    and `metric` are those of the Barrier between the copies. `to_order` compares the two copies,
+    `to_pruning` the first copy with the dense network trained from the same state with the same
+    order, in the ticket's surviving weights; None if not requested.
     """
 
     id: str
@@ -130,6 +132,8 @@ class Instability:
     errors: tuple[float, ...]
     to_order: WeightDistance
     to_pruning: WeightDistance | None
+    losses: tuple[float, ...] = ()
+    metric: Metric = ACCURACY
 
     @classmethod
     def measure(
@@ -154,6 +158,8 @@ class Instability:
             errors=line.errors,
             to_order=WeightDistance.of(start, one, other, ticket.mask),
             to_pruning=WeightDistance.of(start, one, dense, ticket.mask) if dense else None,
+            losses=line.losses,
+            metric=line.metric,
         )
 
     @staticmethod
@@ -174,27 +180,36 @@ class Instability:
         """Whether all measurements are numbers; stores of ltx 0.1.0 may have others."""
         distances = [one for one in (self.to_order, self.to_pruning) if one]
         values = [v for one in distances for v in (one.distance, one.moved, one.angle or 0.0)]
-        return all(map(math.isfinite, (*self.errors, *values)))
+        return all(map(math.isfinite, (*self.errors, *self.losses, *values)))
 
     @property
     def barrier(self) -> Barrier:
-        return Barrier(self.alphas, self.errors)
+        return Barrier(self.alphas, self.errors, self.losses, self.metric)
 
     def document(self) -> dict[str, object]:
         """Plain JSON data, with the height and the stability that follow from it."""
         height, stable = self.barrier.height, self.barrier.stable()
-        return {"kind": "stability", "height": height, "stable": stable, **dataclasses.asdict(self)}
+        values = dataclasses.asdict(self)
+        if not self.losses:
+            del values["losses"]
+        if self.metric == ACCURACY:
+            del values["metric"]
+        return {"kind": "stability", "height": height, "stable": stable, **values}
 
     @classmethod
     def from_document(cls, document: Mapping) -> "Instability":
         seal.require_open("Instability.from_document")
-        values = {field.name: document[field.name] for field in dataclasses.fields(cls)}
+        values: dict[str, Any] = {
+            field.name: document.get(field.name) for field in dataclasses.fields(cls)
+        }
         pruning = values["to_pruning"]
         return cls(
             **{
                 **values,
                 "alphas": tuple(values["alphas"]),
                 "errors": tuple(values["errors"]),
+                "losses": tuple(values["losses"] or ()),
+                "metric": stored_metric(document),
                 "to_order": WeightDistance(**values["to_order"]),
                 "to_pruning": None if pruning is None else WeightDistance(**pruning),
             }

@@ -6,7 +6,7 @@ from typing import Any
 from ltx.core import identity, seal
 from ltx.core.cost import Cost
 from ltx.core.lab import Lab
-from ltx.core.objectives.metric import ACCURACY, Metric
+from ltx.core.objectives.metric import ACCURACY, Metric, stored_metric
 from ltx.core.run import History, Metrics
 from ltx.core.ticket import Ticket
 
@@ -95,7 +95,6 @@ class Trial:
         seal.require_open("Trial.from_document")
         names = (field.name for field in dataclasses.fields(cls))
         values: dict[str, Any] = {name: document.get(name) for name in names}
-        metric = document.get("metric")
         return cls(
             **{
                 **values,
@@ -104,6 +103,6 @@ class Trial:
                 "test": Metrics.from_document(document["test"]),
                 "found_for": Cost(**document["found_for"]),
                 "trained_for": Cost(**document["trained_for"]),
-                "metric": Metric(**metric) if metric else ACCURACY,
+                "metric": stored_metric(document),
             }
         )

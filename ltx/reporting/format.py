@@ -1,4 +1,4 @@
-"""Numbers as text: percentages, differences, intervals, p-values, SI prefixes, bytes, durations.
+"""Numbers as text: values of metrics, differences, p-values, SI prefixes, bytes, durations.
 
 A missing number is a word or a dash, never a zero, and no number is written as -0.00.
 """
@@ -6,6 +6,8 @@ A missing number is a word or a dash, never a zero, and no number is written as 
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from ltx.core.objectives.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:  # SciPy is imported with it, which `ltx tickets` and `ltx status` do without
     from ltx.analysis.paired_tests import Interval
@@ -31,11 +33,6 @@ def plural(count: int, word: str) -> str:
     return f"{count} {word}{'s' * (count != 1)}"
 
 
-def points(difference: float, digits: int = 2) -> str:
-    """A difference of shares in percentage points, as in +1.25."""
-    return f"{100 * difference:+z.{digits}f}"
-
-
 def mean(
     interval: "Interval | None", write: Callable[[float], str], unit: str = "", missing: str = DASH
 ) -> str:
@@ -46,9 +43,33 @@ def mean(
     return text if math.isnan(interval.low) else f"{text} ± {write(interval.reach)}"
 
 
-def percent(interval: "Interval | None", unit: str = "", missing: str = MISSING) -> str:
-    """A mean share in percent, as in 98.30 ± 0.40; `unit` follows the mean."""
-    return mean(interval, lambda v: f"{100 * v:.2f}", unit, missing)
+def measure(
+    interval: "Interval | None",
+    metric: Metric = ACCURACY,
+    *,
+    unit: bool = False,
+    missing: str = MISSING,
+) -> str:
+    """A mean value of a metric, as in 98.30 ± 0.40; with `unit`, 98.30% ± 0.40."""
+    like = None if interval is None else interval.mean
+    suffix = metric.suffix if unit else ""
+    return mean(interval, lambda value: metric.number(value, like), suffix, missing)
+
+
+def brief(value: float, metric: Metric = ACCURACY) -> str:
+    """A value in fewer digits, as in 98.3%, for descriptions of plots."""
+    return f"{value:.1%}" if metric.is_share else metric.text(value)
+
+
+def barrier_error(split: str, metric: Metric) -> str:
+    """What rises at a barrier: the "test error" of a share, else the "test RMSE"."""
+    return f"{split} {'error' if metric.is_share else metric.name}"
+
+
+def over(metric: Metric, other: str) -> str:
+    """What a column of gains over `other` is called, as in "over dense, points"."""
+    way = "over" if metric.higher_is_better else "better than"
+    return f"{way} {other}, {metric.difference_unit}"
 
 
 def steps(interval: "Interval | None", missing: str = MISSING) -> str:
@@ -56,17 +77,17 @@ def steps(interval: "Interval | None", missing: str = MISSING) -> str:
     return mean(interval, lambda v: f"{v:.0f}", missing=missing)
 
 
-def difference(interval: "Interval | None") -> str:
-    """A difference in points with both ends, as in -0.10 [-0.30, +0.20].
+def difference(interval: "Interval | None", metric: Metric = ACCURACY) -> str:
+    """A difference of values with both ends, as in -0.10 [-0.30, +0.20] points.
 
     Corrected intervals need not be symmetric.
     """
     if interval is None or math.isnan(interval.mean):
         return MISSING
-    text = points(interval.mean)
+    text = metric.change(interval.mean)
     if math.isnan(interval.low):
         return text
-    return f"{text} [{points(interval.low)}, {points(interval.high)}]"
+    return f"{text} [{metric.change(interval.low)}, {metric.change(interval.high)}]"
 
 
 def p_value(p: float) -> str:

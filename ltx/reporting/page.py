@@ -15,8 +15,10 @@ from ltx.analysis.grouping import group
 from ltx.analysis.paired_tests import Interval
 from ltx.analysis.verdict import LevelVerdict
 from ltx.core.errors import UsageError
+from ltx.core.objectives.metric import Metric
 from ltx.reporting import format, page_plots
 from ltx.reporting.figures import style
+from ltx.reporting.page_words import further_columns, words_of
 from ltx.reporting.report import Report
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
@@ -57,7 +59,8 @@ def render(report: Report) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters.update(
-        percent=format.percent,
+        measure=format.measure,
+        over=format.over,
         difference=_difference,
         steps=format.steps,
         more_seeds=format.more_seeds,
@@ -68,10 +71,14 @@ def render(report: Report) -> str:
         svg=page_plots.svg,
         row=page_plots.row_of,
     )
+    further = further_columns(report.trials)
     template = environment.from_string(folder.joinpath("page.html").read_text())
     return template.render(
         report=report,
         record=report.record,
+        words=words_of(report),
+        further=further,
+        further_names=tuple(further.values()),
         failures=failure_lines(report.record.failures),
         plots=report.plots,
         groups=_groups(report),
@@ -113,9 +120,9 @@ def _key(report: Report) -> list[tuple[str, str, str, bool]]:
     return key
 
 
-def _difference(interval: Interval | None) -> str:
+def _difference(interval: Interval | None, metric: Metric) -> str:
     """A difference that breaks only before its bracket."""
-    return format.difference(interval).replace(", ", ",\N{NO-BREAK SPACE}")
+    return format.difference(interval, metric).replace(", ", ",\N{NO-BREAK SPACE}")
 
 
 def _mean(interval: Interval, form: str) -> str:

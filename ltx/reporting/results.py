@@ -58,7 +58,7 @@ class Results:
 
     @functools.cached_property
     def comparisons(self) -> "pandas.DataFrame":
-        """A row for each level and control: the finder's lead in accuracy, paired by seed."""
+        """A row for each level and control: the finder's lead over it, paired by seed."""
         analyses = _tables("analyses")
         return _frame(analyses.comparisons(self._levels), analyses.COMPARISONS)
 
@@ -137,8 +137,9 @@ def _frame(lines: Iterable[Mapping[str, object]], columns: Mapping[str, Any]) ->
     import pyarrow
 
     pandas = _pandas()
+    shown, columns = _tables("columns").measured(list(lines), columns)
     types = {pyarrow.int64(): pandas.Int64Dtype(), pyarrow.bool_(): pandas.BooleanDtype()}
-    table = pyarrow.Table.from_pylist(list(lines), schema=pyarrow.schema(list(columns.items())))
+    table = pyarrow.Table.from_pylist(shown, schema=pyarrow.schema(list(columns.items())))
     return table.to_pandas(types_mapper=types.get)
 
 

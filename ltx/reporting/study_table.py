@@ -12,8 +12,18 @@ from ltx.analysis.instability_curves import stability_curves
 from ltx.analysis.paired_tests import Interval
 from ltx.analysis.transfer import TransferResult
 from ltx.analysis.verdict import LevelVerdict
+from ltx.core.objectives.metric import Metric
 from ltx.reporting.console import make_table
-from ltx.reporting.format import DASH, more_seeds, number, p_value, percent, points, share, steps
+from ltx.reporting.format import (
+    DASH,
+    barrier_error,
+    measure,
+    more_seeds,
+    number,
+    p_value,
+    share,
+    steps,
+)
 from ltx.study.results import CellFailure, StabilityResult, TrialResult, failure_lines
 
 
@@ -22,7 +32,7 @@ def show(
     rows: Sequence[TrialResult],
     failures: Sequence[CellFailure],
     *,
-    margin: float = verdict.MARGIN,
+    margin: float | None = None,
     seeds: Sequence[int] = (),
     controls: Mapping[str, Collection[str]] = types.MappingProxyType({}),
 ) -> None:
@@ -34,9 +44,8 @@ def show(
     groups = group(levels, lambda level: (level.task, level.finder))
     for (task, finder), own in groups.items():
         seeds_seen = max(level.seeds for level in own)
-        console.print(
-            f"\n{finder} on {task}, test accuracy over {seeds_seen} seeds\n", style="bold"
-        )
+        what = f"test {own[0].metric.name} over {seeds_seen} seeds"
+        console.print(f"\n{finder} on {task}, {what}\n", style="bold")
         console.print(_table(own))
         console.print("\n".join(["", *_reasons(own)]), soft_wrap=True)
         console.print(verdict.sentence(own), soft_wrap=True)
@@ -54,14 +63,17 @@ def show_stability(
     Distances are relative to how far the copies moved, angles in degrees.
     """
     tasks = group(stability_curves(compared, finders), lambda curve: curve.task)
-    columns = ["finder", "from", "level", "density", "barrier", "stable", "distance", "angle"]
-    columns += ["to dense:\ndistance", "angle"]
+    columns = ["finder", "from", "level", "density", "barrier", "of loss", "stable"]
+    columns += ["distance", "angle", "to dense:\ndistance", "angle"]
     for task, curves in tasks.items():
-        console.print(f"\nstability on {task}, {curves[0].split} error\n", style="bold")
+        error = barrier_error(curves[0].split, curves[0].metric)
+        console.print(f"\nstability on {task}, {error}\n", style="bold")
         rows = [
             [
                 *(curve.finder, curve.origin, str(point.level), share(point.density)),
-                *(_percent(point.height), f"{point.stable} of {point.seeds}"),
+                _value(point.height, curve.metric),
+                number(point.loss_height.mean, ".3g"),
+                f"{point.stable} of {point.seeds}",
                 *(number(point.distance.mean, ".2f"), number(point.angle.mean, ".0f")),
                 number(point.pruned_distance.mean, ".2f"),
                 number(point.pruned_angle.mean, ".0f"),
@@ -73,35 +85,50 @@ def show_stability(
 
 
 def show_transfers(console: rich.console.Console, results: Sequence[TransferResult]) -> None:
-    """Print one table of all carried tickets: the gap to native in points, with its verdict.
+    """Print a table of all carried tickets for each metric: the gap to native, with its verdict.
 
     A gap without a verdict is inconclusive, and a dash is missing.
     """
     if not results:
         return
     labels = transfer.carry_labels(results)
-    carries = list(dict.fromkeys(labels.values()))
+    for metric, own in group(results, lambda one: one.metric).items():
+        _show_gaps(console, own, labels, metric)
+    console.print(f"\n{transfer.sentence(results)}", soft_wrap=True)
+
+
+def _show_gaps(
+    console: rich.console.Console,
+    results: Sequence[TransferResult],
+    labels: Mapping[str, str],
+    metric: Metric,
+) -> None:
+    """The table of the tasks of one metric."""
+    carries = list(dict.fromkeys(labels[one.finder] for one in results))
     lines: dict[tuple[str, str, int], dict[str, TransferResult]] = {}
     for one in results:
         lines.setdefault((one.task, one.source, one.level), {})[labels[one.finder]] = one
     rows = []
     for (task, source, level), cells in lines.items():
-        compared = [one for one in cells.values() if one.native_accuracy] or [*cells.values()]
-        natives = {_percent(one.native_accuracy): None for one in compared}
-        denses = {_percent(one.dense_accuracy): None for one in cells.values()}
+        compared = [one for one in cells.values() if one.native_value] or [*cells.values()]
+        natives = {_value(one.native_value, metric): None for one in compared}
+        denses = {_value(one.dense_value, metric): None for one in cells.values()}
         gaps = [_gap(cells.get(carry)) for carry in carries]
         rows.append([task, source, str(level), " / ".join(denses), " / ".join(natives), *gaps])
     columns = ["target", "source", "level", "dense", "native", *carries]
-    console.print("\nCarried to the target, test accuracy less native, in points\n", style="bold")
+    name = f"test {metric.name}"
+    gap = f"{name} less native" if metric.higher_is_better else f"native {name} less its own"
+    unit = metric.difference or metric.unit
+    title = f"\nCarried to the target, {gap}{f', in {unit}' if unit else ''}\n"
+    console.print(title, style="bold")
     console.print(make_table(columns, rows, right=range(2, len(columns))))
-    console.print(f"\n{transfer.sentence(results)}", soft_wrap=True)
 
 
 def _gap(one: TransferResult | None) -> str:
     if one is None or one.gap is None:
         return "-"
     shown = "" if one.verdict == transfer.INCONCLUSIVE else f"{one.verdict} "
-    return shown + points(one.gap.mean)
+    return shown + one.metric.change(one.gap.mean)
 
 
 def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
@@ -114,7 +141,7 @@ def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
     columns = [
         "level",
         "density",
-        "accuracy",
+        levels[0].metric.name,
         "early stop",
         *(text for name in controls for text in (f"{name}\n(control)", "early stop")),
         "verdict",
@@ -125,7 +152,7 @@ def _table(levels: Sequence[LevelVerdict]) -> rich.table.Table:
         [
             str(level.level),
             share(level.density),
-            _percent(level.accuracy),
+            _value(level.value, level.metric),
             steps(level.early_stop, DASH),
             *(text for name in controls for text in _control(level, name)),
             *_judged(level),
@@ -164,8 +191,9 @@ def _missing(level: LevelVerdict) -> str:
 
 
 def _control(level: LevelVerdict, name: str) -> tuple[str, str]:
-    return _percent(level.controls.get(name)), steps(level.control_stops.get(name), DASH)
+    own = _value(level.controls.get(name), level.metric)
+    return own, steps(level.control_stops.get(name), DASH)
 
 
-def _percent(interval: Interval | None) -> str:
-    return percent(interval, "%", DASH)
+def _value(interval: Interval | None, metric: Metric) -> str:
+    return measure(interval, metric, unit=True, missing=DASH)

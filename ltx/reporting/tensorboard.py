@@ -13,6 +13,7 @@ import filelock
 from ltx.analysis.curves import dense_steps
 from ltx.core import identity
 from ltx.core.errors import UsageError
+from ltx.core.objectives.metric import Metric
 from ltx.core.run import History, Run
 from ltx.core.ticket import Ticket
 from ltx.evaluation.trial import Trial
@@ -34,6 +35,7 @@ class _Search:
     """Trainings of a finder that follow one another, each with its last step and its curve."""
 
     file: EventFile
+    metric: Metric
     parts: dict[Training, tuple[int, History]] = dataclasses.field(default_factory=dict)
 
     @property
@@ -42,7 +44,7 @@ class _Search:
 
     def curve(self) -> Iterator[Point]:
         for _, history in self.parts.values():
-            yield from _curve(history)
+            yield from _curve(history, self.metric)
 
 
 class TensorBoardListener(StudyListener):
@@ -90,7 +92,7 @@ class TensorBoardListener(StudyListener):
         if cell is None:
             return
         if self._file and self._ticket and training == _training(cell, self._ticket):
-            self._put(self._file, _curve(run.history))
+            self._put(self._file, _curve(run.history, cell.task.objective.metric))
         elif self._owners.setdefault((cell.seed, training), cell.key) == cell.key:
             self._put_search(cell, training, run)
 
@@ -120,7 +122,8 @@ class TensorBoardListener(StudyListener):
                 search = last
             else:
                 folder = self._run(cell, f"finding-{len(self._searches) + 1}")
-                search = _Search(EventFile(self.folder / folder))
+                file = EventFile(self.folder / folder)
+                search = _Search(file, cell.task.objective.metric)
                 self._searches.append(search)
         if run.state.step > search.parts.get(training, (0, History()))[0]:
             search.parts[training] = run.state.step, run.history
@@ -192,19 +195,25 @@ def _training(cell: Cell, ticket: Ticket) -> Training:
     return Training.of(cell.task_of(ticket), ticket.state, ticket.mask)
 
 
-def _curve(history: History) -> Iterator[Point]:
+def _curve(history: History, metric: Metric) -> Iterator[Point]:
     points = zip(history.steps, history.loss, history.value, strict=True)
-    for step, loss, accuracy in points:
+    for step, loss, value in points:
         yield event_file.scalar(step, "validation/loss", loss)
-        yield event_file.scalar(step, "validation/accuracy", accuracy)
+        yield event_file.scalar(step, f"validation/{_tag(metric.name)}", value)
+
+
+def _tag(name: str) -> str:
+    """The name of a metric as a part of a tag."""
+    return name.replace(" ", "_")
 
 
 def _points(trial: Trial) -> Iterator[Point]:
     """The curve of a finished trial and its results."""
-    yield from _curve(trial.history)
+    yield from _curve(trial.history, trial.metric)
     end = trial.start + trial.trained_for.steps
     yield event_file.scalar(end, "test/loss", trial.test.loss)
-    yield event_file.scalar(end, "test/accuracy", trial.test.value)
+    for name, value in {**trial.test.further, trial.metric.name: trial.test.value}.items():
+        yield event_file.scalar(end, f"test/{_tag(name)}", value)
     if trial.early_stop is not None:
         yield event_file.scalar(end, "early_stop", trial.early_stop)
     yield event_file.scalar(end, "dense_equivalent_steps", dense_steps(trial))

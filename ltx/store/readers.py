@@ -166,7 +166,12 @@ def instability(path: Path) -> Instability:
     with _refusing(path):
         schema.check(document, schema.Instability)
         _equal("id", path.name, f"{document['id']}.json")
-        _equal("errors: points", len(document["alphas"]), len(document["errors"]))
+        points = len(document["alphas"])
+        _equal("errors: points", points, len(document["errors"]))
+        if document.get("losses"):
+            _equal("losses: points", points, len(document["losses"]))
+        if not document.get("metric"):  # accuracy's errors are shares
+            schema.check({"errors": document["errors"]}, schema.Shares)
         return Instability.from_document(document)
 
 

@@ -58,6 +58,7 @@ class Metric(Struct):
     higher_is_better: bool
     margin: Size
     difference: str
+    relative: bool = False
 
 
 class Manifest(Struct):
@@ -120,6 +121,10 @@ class WeightDistance(Struct):
     angle: Annotated[float, Meta(ge=0, le=180)] | None
 
 
+class Shares(Struct):
+    errors: tuple[Share, ...]
+
+
 class Instability(Struct):
     kind: Literal["stability"]
     id: Plain
@@ -132,9 +137,11 @@ class Instability(Struct):
     start: Count
     split: Literal["train", "validation", "test"]
     alphas: Annotated[tuple[Share, ...], Meta(min_length=1)]
-    errors: tuple[Share, ...]
+    errors: tuple[Value, ...]
     to_order: WeightDistance
     to_pruning: WeightDistance | None
+    losses: tuple[Loss, ...] = ()
+    metric: Metric | None = None
 
 
 class MemoRun(Struct):
@@ -200,7 +207,7 @@ class Study(Struct):
     finders: dict[str, bool] = {}
     controls: dict[str, list[str]] | None = None
     seeds: list[int] = []
-    margin: Size = 0.0
+    margin: Size | None = 0.0
     stability: dict[str, Any] | None = None
     finished: bool = False
     trials: list[TrialEntry] = []

@@ -1,12 +1,14 @@
 """Study: which finders run on which tasks with which seeds, and the cells that makes."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ltx.core import identity
 from ltx.core.errors import UsageError
 from ltx.core.finder import Finder
+from ltx.core.objectives.metric import Metric
 from ltx.core.task import Task
 from ltx.core.ticket import Ticket
 from ltx.core.validation import check_count, check_number, check_type
@@ -55,15 +57,15 @@ class Study:
 
     `finders` maps the labels that tables show to finders; a Grid among them is replaced by the
     finders that it generates. `tasks` is one task, a sequence, or a mapping by label. `seeds` is a
-    count or the seeds themselves. `margin` is the largest loss of accuracy, as a share of the test
-    examples, that still counts as none. With `stability`, every ticket's linear mode connectivity
-    is measured, those of controls included.
+    count or the seeds themselves. `margin` is the largest loss that still counts as none, in values
+    of the tasks' metric, as 0.003 of accuracy is 0.3 points; None is the metric's own. With
+    `stability`, every ticket's linear mode connectivity is measured, those of controls included.
     """
 
     finders: Mapping[str, Finder] = dataclasses.field(default_factory=dict)
     tasks: Sequence[Task] | Mapping[str, Task] = (Task(),)
     seeds: Any = 3
-    margin: float = 0.003
+    margin: float | None = None
     stability: Stability | None = None
 
     def __post_init__(self) -> None:
@@ -96,7 +98,7 @@ class Study:
         if len(set(seeds)) != len(seeds):
             raise UsageError(f"Study.seeds: expected different seeds, got {list(seeds)}")
         object.__setattr__(self, "seeds", tuple(seeds))
-        check_number("Study.margin", self.margin, least=0, below=1)
+        object.__setattr__(self, "margin", _checked_margin(self.margin, self.metrics))
         if self.stability is not None:
             check_type("Study.stability", self.stability, Stability, "@Stability()")
 
@@ -114,6 +116,11 @@ class Study:
             name if names.count(name) == 1 else f"{name} {task.id[:6]}": task
             for name, task in zip(names, self.tasks, strict=True)
         }
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The metric of each task, by the tasks' labels."""
+        return {label: task.objective.metric for label, task in self.named.items()}
 
     @property
     def labels(self) -> list[str]:
@@ -138,6 +145,22 @@ def _expanded(finders: Mapping[str, Any]) -> dict[str, Finder]:
             )
         expanded |= added
     return expanded
+
+
+def _checked_margin(margin: float | None, metrics: Mapping[str, Metric]) -> float | None:
+    """The margin, None where it is the default one of the tasks' metric."""
+    if margin is None:
+        return None
+    first, *others = {metric: label for label, metric in metrics.items()}.items()
+    if others:
+        named = [f"{metric.name} on {label}" for metric, label in (first, *others)]
+        raise UsageError(
+            f"Study.margin: expected None, since the tasks have several metrics"
+            f" ({', '.join(named)}), got {margin!r}; each then has its metric's own margin"
+        )
+    metric = first[0]
+    check_number("Study.margin", margin, least=0, below=1 if metric.is_share else math.inf)
+    return None if margin == metric.margin and not metric.relative else margin
 
 
 def _as_tuple(values: object) -> tuple:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ltx.core.environment import versions
 from ltx.core.errors import CorruptError
 from ltx.core.identity import describe
+from ltx.core.objectives.metric import ACCURACY
 from ltx.evaluation.instability import TICKET, Stability
 from ltx.store.event_log import Timing, timings
 from ltx.store.store import Store
@@ -33,9 +34,9 @@ class StudyRecord:
     """A study's provenance and its results so far.
 
     `finders` maps each label to whether it is a control, `controls` each control's label to the
-    finders that it controls. `study` and `engine` are settings as plain JSON data, `config` all of
-    them as one gin file. `timings` has the seconds of the trials that the store's log has, by trial
-    id.
+    finders that it controls. `margin` None is that of each task's metric. `study` and
+    `engine` are settings as plain JSON data, `config` all of them as one gin file. `timings` has
+    the seconds of the trials that the store's log has, by trial id.
     """
 
     id: str
@@ -48,7 +49,7 @@ class StudyRecord:
     tasks: tuple[str, ...]
     finders: Mapping[str, bool]
     seeds: tuple[int, ...]
-    margin: float = Study.margin
+    margin: float | None = ACCURACY.margin
     stability: Stability | None = None
     finished: bool = False
     rows: tuple[TrialResult, ...] = ()
@@ -82,7 +83,7 @@ class StudyRecord:
             tasks=tuple(study.labels),
             finders={label: finder.control for label, finder in study.finders.items()},
             seeds=study.seeds,
-            margin=study.margin,
+            margin=_margin(study),
             stability=study.stability,
             controls=controlled(settings, controls, control_classes(study.finders.values())),
         )
@@ -173,7 +174,7 @@ class StudyRecord:
             tasks=tuple(document.get("tasks") or dict.fromkeys(c["task"] for c in cells)),
             finders=finders,
             seeds=tuple(document.get("seeds") or sorted({c["seed"] for c in cells})),
-            margin=document.get("margin", Study.margin),
+            margin=document.get("margin", ACCURACY.margin),
             stability=None if stability is None else Stability(**stability),
             finished=document.get("finished", "trials" in document),
             rows=tuple(rows),
@@ -239,6 +240,12 @@ class StudyRecord:
             if failure.ended and cell == (task, finder, seed):
                 return failure.reason
         return "not found with this seed" if self.finished else "not run yet"
+
+
+def _margin(study: Study) -> float | None:
+    """The margin of all tasks; None where each has that of its metric."""
+    accuracy = set(study.metrics.values()) == {ACCURACY}
+    return ACCURACY.margin if study.margin is None and accuracy else study.margin
 
 
 def _parent(entry: Mapping, ticket: str, store: Store) -> str | None:

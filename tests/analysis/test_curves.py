@@ -32,7 +32,7 @@ def test_a_curve_has_a_point_for_each_level_in_their_order(rows: tuple[TrialResu
     for point in imp.points:
         trials = [r.trial for r in rows if r.finder == "imp" and r.trial.level == point.level]
         assert point.seeds == len(trials) == 2
-        assert point.accuracy.mean == pytest.approx(sum(t.test.value for t in trials) / 2)
+        assert point.value.mean == pytest.approx(sum(t.test.value for t in trials) / 2)
         assert point.early_stop.mean == pytest.approx(sum(t.early_stop or 0 for t in trials) / 2)
 
 

@@ -103,9 +103,9 @@ def test_the_gap_is_between_the_trials_of_one_seed(studied: tuple[StudyRecord, S
             assert one.gap is not None
             assert one.gap.mean == pytest.approx((sum(here) - sum(there)) / 2)
         for interval, values in (
-            (one.accuracy, here),
-            (one.native_accuracy, there),
-            (one.dense_accuracy, dense),
+            (one.value, here),
+            (one.native_value, there),
+            (one.dense_value, dense),
         ):
             assert interval is not None
             assert interval.mean == pytest.approx(sum(values) / 2)
@@ -126,7 +126,7 @@ def test_without_native_tickets_there_is_no_gap(tmp_path: Path) -> None:
     finders = {"native": IMP(levels=2), "from": grid(SMALL, ["mask"])}
     record = run(made((0, 1), **finders), Store(tmp_path))
     for one in transfer.transfer_results(record, Store(tmp_path)):
-        assert (one.native, one.native_accuracy, one.gap) == ("", None, None)
+        assert (one.native, one.native_value, one.gap) == ("", None, None)
         assert (one.verdict, one.missing) == (INCONCLUSIVE, (0, 1))
         assert "no finder of the study finds native tickets" in one.reason
 

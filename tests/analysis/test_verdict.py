@@ -13,6 +13,7 @@ from ltx import Cost, History, Trial
 from ltx.analysis import verdict
 from ltx.analysis.paired_tests import ALPHA
 from ltx.analysis.verdict import Interval, LevelVerdict
+from ltx.core.objectives.metric import ACCURACY, Metric
 from ltx.study.results import TrialResult
 
 
@@ -92,7 +93,7 @@ def test_noise_is_inconclusive() -> None:
 def test_one_seed_says_nothing() -> None:
     level = judged((0.99,), control=(0.90,), dense=(0.98,))
     assert level.verdict == "inconclusive"
-    assert math.isnan(level.accuracy.low)
+    assert math.isnan(level.value.low)
     assert math.isnan(level.more_seeds)
     assert level.reason == "one seed in common with dense"
     assert "one seed cannot tell" in verdict.sentence([level])
@@ -366,8 +367,8 @@ def test_what_is_shown_decides(ticket: list[float], noise: list[float], shift: f
     shown = {word for word, p in level.p.items() if p <= ALPHA}
     assert shown in ({"winning", "matching"}, {"matching"}, {"not winning"}, set())
     assert (level.verdict in shown) == bool(shown)
-    assert ("matching" in shown) == (level.gain.low > -verdict.MARGIN)
-    assert ("not winning" in shown) == (level.gain.high < -verdict.MARGIN)
+    assert ("matching" in shown) == (level.gain.low > -ACCURACY.margin)
+    assert ("not winning" in shown) == (level.gain.high < -ACCURACY.margin)
     if level.verdict == "winning":
         assert all(lead.low > 0 for lead in level.leads.values())
         assert level.delay is not None
@@ -398,3 +399,45 @@ def test_the_sentence_counts_and_names() -> None:
 
 def test_nothing_sparse_is_nothing_to_say() -> None:
     assert "nothing" in verdict.sentence(verdict.levels(rows("imp", DENSE, level=0)))
+
+
+MIRRORED = Metric("loss", higher_is_better=False, margin=ACCURACY.margin)
+VALUES = st.lists(st.floats(0.9, 1, allow_subnormal=False), min_size=2, max_size=6)
+
+
+@given(VALUES, VALUES, VALUES, st.booleans())
+def test_a_mirrored_metric_gives_the_same_verdicts(
+    ticket: list[float], control: list[float], dense: list[float], relative: bool
+) -> None:
+    def found(metric: Metric, sign: int) -> list[LevelVerdict]:
+        arms = (
+            ("imp", dense, {"level": 0, "stop": 40}),
+            ("imp", ticket, {}),
+            ("reinit", control, {"control": True}),
+        )
+        made = [
+            row
+            for name, values, more in arms
+            for row in rows(name, tuple(sign * v for v in values), metric=metric, **more)  # type: ignore[arg-type]
+        ]
+        return verdict.levels(made, controls=CONTROLS)
+
+    higher = dataclasses.replace(MIRRORED, higher_is_better=True, relative=relative)
+    lower = dataclasses.replace(higher, higher_is_better=False)
+    for one, other in zip(found(higher, 1), found(lower, -1), strict=True):
+        assert (one.verdict, one.reason, one.p, one.margin) == (
+            *(other.verdict, other.reason, other.p, other.margin),
+        )
+        assert str((one.gain, one.leads)) == str((other.gain, other.leads))
+        assert other.value.mean == -one.value.mean
+
+
+def test_a_given_margin_is_in_values_of_the_metric() -> None:
+    given_rows = [
+        *rows("imp", (0.5, 0.51, 0.52), level=0, metric=MIRRORED),
+        *rows("imp", (0.53, 0.54, 0.55), metric=MIRRORED),
+    ]
+    assert verdict.levels(given_rows)[1].reason.startswith(("loses", "3 seeds"))
+    level = verdict.levels(given_rows, margin=0.2)[1]
+    assert level.margin == 0.2
+    assert "margin 0.2 loss" in verdict.sentence([level])

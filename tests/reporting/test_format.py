@@ -3,17 +3,18 @@
 import pytest
 
 from ltx.analysis.paired_tests import Interval
+from ltx.core.objectives.metric import ACCURACY
 from ltx.reporting import format
 
 NAN = float("nan")
 
 
 def test_numbers_that_are_not_there_are_said_to_be_missing() -> None:
-    assert format.percent(None) == format.steps(None) == format.difference(None) == "missing"
-    assert format.percent(Interval(NAN, NAN, NAN)) == "missing"
-    assert format.percent(Interval(0.5, NAN, NAN, 1)) == "50.00"
-    assert format.percent(Interval(0.5, 0.25, 0.75, 2)) == "50.00 ± 25.00"
-    assert format.percent(Interval(0.5, 0.25, 0.75, 2), "%") == "50.00% ± 25.00"
+    assert format.measure(None) == format.steps(None) == format.difference(None) == "missing"
+    assert format.measure(Interval(NAN, NAN, NAN)) == "missing"
+    assert format.measure(Interval(0.5, NAN, NAN, 1)) == "50.00"
+    assert format.measure(Interval(0.5, 0.25, 0.75, 2)) == "50.00 ± 25.00"
+    assert format.measure(Interval(0.5, 0.25, 0.75, 2), unit=True) == "50.00% ± 25.00"
     assert format.steps(None, format.DASH) == "-"
     assert format.difference(Interval(-0.5, -1, 0.25, 2)) == "-50.00 [-100.00, +25.00]"
     assert format.more_seeds(float("inf")) == "more than 100"
@@ -24,7 +25,7 @@ def test_numbers_that_are_not_there_are_said_to_be_missing() -> None:
 
 
 def test_no_number_reads_as_minus_zero() -> None:
-    assert format.points(-0.00001) == format.points(0.0) == "+0.00"
+    assert ACCURACY.change(-0.00001) == ACCURACY.change(0.0) == "+0.00"
     assert format.difference(Interval(-1e-6, -1e-6, 1e-6, 3)) == "+0.00 [+0.00, +0.00]"
 
 

@@ -22,7 +22,7 @@ def width(svg: str) -> float:
 
 
 def test_every_point_has_a_tip_with_its_value() -> None:
-    plot = by_density.accuracies("task", [curve("<b>"), curve("reinit", 1)])
+    plot = by_density.values("task", [curve("<b>"), curve("reinit", 1)])
     found = tips(page_plots.svg(plot, "a1"))
     assert len(found) == 2 * 3
     assert found[1] == "<b>: 50.00% ± 10.00 at density 50.00%, 3 seeds"
@@ -31,14 +31,14 @@ def test_every_point_has_a_tip_with_its_value() -> None:
 
 def test_names_are_left_to_the_key() -> None:
     for count in (2, 8):  # at the ends of lines, and in a legend
-        plot = by_density.accuracies("task", [curve(f"finder_{n}", n) for n in range(count)])
+        plot = by_density.values("task", [curve(f"finder_{n}", n) for n in range(count)])
         shown = re.sub("<(desc|title).*?</", "", page_plots.svg(plot, "a1"), flags=re.S)
         assert "finder_" not in shown
         assert plot.svg().count("finder_1") == 1
 
 
 def test_a_plot_alone_is_wider_and_the_figure_stays_that_of_the_files() -> None:
-    plot = by_density.accuracies("task", [curve(f"finder_{n}", n) for n in range(8)])
+    plot = by_density.values("task", [curve(f"finder_{n}", n) for n in range(8)])
     before = plot.svg()
     alone, beside = (page_plots.svg(plot, "a1", alone) for alone in (True, False))
     assert width(alone) > 1.5 * width(beside)
@@ -69,6 +69,6 @@ def test_plots_fill_their_rows() -> None:
 
 
 def test_markers_that_are_not_drawn_move_no_tip_to_another() -> None:
-    plot = by_density.accuracies("task", [curve()])
+    plot = by_density.values("task", [curve()])
     fewer = Plot(plot.name, plot.title, plot.text, plot.figure, {"line-0": ["one", "two"]})
     assert tips(page_plots.svg(fewer, "a1")) == []

@@ -418,7 +418,7 @@ def test_a_layer_that_lost_everything_is_told_once_and_still_measured(
         rows = [row for row in results if isinstance(row, TrialResult)]
     assert caplog.messages == [
         "broken, level 1: disconnected, so that it cannot learn: no path of surviving weights leads"
-        " from the image to the outputs; it ends at hidden/kernel"
+        " from the inputs to the outputs; it ends at hidden/kernel"
     ]
     assert [(row.finder, row.trial.level) for row in rows] == [
         ("broken", 1),
@@ -456,7 +456,7 @@ def test_useless_weights_are_told_before_training_and_measured_once(
     made = Study({"strays": Strays()}, tasks=(TASK,), seeds=1)
     told = (
         "strays, level 1: 53% of its weights are useless, on no path of surviving weights from the"
-        " image to the outputs: its effective density is 41.67%; dead units: 7 of 12 in"
+        " inputs to the outputs: its effective density is 41.67%; dead units: 7 of 12 in"
         " hidden/kernel"
     )
     for _ in range(2):

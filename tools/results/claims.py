@@ -112,9 +112,7 @@ class Arms:
         """Accuracy over dense's, or over another finder's at level `at`, or at the same level."""
         other = (theirs, level if at is None else at) if theirs else (ours, 0)
         them = self.trials(*other, task)
-        return Paired.of(
-            comparison.accuracies(self.trials(ours, level, task)), comparison.accuracies(them)
-        )
+        return Paired.of(comparison.values(self.trials(ours, level, task)), comparison.values(them))
 
     def stops(self, finder: str, level: int) -> dict[int, float]:
         return comparison.early_stops(self.trials(finder, level))

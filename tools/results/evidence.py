@@ -22,7 +22,7 @@ def as_good(
 ) -> Part:
     """Not less accurate than another finder, or than dense, by more than the study's margin."""
     what = f"{ours} over {theirs or 'dense'}"
-    return Part(what, arms.lead(ours, theirs, level, at), bound=-arms.record.margin)
+    return Part(what, arms.lead(ours, theirs, level, at), bound=-(arms.record.margin or 0.0))
 
 
 def better(arms: Arms, ours: str, theirs: str, level: int = SPARSEST) -> Part:
@@ -95,7 +95,7 @@ def widening(arms: Arms) -> list[Part]:
     leads, late = [], []
     dense = arms.stops("imp", 0)
     for level in levels:
-        ours = comparison.accuracies(arms.trials("imp", level))
+        ours = comparison.values(arms.trials("imp", level))
         leads.append({seed: ours[seed] - theirs for seed, theirs in _fresh(arms, level).items()})
         late.append({seed: s / dense[seed] for seed, s in arms.stops("reinit", level).items()})
     return [
@@ -110,11 +110,11 @@ def slopes(levels: Sequence[int], values: Sequence[Mapping[int, float]]) -> Pair
 
 
 def _fresh(arms: Arms, level: int) -> dict[int, float]:
-    return comparison.accuracies(arms.trials("reinit", level))
+    return comparison.values(arms.trials("reinit", level))
 
 
 def untrained(arms: Arms) -> list[Part]:
-    accuracy = comparison.accuracies(arms.trials("imp_untrained"))
+    accuracy = comparison.values(arms.trials("imp_untrained"))
     over = Paired(tuple(value - CHANCE for value in accuracy.values()))
     return [Part("imp_untrained over chance", over, claimed=0.86 - CHANCE)]
 
@@ -148,7 +148,7 @@ def of_other_sources(arms: Arms) -> list[Part]:
         if source != target
     ]
     values = Paired(tuple(float(v) for v in np.mean([lead.values for lead in leads], axis=0)))
-    return [Part(f"mean of {len(leads)} pairs", values, bound=-arms.record.margin)]
+    return [Part(f"mean of {len(leads)} pairs", values, bound=-(arms.record.margin or 0.0))]
 
 
 def of_the_larger(arms: Arms, small: str) -> list[Part]:

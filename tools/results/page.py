@@ -169,7 +169,7 @@ def _measured(point: Point, record: StudyRecord) -> list[str]:
     untrained = math.isnan(point.early_stop.mean)
     return [
         f"{100 * point.density:.2f}",
-        format.percent(point.accuracy),
+        format.measure(point.value),
         "untrained" if untrained else format.steps(point.early_stop),
         f"{point.seeds} of {len(record.seeds)}",
     ]
@@ -225,7 +225,7 @@ def _value(value: float, part: Part) -> str:
         return "missing"
     if part.unit == TIMES:
         return f"{1 + value:.2f}"
-    return format.points(value, 0 if part.unit == PERCENT else 2)
+    return f"{100 * value:+z.{0 if part.unit == PERCENT else 2}f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -21,7 +21,7 @@ class Regression(Objective):
 
     loss: str = "squared"
 
-    metric: ClassVar[Metric] = Metric("RMSE", higher_is_better=False, margin=0.01)
+    metric: ClassVar[Metric] = Metric("RMSE", higher_is_better=False, margin=0.01, relative=True)
     further: ClassVar[tuple[Metric, ...]] = (Metric("R2"), Metric("MAE", higher_is_better=False))
 
     def __post_init__(self) -> None:

@@ -1,32 +1,32 @@
-"""Test accuracy and early stop by density."""
+"""The metric on the test split and the early stop by density."""
 
 from collections.abc import Sequence
 
 from ltx.analysis.curves import Curve
 from ltx.reporting.figures import lines, style
 from ltx.reporting.figures.style import Plot
-from ltx.reporting.format import percent, steps
+from ltx.reporting.format import brief, measure, steps
 
 
-def accuracies(task: str, curves: Sequence[Curve]) -> Plot:
-    """Test accuracy by density, with the 95% intervals over seeds as bands."""
-    figure, axes = style.axes(task, style.DENSITY, style.ACCURACY)
+def values(task: str, curves: Sequence[Curve]) -> Plot:
+    """The metric's test value by density, with the 95% intervals over seeds as bands."""
+    metric = curves[0].metric
+    figure, axes = style.metric_axes(task, style.DENSITY, metric)
     lines.density_axis(axes, curves)
-    tips = lines.draw(
+    tips = lines.draw_metric(
         axes,
         curves,
         lambda point: point.density,
-        lambda point: point.accuracy,
-        lambda point: f"{percent(point.accuracy, '%')} {lines.at_density(point)}",
+        lambda point: f"{measure(point.value, metric, unit=True)} {lines.at_density(point)}",
     )
     dense = [curve.points[0] for curve in curves if curve.points[0].density == 1]
     if dense:
-        axes.axhline(dense[0].accuracy.mean, color=style.INK, linewidth=0.6, linestyle=(0, (1, 2)))
+        axes.axhline(dense[0].value.mean, color=style.INK, linewidth=0.6, linestyle=(0, (1, 2)))
     text = "; ".join(
-        lines.describe_ends(curve, lambda p: f"{p.accuracy.mean:.1%}") for curve in curves
+        lines.describe_ends(curve, lambda p: brief(p.value.mean, metric)) for curve in curves
     )
-    title = f"{task}: accuracy by density"
-    return Plot(style.file_name("accuracy", task), title, text, figure, tips)
+    title = f"{task}: {metric.name} by density"
+    return Plot(style.file_name(metric.name, task), title, text, figure, tips)
 
 
 def early_stops(task: str, curves: Sequence[Curve]) -> Plot | None:

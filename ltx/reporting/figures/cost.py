@@ -1,4 +1,4 @@
-"""Accuracy against the cost of finding and training: in steps, FLOPs and seconds."""
+"""The metric against the cost of finding and training: in steps, FLOPs and seconds."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from ltx.analysis.curves import Curve, Point
 from ltx.reporting.figures import lines, style
 from ltx.reporting.figures.style import Plot
-from ltx.reporting.format import brief_duration, percent, si
+from ltx.reporting.format import brief, brief_duration, measure, si
 
 _ROUND = (
     (1e-3, (1, 2, 5, 10, 20, 50, 100, 200, 500)),
@@ -22,7 +22,7 @@ _MOST_MARKS = 6
 
 
 def costs(task: str, curves: Sequence[Curve]) -> list[Plot]:
-    """Accuracy against cost in steps, in FLOPs and, where any is known, in seconds."""
+    """The metric against cost in steps, in FLOPs and, where any is known, in seconds."""
     plots = [
         _cost(task, curves, "steps", "dense-equivalent steps, finding and training"),
         _cost(task, curves, "FLOPs", "FLOPs of the weights that survive"),
@@ -37,9 +37,10 @@ def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:
         return getattr(point, name.lower())
 
     many = [cost(point) for curve in curves for point in curve.points]
+    metric = curves[0].metric
     known = [value for value in many if not math.isnan(value)]
     write = brief_duration if name == "seconds" else si
-    figure, axes = style.axes(task, axis, style.ACCURACY)
+    figure, axes = style.metric_axes(task, axis, metric)
     if name == "seconds":
         _time_axis(axes, known)
     else:
@@ -52,28 +53,27 @@ def _cost(task: str, curves: Sequence[Curve], name: str, axis: str) -> Plot:
         elif span < 30:
             axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     unit = "" if name == "seconds" else f" {name}"
-    tips = lines.draw(
+    tips = lines.draw_metric(
         axes,
         curves,
         cost,
-        lambda point: point.accuracy,
         lambda point: (
-            f"{percent(point.accuracy, '%')} for {write(cost(point))}{unit}"
+            f"{measure(point.value, metric, unit=True)} for {write(cost(point))}{unit}"
             f" {lines.at_density(point)}"
         ),
         bars=True,
     )
     text = "; ".join(_cheapest(curve, cost, write) for curve in curves if not curve.control)
-    title = f"{task}: accuracy against cost in {name}"
+    title = f"{task}: {metric.name} against cost in {name}"
     return Plot(style.file_name("cost", name.lower(), task), title, text, figure, tips)
 
 
 def _cheapest(curve: Curve, cost: Callable[[Point], float], write: Callable[[float], str]) -> str:
-    best = max(curve.points, key=lambda point: point.accuracy.mean)
+    metric = curve.metric
+    best = max(curve.points, key=lambda point: metric.gain(point.value.mean, 0.0))
     price = "an unknown cost" if math.isnan(cost(best)) else write(cost(best))
-    return (
-        f"{curve.finder} reaches {best.accuracy.mean:.1%} at density {best.density:.1%} for {price}"
-    )
+    reached = brief(best.value.mean, metric)
+    return f"{curve.finder} reaches {reached} at density {best.density:.1%} for {price}"
 
 
 def marks(least: float, most: float) -> Sequence[float]:

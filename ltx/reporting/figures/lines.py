@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
 
+from ltx.analysis.curves import Curve
 from ltx.analysis.paired_tests import Interval
 from ltx.reporting.figures import style
 from ltx.reporting.format import plural, share
@@ -53,10 +54,12 @@ def draw(
     y_of: Callable[[Any], Interval],
     tell: Callable[[Any], str],
     bars: bool = False,
+    most: float = math.inf,
 ) -> dict[str, list[str]]:
     """Draw a line for each curve with its intervals, as bands or as bars, and name it.
 
-    Points with a NaN x or without values are omitted. Returns the plot's tips: what `tell` says of
+    Points with a NaN x or without values are omitted, and no interval is drawn above `most` or, of
+    means that are not negative, below zero. Returns the plot's tips: what `tell` says of
     each point that is drawn, by the gid of its line.
     """
     ends = []
@@ -82,7 +85,8 @@ def draw(
             axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
         ends.append((x, y, name, curve.position))
     low, high = axes.get_ylim()  # an interval may reach beyond the possible values
-    axes.set_ylim(max(low, 0), min(high, 1.005) if axes.get_ylabel() == style.ACCURACY else high)
+    positive = all((y >= 0).all() for _, y, _, _ in ends)
+    axes.set_ylim(max(low, 0) if positive else low, min(high, most))
     if len(ends) > _MOST_NAMED:
         _legend(axes)
     else:
@@ -161,6 +165,18 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     return (
         one[0] < other[2] and other[0] < one[2] and one[1] < other[3] - 1 and other[1] < one[3] - 1
     )
+
+
+def draw_metric(
+    axes: Axes,
+    curves: Sequence[Curve],
+    x_of: Callable[[Any], float],
+    tell: Callable[[Any], str],
+    bars: bool = False,
+) -> dict[str, list[str]]:
+    """Draw the metric of each curve; of a share there is none above 100 %."""
+    most = 1.005 if curves[0].metric.is_share else math.inf
+    return draw(axes, curves, x_of, lambda point: point.value, tell, bars, most)
 
 
 def at_density(point: Any) -> str:

@@ -12,7 +12,7 @@ from ltx.analysis.mask_similarity import MaskSimilarity, are_near
 from ltx.analysis.paired_tests import Interval
 from ltx.reporting.figures import heat_map, lines, style
 from ltx.reporting.figures.style import Plot
-from ltx.reporting.format import percent
+from ltx.reporting.format import measure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ def effective(task: str, curves: Sequence[Curve], trials: Sequence[Mapping]) -> 
         shown,
         lambda point: point.density,
         lambda point: point.share,
-        lambda point: f"{percent(point.share, '%')} {lines.at_density(point)}",
+        lambda point: f"{measure(point.share, unit=True)} {lines.at_density(point)}",
     )
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0), min(max(high, low + 0.02), 1.02))

@@ -15,7 +15,7 @@ Section = tuple[str, list[Plot]]
 def of_curves(curves: Sequence[Curve]) -> Iterator[Section]:
     by_task = group(curves, lambda curve: curve.task)
     yield "cost", [plot for task, own in by_task.items() for plot in cost.costs(task, own)]
-    yield "accuracy", [by_density.accuracies(task, own) for task, own in by_task.items()]
+    yield "accuracy", [by_density.values(task, own) for task, own in by_task.items()]
     stops = [by_density.early_stops(task, own) for task, own in by_task.items()]
     yield "early stop", [plot for plot in stops if plot]
 
@@ -52,7 +52,9 @@ def of_stability(curves: Sequence[StabilityCurve]) -> Iterator[Section]:
     yield (
         "rewinds",
         [
-            instability.barriers_by_rewind(task, own, by_task[task][0].split)
+            instability.barriers_by_rewind(
+                task, own, by_task[task][0].split, by_task[task][0].metric
+            )
             for task, own in rewinds.items()
             if own
         ],

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from ltx.analysis.instability_curves import DENSE_POSITION
 from ltx.core.errors import UsageError
+from ltx.core.objectives.metric import Metric
 from ltx.reporting.format import si
 
 # Okabe and Ito's colours, which are distinct for all kinds of colour vision; no black or yellow.
@@ -27,7 +28,6 @@ TEXTS = ("#005f96", "#b34c00", "#00785a", "#a04c7b", "#1b76a8", "#8f6200")
 MARKERS = "osD^vP"
 INK, FAINT, PAPER = "#1c2024", "#c9ced6", "#ffffff"
 WIDTH, HEIGHT, FONT = 4.0, 3.0, 8.5  # inches, inches, points: readable on a phone
-ACCURACY = "test accuracy"
 HUES = 4
 DENSITY = "density (weights that survive)"
 STYLE: Any = {
@@ -149,9 +149,15 @@ def axes(heading: str, x: str, y: str) -> tuple[Figure, Axes]:
         # Without y, matplotlib measures the title against every label, which takes longer than all
         # the drawing.
         axes.set_title(truncate(heading, 40), fontsize=FONT, loc="left", fontweight="bold", y=1.0)
-        if y == ACCURACY:
-            percent(axes.yaxis)
     return figure, axes
+
+
+def metric_axes(heading: str, x: str, metric: Metric) -> tuple[Figure, Axes]:
+    """An empty plot of a metric's test values."""
+    unit = "" if metric.is_share or not metric.unit else f", {metric.unit}"
+    figure, own = axes(heading, x, f"test {metric.name}{unit}")
+    scale(own.yaxis, metric)
+    return figure, own
 
 
 def si_prefixes(axis: Axis) -> None:
@@ -162,6 +168,14 @@ def si_prefixes(axis: Axis) -> None:
 def percent(axis: Axis) -> None:
     """Label the axis in percent."""
     axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{100 * v:g}%"))
+
+
+def scale(axis: Axis, metric: Metric) -> None:
+    """Label the axis in the metric's unit."""
+    if metric.is_share:
+        percent(axis)
+    elif metric.scale != 1:
+        axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{metric.scale * v:g}"))
 
 
 def truncate(name: str, most: int) -> str:

@@ -7,57 +7,89 @@ import numpy as np
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from ltx.analysis import transfer
+from ltx.analysis.grouping import group
 from ltx.analysis.transfer import TransferResult
+from ltx.core.objectives.metric import Metric
 from ltx.reporting.figures import heat_map, style
 from ltx.reporting.figures.style import Plot
 
 
 def maps(results: Sequence[TransferResult]) -> list[Plot]:
-    """Maps of sources and targets: native accuracies, then the gap to them, one map per carry.
+    """Maps of sources and targets: native values, then the gap to them, one map per carry.
 
     All at the last level that everything carried reached; no maps of one source and one target.
+    Targets with different metrics have maps of their own.
     """
     cells = list(transfer.sparsest(results).values())
     if len({(one.source, one.task) for one in cells}) < 2:
         return []
-    labels, level = transfer.carry_labels(results), cells[0].level
+    labels = transfer.carry_labels(results)
+    by_metric = group(cells, lambda one: one.metric)
+    return [
+        plot
+        for metric, own in by_metric.items()
+        for plot in _maps(own, labels, metric, (metric.name,) * (len(by_metric) > 1))
+    ]
+
+
+def _maps(
+    cells: Sequence[TransferResult],
+    labels: Mapping[str, str],
+    metric: Metric,
+    name: tuple[str, ...],
+) -> list[Plot]:
+    """The maps of the targets with one metric; `name` is a part of their files' names."""
+    level, scale = cells[0].level, metric.scale
     tasks = list(dict.fromkeys(one.task for one in cells))
-    gaps = [abs(100 * one.gap.mean) for one in cells if one.gap]
-    norm = TwoSlopeNorm(0, -max([0.1, *gaps]), max([0.1, *gaps]))
-    plots = [_natives(cells, tasks, level)]
-    for label in dict.fromkeys(labels.values()):
+    gaps = [abs(scale * one.gap.mean) for one in cells if one.gap]
+    least = 0.1 if metric.is_share else 1e-9
+    norm = TwoSlopeNorm(0, -max([least, *gaps]), max([least, *gaps]))
+    plots = [_natives(cells, tasks, level, metric, name)]
+    for label in dict.fromkeys(labels[one.finder] for one in cells):
         values = {
             (one.source, one.task): round(100 * one.gap.mean, 1)
+            if metric.is_share
+            else scale * one.gap.mean
             for one in cells
             if labels[one.finder] == label and one.gap
         }
         sources = dict.fromkeys(one.source for one in cells if labels[one.finder] == label)
-        heading = f"{label}: points above native, level {level}"
-        colours = (norm, "PuOr", "points")
-        plots.append(
-            _map(("transfers", label), heading, values, list(sources), tasks, colours, "{:+z.1f}")
-        )
+        above = "above" if metric.higher_is_better else "better than"
+        heading = f"{label}: {metric.difference_unit} {above} native, level {level}"
+        colours = (norm, "PuOr", metric.difference_unit)
+        form = "{:+z.1f}" if metric.is_share else "{:+z.3g}"
+        where = ("transfers", *name, label)
+        plots.append(_map(where, heading, values, list(sources), tasks, colours, form))
     return plots
 
 
-def _natives(cells: Sequence[TransferResult], tasks: Sequence[str], level: int) -> Plot:
-    """The native and dense accuracies on these tasks."""
+def _natives(
+    cells: Sequence[TransferResult],
+    tasks: Sequence[str],
+    level: int,
+    metric: Metric,
+    name: tuple[str, ...],
+) -> Plot:
+    """The native and dense values on these tasks."""
     values = {}
     for one in cells:
-        if one.native_accuracy:
+        if one.native_value:
             native = f"native, {one.renewed}" if one.renewed else one.native
-            values[native, one.task] = 100 * one.native_accuracy.mean
-        if one.dense_accuracy:
-            values["dense", one.task] = 100 * one.dense_accuracy.mean
+            values[native, one.task] = metric.scale * one.native_value.mean
+        if one.dense_value:
+            values["dense", one.task] = metric.scale * one.dense_value.mean
     rows = sorted({row for row, _ in values} | {"dense"}, key=lambda row: row == "dense")
     low, high = min(values.values(), default=0), max(values.values(), default=0)
-    colours = (Normalize(low - 0.1, high + 0.1), "cividis", "percent")
-    heading = f"native: test accuracy, level {level}"
-    return _map(("transfers", "native"), heading, values, rows, tasks, colours, "{:.1f}")
+    unit = "percent" if metric.is_share else metric.unit or metric.name
+    room = 0.1 if metric.is_share else 0.02 * max(abs(low), abs(high)) or 0.1
+    colours = (Normalize(low - room, high + room), "cividis", unit)
+    heading = f"native: test {metric.name}, level {level}"
+    form = "{:.1f}" if metric.is_share else "{:.4g}"
+    return _map(("transfers", *name, "native"), heading, values, rows, tasks, colours, form)
 
 
 def _map(
-    name: tuple[str, str],
+    name: tuple[str, ...],
     heading: str,
     values: Mapping[tuple[str, str], float],
     rows: Sequence[str],

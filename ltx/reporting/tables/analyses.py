@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ltx.analysis.mask_similarity import MaskSimilarity
 from ltx.analysis.transfer import TransferResult
 from ltx.analysis.verdict import LevelVerdict
-from ltx.reporting.tables.columns import COUNT, NUMBER, TEXT, Lines, ends, fields
+from ltx.reporting.tables.columns import COUNT, NUMBER, TEXT, Lines, ends, fields, named
 
 LEVELS = {
     **{"task": TEXT, "finder": TEXT, "level": COUNT, "density": NUMBER, "seeds": COUNT},
@@ -28,14 +28,15 @@ COMPARISONS = {
 def levels(verdicts: Iterable[LevelVerdict]) -> Lines:
     """A line for each level of each finder that is no control, with its verdict.
 
-    `gain` in accuracy and `delay` in early stop are over dense, paired by seed; their intervals are
-    corrected as `p` is. `more_seeds` is infinite where no number of seeds would suffice.
-    `own_controls` are the labels of the finder's controls, with commas between; none is missing.
+    `gain` in the metric and `delay` in early stop are over dense, paired by seed; their intervals
+    are corrected as `p` is. A gain is positive where the finder is better. `more_seeds` is
+    infinite where no number of seeds would suffice. `own_controls` are the labels of the finder's
+    controls, with commas between; none is missing.
     """
     return [
         {
             **fields(level, "task", "finder", "level", "density", "seeds"),
-            **ends("accuracy", level.accuracy),
+            **named(level.metric, ends("accuracy", level.value)),
             **ends("early_stop", level.early_stop),
             **ends("gain", level.gain),
             **ends("delay", level.delay),
@@ -61,11 +62,11 @@ def comparisons(verdicts: Iterable[LevelVerdict]) -> Lines:
             **fields(level, "task", "finder", "level"),
             "control": control,
             "control_density": level.control_densities[control],
-            **ends("accuracy", accuracy),
+            **named(level.metric, ends("accuracy", value)),
             **ends("lead", level.leads.get(control)),
         }
         for level in verdicts
-        for control, accuracy in level.controls.items()
+        for control, value in level.controls.items()
     ]
 
 
@@ -88,20 +89,20 @@ TRANSFERS = {
 def transfers(results: Iterable[TransferResult]) -> Lines:
     """A line for each level of what each finder carried to each task.
 
-    `gap` is its accuracy less that of the `native` finder, paired by seed, with an interval
+    `gap` is by how much it is better than the `native` finder, paired by seed, with an interval
     corrected as `p` is. `native_head` is the new head of both, missing where heads are their own,
     and `native_stem` their new stem.
     """
     return [
         {
             **fields(one, "task", "finder", "source", "carry", "level", "density", "seeds"),
-            **ends("accuracy", one.accuracy),
+            **named(one.metric, ends("accuracy", one.value)),
             "native": one.native or None,
             "native_head": one.native_head or None,
             "native_density": one.native_density,
             "native_stem": one.native_stem or None,
-            **ends("native_accuracy", one.native_accuracy),
-            **ends("dense_accuracy", one.dense_accuracy),
+            **named(one.metric, ends("native_accuracy", one.native_value)),
+            **named(one.metric, ends("dense_accuracy", one.dense_value)),
             **ends("gap", one.gap),
             "word": one.verdict,
             "reason": one.reason,

@@ -1,11 +1,22 @@
 """Tables of what was measured: trials, layers of tickets, and copies of tickets."""
 
 import dataclasses
+import re
 import types
 from collections.abc import Mapping
 
 from ltx.analysis import curves
-from ltx.reporting.tables.columns import COUNT, FLAG, NUMBER, TEXT, Lines, fields, or_none
+from ltx.evaluation.trial import Trial
+from ltx.reporting.tables.columns import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    Lines,
+    fields,
+    named,
+    or_none,
+)
 from ltx.store.event_log import Timing
 from ltx.store.store import Store
 from ltx.study.record import StudyRecord
@@ -46,10 +57,7 @@ def trials(
                 **fields(row, "task", "finder", "control", "seed"),
                 **fields(trial, "level", "density"),
                 "effective_density": manifests.get(trial.ticket, {}).get("effective_density"),
-                "test_accuracy": trial.test.value,
-                "test_loss": trial.test.loss,
-                "validation_accuracy": trial.validation.value,
-                "validation_loss": trial.validation.loss,
+                **_metrics(trial),
                 "early_stop": trial.early_stop,
                 "steps": spent.steps,
                 "dense_equivalent_steps": curves.dense_steps(trial),
@@ -66,6 +74,23 @@ def trials(
         where = fields(gap, "task", "finder", "control", "seed", "level")
         lines.append({**where, "missing": gap.reason})
     return lines
+
+
+def _metrics(trial: Trial) -> dict[str, object]:
+    """Loss, metric and further metrics on test and validation; `further` has names of columns."""
+    further = {
+        f"{split}_{re.sub(r'[^A-Za-z0-9]+', '_', name)}": value
+        for split, metrics in (("test", trial.test), ("validation", trial.validation))
+        for name, value in metrics.further.items()
+        if name != trial.metric.name
+    }
+    values = {"test_accuracy": trial.test.value, "validation_accuracy": trial.validation.value}
+    return {
+        **named(trial.metric, values),
+        **{"test_loss": trial.test.loss, "validation_loss": trial.validation.loss},
+        **further,
+        **({"further": list(further)} if further else {}),
+    }
 
 
 def layers(record: StudyRecord, manifests: Mapping[str, Mapping]) -> Lines:
@@ -93,7 +118,7 @@ def manifests(record: StudyRecord, store: Store) -> dict[str, dict]:
 STABILITY = {
     **_ARM,
     **{"seed": COUNT, "level": COUNT, "density": NUMBER, "at": TEXT, "start": COUNT},
-    **{"split": TEXT, "barrier": NUMBER, "stable": FLAG},
+    **{"split": TEXT, "barrier": NUMBER, "loss_barrier": NUMBER, "stable": FLAG},
     **{"first_error": NUMBER, "second_error": NUMBER, "largest_error": NUMBER},
     **{
         f"{start}{what}": NUMBER
@@ -114,7 +139,9 @@ def stability(record: StudyRecord) -> Lines:
             {
                 **fields(row, "task", "finder", "control", "seed"),
                 **fields(one, "level", "density", "at", "start", "split"),
+                **named(one.metric, {}),
                 "barrier": one.barrier.height,
+                "loss_barrier": or_none(one.barrier.loss_height),
                 "stable": one.barrier.stable(),
                 "first_error": one.errors[0],
                 "second_error": one.errors[-1],

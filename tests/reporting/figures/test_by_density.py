@@ -14,7 +14,7 @@ NAN = float("nan")
 
 
 def test_the_lines_go_through_the_points() -> None:
-    plot = by_density.accuracies("task", [curve()])
+    plot = by_density.values("task", [curve()])
     assert lines_of(plot).tolist() == [[1, 1], [0.5, 0.5], [0.1, 0.1]]
     stop = by_density.early_stops("task", [curve()])
     assert stop is not None
@@ -22,13 +22,13 @@ def test_the_lines_go_through_the_points() -> None:
 
 
 def test_bands_are_the_intervals() -> None:
-    (band,) = by_density.accuracies("task", [curve()]).figure.axes[0].collections
+    (band,) = by_density.values("task", [curve()]).figure.axes[0].collections
     corners = {tuple(round(float(v), 6) for v in corner) for corner in band.get_paths()[0].vertices}
     assert {(0.5, 0.4), (0.5, 0.6), (0.1, 0.0), (0.1, 0.2)} <= corners
 
 
 def test_a_control_is_dashed() -> None:
-    plot = by_density.accuracies("task", [curve(), curve("reinit", 1)])
+    plot = by_density.values("task", [curve(), curve("reinit", 1)])
     imp, reinit, *_ = plot.figure.axes[0].lines
     assert (imp.get_linestyle(), reinit.get_linestyle()) == ("-", "--")
 
@@ -53,7 +53,7 @@ def test_what_a_point_lacks_is_left_out() -> None:
 )
 def test_every_study_can_be_drawn(densities: list[float], count: int, name: str) -> None:
     many = [curve(f"{name}{n}", n, tuple(sorted(densities)[::-1])) for n in range(count)]
-    for plot in (*cost.costs(name, many), by_density.accuracies(name, many)):
+    for plot in (*cost.costs(name, many), by_density.values(name, many)):
         legends = [t for legend in plot.figure.legends for t in legend.get_texts()]
         assert len([*plot.figure.texts, *legends]) == count
         assert ElementTree.fromstring(plot.svg()).tag.endswith("svg")

@@ -7,7 +7,7 @@ from ltx.reporting.figures import by_density, lines
 
 def test_names_of_lines_do_not_cover_one_another() -> None:
     many = [curve(f"finder_{n}", n) for n in range(6)]  # all of them end in one point
-    places = [t.get_position() for t in by_density.accuracies("task", many).figure.texts]
+    places = [t.get_position() for t in by_density.values("task", many).figure.texts]
     assert len(set(places)) == 6
     for x, y in places:
         near = [p for p in places if abs(p[0] - x) < 0.01 and p != (x, y)]

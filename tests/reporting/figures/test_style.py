@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from ltx.core.objectives.metric import ACCURACY
 from ltx.reporting.figures import style
 from ltx.reporting.figures.style import Plot
 
 
 def drawn(name: str = "a-plot") -> Plot:
-    figure, axes = style.axes("$task_1$", "steps", "test accuracy")
+    figure, axes = style.metric_axes("$task_1$", "steps", ACCURACY)
     axes.plot([1, 2], [0.5, 0.9])
     return Plot(name, "a title", "some words", figure)
 

@@ -126,7 +126,7 @@ def test_the_levels_carry_their_verdicts(record: StudyRecord) -> None:
         record.rows, margin=record.margin, seeds=record.seeds, controls=record.controls
     )
     for line, level in zip(analyses.levels(found), found, strict=True):
-        assert line["accuracy"] == level.accuracy.mean
+        assert line["accuracy"] == level.value.mean
         assert line["verdict"] == (level.verdict or None)
         assert line.get("gain") == (level.gain.mean if level.gain else None)
     leads = analyses.comparisons(found)
