@@ -1,4 +1,4 @@
 """gin files and the plugin registry; the only importers of gin.
 
-Imports: core, pruning, evaluation, backends, study.
+Imports: core, pruning, evaluation, data, backends, study.
 """

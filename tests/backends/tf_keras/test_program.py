@@ -13,8 +13,9 @@ import tiny
 
 import ltx
 from ltx.backends.tf_keras.input_pipeline import augment, stream
-from ltx.backends.tf_keras.lab import KerasLab, RecentlyUsed
+from ltx.backends.tf_keras.lab import KerasLab
 from ltx.backends.tf_keras.program import Program, arrays
+from ltx.backends.tf_keras.programs import RecentlyUsed
 from ltx.core import seal
 from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, GuardError, UsageError
@@ -318,7 +319,7 @@ def test_labs_of_one_task_share_a_compiled_program():
 
 
 def test_the_program_that_was_not_used_longest_is_given_up(monkeypatch):
-    monkeypatch.setattr("ltx.backends.tf_keras.lab._programs", RecentlyUsed(2))
+    monkeypatch.setattr("ltx.backends.tf_keras.programs._programs", RecentlyUsed(2))
     popular = lab()._program
     rare = lab(learning_rate=0.5)._program
     assert lab()._program is popular
@@ -436,7 +437,7 @@ def test_code_is_part_of_the_fingerprint_of_a_model_of_the_user(monkeypatch):
     made, named = lab(), lab(model="lenet_300_100")
     before = made.fingerprint, made.origin, named.fingerprint
     assert made.origin["model"] != named.origin["model"]
-    monkeypatch.setattr("ltx.backends.tf_keras.lab._programs", RecentlyUsed(2))
+    monkeypatch.setattr("ltx.backends.tf_keras.programs._programs", RecentlyUsed(2))
     monkeypatch.setattr("ltx.backends.tf_keras.program.model_code", lambda *args: "other code")
     made, named = lab(), lab(model="lenet_300_100")
     assert made.fingerprint != before[0]
