@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import studied
 from ltx_plugins.imp import IMP
@@ -233,3 +234,34 @@ def test_the_page_on_python_runs_from_top_to_bottom(tmp_path, monkeypatch, capsy
     assert "imp on digits/lenet_300_100: " in capsys.readouterr().out
     assert len(Path("log.txt").read_text().splitlines()) == 12
     assert len(Path("trials.csv").read_text().splitlines()) == 1 + 12
+
+
+@pytest.mark.slow
+def test_the_page_on_your_own_data_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    from ltx.data import image_cache
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    rng, tf = np.random.default_rng(0), image_cache.tensorflow()
+    rows = [f"{n / 7:.2f},0{n % 4}067,{'red' if n % 3 else 'white'}\n" for n in range(60)]
+    Path("wine.csv").write_text("alcohol,zip,kind\n" + "".join(rows))
+    rows = [f'"it was {"good" if n % 2 else "bad"}, {n}",{n % 2}\n' for n in range(60)]
+    Path("reviews.csv").write_text("text,liked\n" + "".join(rows))
+    for n in range(20):
+        folder = Path("shapes", ("circle", "square")[n % 2])
+        folder.mkdir(parents=True, exist_ok=True)
+        picture = rng.integers(0, 256, (9 + n, 8, 3)).astype(np.uint8)
+        (folder / f"{n}.png").write_bytes(tf.io.encode_png(picture).numpy())
+    code = blocks(ROOT / "docs" / "your-own-data.md", "python")
+    own = [block for block in code if block.startswith("# my_data.py")]
+    Path("my_data.py").write_text("\n\n".join(own))
+    names = {}
+    for block in code:
+        if block not in own:
+            exec(block, names)
+    assert names["results"].finished
+    assert names["wine"].targets.names == ("red", "white")
+    assert names["shapes"].image == (16, 16, 1)
+    assert names["reviews"].inputs.tokens > 10
+    assert names["sines"].targets.floating
+    assert names["robust"].finished

@@ -113,3 +113,27 @@ def test_nothing_else_turns_a_name_into_code() -> None:
                     name = str(path.relative_to(ROOT))
                     found[name] = found.get(name, 0) + 1
     assert found == RESOLVERS
+
+
+DATA = "import numpy as np\nimport ltx\n\ndef load(rows=60):\n"
+DATA += "    x = np.arange(2.0 * rows).reshape(rows, 2)\n"
+DATA += "    return ltx.Arrays(x, np.arange(rows) % 2)\n"
+
+
+@pytest.mark.slow
+def test_a_data_set_is_a_function_of_a_trusted_package_alone(
+    trap: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    params = ["Task.data='trap_module.load'", "Task.model='mlp'", "Task.test=0.2"]
+    params += ["Task.data_args={'rows': 80}", "imp.levels=1", "Recipe.length='4it'"]
+    params += ["Recipe.batch_size=8"]
+    command = ["run", STUDY, "--seeds=1", *(f"--gin_param={param}" for param in params)]
+    with (trap.parent / "trap_module.py").open("a") as file:
+        file.write(DATA)
+    assert main(command) == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert "Task.data 'trap_module.load' would run the package" in line
+    assert "--trust=trap_module" in line
+    assert not trap.exists()
+    assert main([*command, "--trust=trap_module"]) == 0
+    assert trap.exists()
