@@ -96,6 +96,8 @@ def _arrays(spec: DataSpec, data_dir: str | None) -> Arrays | None:
         name, loader, argument = spec.data, trust.imported("data set", spec.data), None
     else:
         name, entry, argument = _entry(spec.data)
+        if entry is None and "target" in spec.data_args:
+            name, entry, argument = _entry(f"tfds:{spec.data}")
         if entry is None:
             return None
         loader = _loaded(name, entry)

@@ -58,8 +58,11 @@ def status(name: str, folder: Path) -> str:
     """The version, image shape and classes of a data set, for a listing."""
     try:
         native, classes = shape_and_classes(name, features(folder))
-    except (UsageError, OSError, ValueError):
-        return f"{folder.name}, not an image-classification set"
+    except UsageError:
+        named = ", ".join(kinds(features(folder)))
+        return f"{folder.name}, not an image-classification set: {named}"
+    except (OSError, ValueError):
+        return f"{folder.name}, not readable"
     sides = "images of many sizes" if None in native else "x".join(map(str, native))
     return f"{folder.name}, {sides}, {classes} classes"
 
@@ -70,16 +73,32 @@ def features(folder: Path) -> dict[str, Any]:
     return description
 
 
+_COLUMNS = ("Text", "ClassLabel", "Scalar", "Tensor", "Audio", "Sequence")
+
+
+def kinds(features: dict[str, Any]) -> list[str]:
+    """Each feature with its kind, as in "text (Text)"."""
+    parts = (features.get("featuresDict") or features.get("content") or {}).get("features", {})
+    return [f"{k} ({v['pythonClassName'].split('.')[-1]})" for k, v in sorted(parts.items())]
+
+
+def check_usable(name: str, features: dict[str, Any]) -> None:
+    """UsageError unless a set has images and classes, or two features that can be columns."""
+    found = [one for one in kinds(features) if one.rpartition("(")[2][:-1] in _COLUMNS]
+    if len(found) < 2:
+        shape_and_classes(name, features)
+
+
 def shape_and_classes(name: str, features: dict[str, Any]) -> tuple[tuple[int | None, ...], int]:
     """Image shape (None: varies) and number of classes, from TFDS's features as JSON."""
     parts = (features.get("featuresDict") or features.get("content") or {}).get("features", {})
     image = parts.get("image", {}).get("image")
     classes = int(parts.get("label", {}).get("classLabel", {}).get("numClasses", 0))
     if image is None or classes < 2 or image.get("dtype", "uint8") != "uint8":
-        kinds = [f"{k} ({v['pythonClassName'].split('.')[-1]})" for k, v in sorted(parts.items())]
         raise UsageError(
             f"data set {name!r} is not image classification: expected features image (Image, "
-            f"uint8) and label (ClassLabel), got {', '.join(kinds) or 'none'}"
+            f"uint8) and label (ClassLabel), got {', '.join(kinds(features)) or 'none'}; name"
+            " others in Task.data_args target and inputs"
         )
     sides = [int(side) for side in image["shape"]["dimensions"]]
     return tuple(None if side < 0 else side for side in sides), classes

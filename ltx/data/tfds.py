@@ -24,6 +24,9 @@ from ltx.data.split import Batches, batch_size
 
 __all__ = [
     "available",
+    "examples",
+    "features_of",
+    "folder_of",
     "import_fashion_mnist",
     "prepare",
     "raw",
@@ -32,14 +35,37 @@ __all__ = [
 
 def raw(spec: DataSpec, data_dir: str | None) -> RawDataset:
     """The data set before its training examples are split."""
-    name, root = spec.data, prepared.root(data_dir)
+    name = spec.data
+    folder = folder_of(name, data_dir)
+    return _cached(name, prepared.root(data_dir), folder, spec.image, spec.fit)
+
+
+def folder_of(name: str, data_dir: str | None) -> Path:
+    """The folder of a prepared data set; UsageError with the remedy where there is none."""
+    root = prepared.root(data_dir)
     folder = prepared.folder(name, root)
     if folder is None and prepared.parse(name)[0] == digits.NAME:
         prepare(name, data_dir)
         folder = prepared.folder(name, root)
     if folder is None:
         raise _not_prepared(name, root)
-    return _cached(name, root, folder, spec.image, spec.fit)
+    return folder
+
+
+def features_of(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The features of a prepared set, each with the names of its classes if it has some."""
+    features = _tfds().builder_from_directory(folder).info.features
+    return {name: tuple(getattr(part, "names", None) or ()) for name, part in features.items()}
+
+
+def examples(folder: Path, split: str, names: list[str]) -> list[dict[str, Any]] | None:
+    """These features of all examples of a split, as TFDS's NumPy values; None without the split."""
+    image_cache.tensorflow()
+    builder = _tfds().builder_from_directory(folder)
+    if split not in builder.info.splits:
+        return None
+    decoders = _tfds().decode.PartialDecoding(dict.fromkeys(names, True))
+    return list(builder.as_dataset(split=split, decoders=decoders).as_numpy_iterator())
 
 
 def prepare(name: str, data_dir: str | None = None) -> str:
@@ -54,7 +80,7 @@ def prepare(name: str, data_dir: str | None = None) -> str:
             builder = _tfds().builder(name, data_dir=str(root))
         except (ValueError, AssertionError) as error:
             raise UsageError(f"data set {name!r}: {_one_line(error)}") from error
-        prepared.shape_and_classes(name, builder.info.features.to_json())
+        prepared.check_usable(name, builder.info.features.to_json())
         # Another process may have finished while this one waited for the lock.
         if prepared.folder(name, root) is None:
             _download(name, builder)
