@@ -60,9 +60,9 @@ def status(name: str, folder: Path) -> str:
         native, classes = shape_and_classes(name, features(folder))
     except UsageError:
         named = ", ".join(kinds(features(folder)))
-        return f"{folder.name}, not an image-classification set: {named}"
+        return f"{folder.name}, not an image-classification set" + (f": {named}" if named else "")
     except (OSError, ValueError):
-        return f"{folder.name}, not readable"
+        return f"{folder.name}, not an image-classification set"
     sides = "images of many sizes" if None in native else "x".join(map(str, native))
     return f"{folder.name}, {sides}, {classes} classes"
 
