@@ -3,6 +3,8 @@
 import dataclasses
 from typing import ClassVar
 
+import numpy as np
+
 from ltx import (
     Classification,
     Metric,
@@ -66,3 +68,17 @@ def fake_task(kind: str, **changes: object) -> Task:
     objective, data = FAKE[kind]
     task = Task(data=data, model="fake", recipe=RECIPE, objective=objective)
     return dataclasses.replace(task, **changes)  # type: ignore[arg-type]
+
+
+def targets_of(objective: Objective) -> tuple[tuple[int, ...], np.ndarray]:
+    """The shape of outputs, and targets, for 4 examples."""
+    rng = np.random.default_rng(0)
+    if isinstance(objective, Classification):
+        return (4, 4), np.arange(4)
+    if isinstance(objective, NextToken):
+        return (4, 5, 4), rng.integers(0, 4, (4, 5))
+    if isinstance(objective, MultiLabel):
+        return (4, 3), rng.integers(0, 2, (4, 3))
+    if isinstance(objective, Ordinal):
+        return (4, 3), np.arange(4)
+    return (4, 1), rng.normal(size=4).astype(np.float32)

@@ -132,3 +132,31 @@ def keras_3(input_shape, classes):
     import keras
 
     return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(classes)])
+
+
+def tokens(input_shape, vocabulary, classes):
+    """Texts of numbered tokens: the mean of their embeddings, for one class each."""
+    ids = layers.Input(input_shape, dtype="int32")
+    x = layers.Embedding(vocabulary, 8, name="embedding")(ids)
+    x = layers.Dense(16, "tanh", name="hidden")(layers.GlobalAveragePooling1D(name="mean")(x))
+    return tf_keras.Model(ids, layers.Dense(classes, name="logits")(x))
+
+
+def two_inputs(input_shape, vocabulary, classes):
+    """Numbers and tokens by name."""
+    inputs = {
+        "ids": layers.Input(input_shape["ids"], dtype="int32", name="ids"),
+        "numbers": layers.Input(input_shape["numbers"], name="numbers"),
+    }
+    x = layers.Embedding(vocabulary["ids"], 4, name="embedding")(inputs["ids"])
+    x = layers.Concatenate(name="both")([layers.Flatten(name="flat")(x), inputs["numbers"]])
+    x = layers.Dense(16, "relu", name="hidden")(x)
+    return tf_keras.Model(inputs, layers.Dense(classes, name="logits")(x))
+
+
+def next_token(input_shape, vocabulary, classes):
+    """Logits of the next token at each token, from that one and the one before it."""
+    ids = layers.Input(input_shape, dtype="int32")
+    x = layers.Embedding(vocabulary, 8, name="embedding")(ids)
+    x = layers.Conv1D(16, 2, padding="causal", activation="tanh", name="conv")(x)
+    return tf_keras.Model(ids, layers.Dense(classes, name="logits")(x))
