@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from array_tasks import OBJECTIVES, array_task, changed
+from array_tasks import OBJECTIVES, array_task, arrays, changed
 from sklearn import metrics as sk
 
-from ltx import DivergedError, Engine, Lab, Mask, Metrics, Run, Store, UsageError, load_data
+from ltx import DivergedError, Engine, Lab, Mask, Metrics, Run, Store, Task, UsageError, load_data
 from ltx.data.dataset import Dataset
 from ltx.store.event_log import Trained
 from ltx.store.memo import MemoLab
@@ -30,9 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def keras(kind: str, folder: Path, **settings: object) -> Lab:
+    return lab_of(array_task(kind, folder), **settings)
+
+
+def lab_of(task: Task, **settings: object) -> Lab:
     from ltx.backends.tf_keras.lab import KerasLab
 
-    return KerasLab(array_task(kind, folder), 0, **settings)  # type: ignore[arg-type]
+    return KerasLab(task, 0, **settings)  # type: ignore[arg-type]
 
 
 def half(lab: Lab) -> Mask:
@@ -108,6 +112,36 @@ def test_the_contract_of_labs(kind: str, check: str, folder: Path) -> None:
         if any(text in str(error) for text in UNDEFINED):
             pytest.skip(str(error))
         raise
+
+
+def numbered(targets: Float) -> Float:
+    targets[5] = 3
+    return targets
+
+
+def answered_alike(targets: Float) -> Float:
+    return 0 * targets
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil", "words"),
+    [
+        ("multi_label", numbered, "MultiLabel expects targets of 0 and 1, got 3; choose another"),
+        ("multi_label", answered_alike, "MultiLabel expects a label with both values in every"),
+        ("next_token", lambda t: np.where(np.arange(len(t))[:, None] < 160, t, 0), "tokens to"),
+    ],
+)
+def test_targets_that_an_objective_is_not_defined_for_are_refused_before_training(
+    kind: str, spoil: Callable[[Float], Float], words: str, tmp_path: Path
+) -> None:
+    content = arrays(kind)
+    inputs, targets = content["inputs"], spoil(content["targets"])
+    # The last half is the test split, of which a finder's lab holds nothing.
+    own = {"test_inputs": inputs[160:], "test_targets": targets[160:]}
+    np.savez(tmp_path / f"{kind}.npz", inputs=inputs[:160], targets=targets[:160], **own)
+    task = dataclasses.replace(array_task(kind, tmp_path), test=0)
+    with pytest.raises(UsageError, match=f"^Task.objective: .*{words}"):
+        lab_of(task)
 
 
 # Work that is cached

@@ -10,7 +10,7 @@ import numpy as np
 
 from ltx.core import seal
 from ltx.core.errors import UsageError, unknown
-from ltx.core.objectives.objective import Targets
+from ltx.core.objectives.objective import Objective, Targets
 from ltx.core.task import Task
 from ltx.data.split import Split
 
@@ -81,6 +81,13 @@ class Dataset:
     def without_test(self) -> "Dataset":
         """The same data set without its test split."""
         return dataclasses.replace(self, held_out=None)
+
+    def check(self, objective: Objective) -> None:
+        """UsageError unless the objective is defined for the targets of every split."""
+        objective.outputs(self.targets)
+        for part in (self.train, self.validation, self.held_out):
+            if part is not None:
+                objective.check_targets(part.targets, self.targets)
 
     def in_original_unit(self, values: np.ndarray) -> np.ndarray:
         """Outputs or targets of a regression in the data's own unit, float64; others unchanged."""

@@ -47,10 +47,8 @@ def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
 
     def make() -> Program:
         data = loading.load_spec(DataSpec.of(task), data_dir)
-        # Of the test split only whether its targets are valid, so that a study does not end there.
-        for split in (data.train, data.validation, data.held_out):
-            if split is not None:
-                task.objective.check_targets(split.targets, data.targets)
+        # Of the test split too, so that no study ends at it.
+        data.check(task.objective)
         return Program(task, engine, data.without_test())
 
     # A module that was edited and imported again has another function of this name.
