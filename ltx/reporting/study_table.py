@@ -63,7 +63,7 @@ def show_stability(
     Distances are relative to how far the copies moved, angles in degrees.
     """
     tasks = group(stability_curves(compared, finders), lambda curve: curve.task)
-    columns = ["finder", "from", "level", "density", "barrier", "of loss", "stable"]
+    columns = ["finder", "from", "level", "density", "barrier", "stable"]
     columns += ["distance", "angle", "to dense:\ndistance", "angle"]
     for task, curves in tasks.items():
         error = barrier_error(curves[0].split, curves[0].metric)
@@ -72,7 +72,6 @@ def show_stability(
             [
                 *(curve.finder, curve.origin, str(point.level), share(point.density)),
                 _value(point.height, curve.metric),
-                number(point.loss_height.mean, ".3g"),
                 f"{point.stable} of {point.seeds}",
                 *(number(point.distance.mean, ".2f"), number(point.angle.mean, ".0f")),
                 number(point.pruned_distance.mean, ".2f"),

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltx import Barrier, Lab, State, Task, UsageError, barrier, copies
+from ltx.core.objectives.regression import Regression
 from ltx.evaluation.mode_connectivity import interpolated
 from ltx.testing import RECIPE, FakeLab
 
@@ -124,3 +125,38 @@ def test_whole_numbers_are_not_interpolated() -> None:
     state = State({"w": np.zeros(2, np.float32)}, counts)
     for alpha in np.linspace(0, 1, 30):
         assert interpolated(state, state, float(alpha)) == state
+
+
+def test_the_losses_of_the_line_stand_beside_its_errors() -> None:
+    lab = FakeLab()
+    state = trained(lab)
+    other = permuted(state)
+    line = barrier(lab, lab.dense(), state, other, points=5)
+    assert len(line.losses) == 5
+    assert line.losses[0] == lab.evaluate(state, lab.dense()).loss
+    assert line.loss_height == max(line.losses) - (line.losses[0] + line.losses[-1]) / 2 > 0
+
+
+def test_errors_that_an_older_version_cached_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = FakeLab()
+    state = trained(lab)
+    whole = barrier(lab, lab.dense(), state, state, points=3)
+    monkeypatch.setattr(lab, "once", lambda key, make: make()[:3])
+    old = barrier(lab, lab.dense(), state, state, points=3)
+    assert (old.errors, old.losses) == (whole.errors, ())
+    assert np.isnan(old.loss_height)
+
+
+@pytest.mark.parametrize(("middle", "stable"), [(0.52, True), (0.54, False), (0.4, True)])
+def test_a_metric_that_is_no_share_may_rise_by_five_percent(middle: float, stable: bool) -> None:
+    rmse = Barrier((0.0, 0.5, 1.0), (0.5, middle, 0.5), metric=Regression.metric)
+    assert rmse.stable() == stable
+    assert rmse.tolerance == 0.025
+    assert rmse.rise == pytest.approx(rmse.height / 0.5)
+    accuracy = Barrier((0.0, 0.5, 1.0), (0.5, middle, 0.5))
+    assert (accuracy.tolerance, accuracy.rise) == (0.02, accuracy.height)
+
+
+def test_a_barrier_between_perfect_networks_is_not_stable() -> None:
+    assert not Barrier((0.0, 0.5, 1.0), (0.0, 0.1, 0.0), metric=Regression.metric).stable()
+    assert Barrier((0.0, 0.5, 1.0), (0.0, 0.0, 0.0), metric=Regression.metric).stable()

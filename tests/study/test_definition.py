@@ -7,6 +7,7 @@ import pytest
 from ltx_plugins.imp import IMP
 
 from ltx import Task, UsageError
+from ltx.core.objectives.regression import Regression
 from ltx.study.definition import Study
 from ltx.testing import RECIPE
 
@@ -75,3 +76,17 @@ def test_a_study_is_known_by_all_of_it() -> None:
     ]
     assert Study({"imp": IMP()}, margin=0.003).id == studies[0].id
     assert len({made.id for made in studies}) == len(studies)
+
+
+def test_a_margin_is_that_of_the_metric_unless_it_is_given() -> None:
+    regression = Task(data="waves", objective=Regression())
+    accuracy = Study({"imp": IMP()})
+    assert accuracy.margin is None
+    assert Study({"imp": IMP()}, tasks=regression, margin=2.5).margin == 2.5
+    # A relative margin of 1 % is no value of 0.01.
+    assert Study({"imp": IMP()}, tasks=regression, margin=0.01).margin == 0.01
+    several = (Task(), regression)
+    metrics = Study({"imp": IMP()}, tasks=several).metrics
+    assert [metric.name for metric in metrics.values()] == ["accuracy", "RMSE"]
+    with pytest.raises(UsageError, match=r"several metrics \(accuracy on digits.*RMSE on waves"):
+        Study({"imp": IMP()}, tasks=several, margin=0.003)

@@ -7,7 +7,8 @@ import pytest
 import studied
 from ltx_plugins.imp import IMP
 
-from ltx import Store, UsageError
+from ltx import Store, Task, UsageError
+from ltx.core.objectives.regression import Regression
 from ltx.evaluation.instability import Stability
 from ltx.study import loop
 from ltx.study.definition import Study
@@ -125,3 +126,16 @@ def test_the_failure_of_a_stability_has_its_level_and_point_in_old_records_too(
         reasons = {(gap.seed, gap.level, gap.at): gap.reason for gap in back.uncompared()}
         assert reasons.pop((4, 1, "20it")) == error
         assert set(reasons.values()) == {"not measured"}
+
+
+def test_the_margin_of_accuracies_is_stored_and_that_of_other_metrics_is_their_own() -> None:
+    def margin(*tasks: Task, **more: float) -> object:
+        study = Study({"imp": IMP()}, tasks=tasks, **more)  # type: ignore[arg-type]
+        record = StudyRecord.of(study, None, command="", config="", plugins=[])
+        return record.document()["margin"]
+
+    regression = Task(data="waves", objective=Regression())
+    assert margin(Task()) == 0.003
+    assert margin(regression) is None
+    assert margin(Task(), regression) is None
+    assert margin(regression, margin=0.5) == 0.5

@@ -1,9 +1,11 @@
 """Transfer maps: one scale, one level, and missing pairs stay missing."""
 
+import dataclasses
 from typing import Any
 
 from figure_inputs import CELLS, cell
 
+from ltx.core.objectives.regression import Regression
 from ltx.reporting.figures import transfers
 
 
@@ -40,3 +42,15 @@ def test_what_has_no_native_tickets_is_missing_from_its_map() -> None:
     native, mask = transfers.maps(cells)
     assert texts(native) == (["dense"], ["a", "c"], ["98.0", "98.0"])
     assert texts(mask) == (["b"], ["a", "c"], ["-", "-"])
+
+
+def test_targets_with_another_metric_have_maps_of_their_own() -> None:
+    rmse = [dataclasses.replace(one, metric=Regression.metric) for one in CELLS if one.task == "c"]
+    plots = transfers.maps([*(one for one in CELLS if one.task == "a"), *rmse])
+    names = [plot.name for plot in plots]
+    assert names[:3] == [f"transfers-accuracy-{end}" for end in ("native", "mask", "sign")]
+    assert names[3:] == ["transfers-RMSE-native", "transfers-RMSE-mask"]
+    assert texts(plots[0])[1] == ["a"]
+    assert texts(plots[3]) == (["imp", "dense"], ["c"], ["0.95", "0.98"])
+    assert texts(plots[4]) == (["b"], ["c"], ["+0.05"])
+    assert "RMSE better than native" in plots[4].title
