@@ -17,6 +17,7 @@ from ltx_plugins.supermask import Supermask
 
 from ltx import Finder, Lab, Mask, Run, State, Store, Task, Ticket, Trial, UsageError
 from ltx.core.errors import BudgetError, DivergedError
+from ltx.core.objectives.regression import Regression
 from ltx.evaluation.instability import (
     Instability,
     Stability,
@@ -482,3 +483,20 @@ def test_a_place_behind_the_end_and_what_is_no_stability_are_refused_before_trai
     loop.check(MADE, opener(store))
     with pytest.raises(UsageError, match=r"Study\.stability: expected Stability, as in @Stab"):
         dataclasses.replace(MADE, stability=True)
+
+
+def test_a_stored_barrier_says_its_losses_and_its_metric() -> None:
+    lab = FakeLab(sealed=False)
+    ticket = Ticket.of(lab, lab.dense(), lab.init())
+    found = Instability.measure(lab, ticket, QUICK)
+    document = found.document()
+    assert "metric" not in document
+    assert len(found.losses) == len(found.errors)
+    assert Instability.from_document(document) == found
+    # Older versions stored no losses.
+    del document["losses"]
+    old = Instability.from_document(document)
+    assert old.losses == ()
+    assert "losses" not in old.document()
+    other = dataclasses.replace(found, metric=Regression.metric)
+    assert Instability.from_document(other.document()) == other

@@ -1,5 +1,6 @@
 """Readers: forged and misplaced files are refused in one line, whatever their digest says."""
 
+import dataclasses
 import functools
 import json
 import logging
@@ -21,6 +22,7 @@ from ltx_plugins.imp import IMP
 
 from ltx import Mask, State, Store, Ticket, UsageError
 from ltx.core.errors import CorruptError
+from ltx.core.objectives.regression import Regression
 from ltx.store import atomic_files, manifest, readers
 from ltx.store.memo import MemoLab
 from ltx.study.record import StudyRecord
@@ -208,6 +210,7 @@ def test_a_forged_trial_is_refused(store: Store, key: str, value: object) -> Non
     ("key", "value"),
     [
         *(("errors", bad) for bad in ([0.1], [2.0] * 3, "text", [math.nan] * 3)),
+        *(("losses", bad) for bad in ([0.1], "text", [math.nan] * 3)),
         *(("alphas", []), ("to_order.angle", 200), ("to_order.distance", math.inf), ("split", "x")),
     ],
 )
@@ -216,6 +219,14 @@ def test_a_forged_instability_is_refused(store: Store, key: str, value: object) 
     rewritten(path, setting(key, value))
     with pytest.raises(CorruptError, match=key.partition(".")[0]):
         readers.instability(path)
+
+
+def test_errors_of_a_metric_that_is_no_share_may_exceed_one(store: Store) -> None:
+    path = first(store, "stability/*")
+    points = len(readers.instability(path).errors)
+    rewritten(path, setting("metric", dataclasses.asdict(Regression.metric)))
+    rewritten(path, setting("errors", [54.0] * points))
+    assert readers.instability(path).errors == (54.0,) * points
 
 
 @pytest.mark.parametrize(
