@@ -39,6 +39,7 @@ class Report:
         self.plots = {
             **dict(sections.of_curves(self.curves)),
             **dict(sections.of_layers(self.layers)),
+            **dict(sections.of_wiring(self.levels, record.rows, store)),
             **dict(sections.of_masks(self.curves, self.trials, self.similarities)),
             "sources and targets": transfers.maps(self.transfers),
             **dict(sections.of_stability(self.stability_curves)),

@@ -283,6 +283,42 @@ def test_points_and_cells_say_their_values_to_pointer_and_keys(
     assert chromium.get_log("browser") == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_units_of_a_wiring_say_their_weights_and_the_dead_are_grey(
+    chromium: Any, pages: dict[str, Path], width: int, scheme: str
+) -> None:
+    look(chromium, pages["small"], width=width, scheme=scheme)
+    plots = chromium.execute_script(
+        "return [...document.querySelectorAll('#layers h3 ~ .plots svg')].map((svg) => {"
+        " const box = svg.getBoundingClientRect();"
+        " return [...svg.querySelectorAll('use, text')].every((e) => {"
+        "  const own = e.getBoundingClientRect();"
+        "  return own.left >= box.left && own.right <= box.right && own.bottom <= box.bottom})})"
+    )
+    assert 1 < len(plots) <= 6
+    assert all(plots)
+    colours = chromium.execute_script(
+        "return [...document.querySelectorAll('#layers h3 ~ .plots use')].map((e) =>"
+        " getComputedStyle(e).fill)"
+    )
+    ink, grey = chromium.execute_script(
+        "return ['--ink', '--line'].map((name) => {"
+        " document.body.style.fill = `var(${name})`;"
+        " const own = getComputedStyle(document.body).fill;"
+        " document.body.style.fill = ''; return own})"
+    )
+    assert set(colours) == {ink, grey}
+    dead = colours.index(grey)
+    told = "const t = document.querySelector('.tip'); return t.hidden ? '' : t.textContent"
+    for number, word in ((0, r"inputs \d+: \d+ out"), (dead, r"\w+ \d+: (\d+ in, )?\d+ out, dead")):
+        dot = chromium.find_elements("css selector", "#layers h3 ~ .plots use")[number]
+        ActionChains(chromium).move_to_element(dot).perform()
+        assert re.fullmatch(word, chromium.execute_script(told))
+    assert chromium.get_log("browser") == []
+
+
 def luminance(colour: str) -> float:
     shares = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
     red, green, blue = (s / 12.92 if s <= 0.04 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)

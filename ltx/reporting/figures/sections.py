@@ -1,15 +1,20 @@
 """The plots of each section of the page."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ltx.analysis.curves import Curve
 from ltx.analysis.grouping import group
 from ltx.analysis.instability_curves import StabilityCurve, rewind_curves
 from ltx.analysis.mask_similarity import MaskSimilarity
-from ltx.reporting.figures import by_density, cost, instability, layers, masks
+from ltx.analysis.verdict import MATCHING, WINNING, LevelVerdict
+from ltx.core.errors import LtxError
+from ltx.reporting.figures import by_density, cost, instability, layers, mask_maps, masks, wiring
 from ltx.reporting.figures.style import Plot
+from ltx.store.store import Store
+from ltx.study.results import TrialResult
 
 Section = tuple[str, list[Plot]]
+MOST_WIRED = 6  # tickets whose wiring is drawn, to bound the size of the page
 
 
 def of_curves(curves: Sequence[Curve]) -> Iterator[Section]:
@@ -30,6 +35,37 @@ def _by_finder(lines: Sequence[Mapping], draw: Callable[..., Plot | None]) -> li
     own = (line for line in lines if not line["control"])
     arms = group(own, lambda line: (line["task"], line["finder"]))
     return [plot for arm, its in arms.items() if (plot := draw(*arm, its))]
+
+
+def of_wiring(
+    levels: Iterable[LevelVerdict], rows: Sequence[TrialResult], store: Store
+) -> Iterator[Section]:
+    """One ticket of each finder: the sparsest that wins or matches, else the sparsest.
+
+    It is that of the first seed; those that the store lacks are omitted.
+    """
+    plots: list[Plot] = []
+    for (task, finder), own in group(levels, lambda one: (one.task, one.finder)).items():
+        sparse = [one for one in own if one.level > 0]
+        good = [one for one in sparse if one.verdict in (WINNING, MATCHING)] or sparse
+        level = min(good, key=lambda one: one.density).level if good else None
+        found = [
+            row for row in rows if (row.task, row.finder, row.trial.level) == (task, finder, level)
+        ]
+        if len(plots) == MOST_WIRED or not found:
+            continue
+        first = min(found, key=lambda row: row.seed)
+        try:
+            ticket = store.ticket(first.trial.ticket, finder)
+        except (LtxError, OSError):
+            continue
+        where = f"level {level}, seed {first.seed}"
+        chain = wiring.connections(ticket.mask, ticket.state.weights)
+        if chain and wiring.fits(chain):
+            plots.append(wiring.plot(task, finder, where, chain))
+        else:
+            plots.append(mask_maps.plot(task, finder, where, ticket.mask))
+    yield "wiring", plots
 
 
 def of_masks(

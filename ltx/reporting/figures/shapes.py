@@ -65,8 +65,12 @@ def _resize(figure: Figure, shape: Shape, scale: float) -> None:
     """Make a plot of lines so large, with room for its letters."""
     figure.set_size_inches(shape.width, shape.height)
     named = any(text.get_gid() != NAME for text in figure.texts)
-    left, right = 0.68 * scale / shape.width, (0.7 if named else 0.25) * scale / shape.width
-    low, high = 0.47 * scale / shape.height, 0.28 * scale / shape.height
+    bare = not len(figure.axes[0].get_yticks())
+    left, right = (
+        (0.1 if bare else 0.68) * scale / shape.width,
+        (0.7 if named else 0.25) * scale / shape.width,
+    )
+    low, high = (0.05 if bare else 0.47) * scale / shape.height, 0.28 * scale / shape.height
     figure.axes[0].set_position((left, low, 1 - left - right, 1 - low - high))
 
 
