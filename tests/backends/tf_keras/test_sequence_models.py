@@ -32,7 +32,21 @@ CASES = [
         Classification(),
     ),
     ("image", "mobilenet_v2", {"width": 0.1}, "graph-loop", Classification()),
+    ("image", f"{__name__}.mixed", {}, "xla-loop", Classification()),
 ]
+
+
+def mixed(input_shape, classes):
+    """Layers that TF-MOT itself refuses: MultiHeadAttention, Bidirectional and EinsumDense."""
+    import tf_keras
+
+    L = tf_keras.layers
+    image = L.Input(input_shape)
+    x = L.Reshape((4, 16))(image)
+    x = L.MultiHeadAttention(2, 3, name="attention")(x, x)
+    x = L.EinsumDense("abc,cd->abd", (None, 4), name="einsum")(x)
+    x = L.Bidirectional(L.RNN(L.GRUCell(3, name="cell"), name="gru"), name="both")(x)
+    return tf_keras.Model(image, L.Dense(classes, name="logits")(x))
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +108,32 @@ def test_segments_equal_one_run_and_masks_hold(files, case):
     assert all(np.isfinite(array).all() for array in gradients.values())
     flow = lab.synaptic_flow(state, mask)
     assert all(np.isfinite(array).all() for array in flow.values())
+
+
+@pytest.mark.slow
+def test_what_tfmot_refuses_is_masked_by_its_schedule_too(files):
+    lab = lab_of(files, CASES[-1])
+    kinds = {weight.name: weight.kind for weight in lab.prunable}
+    assert kinds["attention/query/kernel"] == "attention"
+    assert kinds["both/forward_gru/cell/recurrent_kernel"] == "recurrent"
+    assert kinds["einsum/kernel"] == "dense"
+    state = lab.train(lab.init(), lab.dense()).state
+    schedule = ltx.PolynomialDecay(0.25, 0, 6, 3)
+    mask = lab.scheduled_mask(state, lab.dense(), schedule)
+    theirs = schedule.mask(lab, {name: state.weights[name] for name in mask}, state.step)
+    assert mask == theirs
+    assert set(mask.densities()) == set(kinds)
+    assert all(0.2 < density < 0.3 for density in mask.densities().values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [CASES[3], CASES[6]], ids=["gru", "transformer"])
+def test_tickets_are_found_layer_by_layer_without_embeddings(files, case):
+    from ltx_plugins.imp import IMP
+
+    lab = lab_of(files, case)
+    tickets = list(IMP(levels=2).find(lab))
+    table = tickets[-1].mask["embedding/embeddings"]
+    assert table.all()
+    assert tickets[-1].mask.empty() == []
+    assert (tickets[2].mask & tickets[1].mask) == tickets[2].mask
