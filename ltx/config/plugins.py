@@ -57,8 +57,9 @@ def entries() -> dict[str, list[metadata.EntryPoint]]:
 
 
 def packages() -> set[str]:
-    """The top packages of all plugins."""
-    return {entry.module.partition(".")[0] for same in entries().values() for entry in same}
+    """The top packages of all plugins but those of ltx itself."""
+    named = {entry.module.partition(".")[0] for same in entries().values() for entry in same}
+    return named - {"ltx"}
 
 
 def named(name: str) -> list[metadata.EntryPoint]:
