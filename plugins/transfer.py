@@ -238,23 +238,11 @@ class Transfer(ltx.Finder):
         body_mask = ltx.Mask({name: ticket.mask[name] for name in body})
         if self.carry == "shuffled":
             body_mask = body_mask.shuffled(lab.rng("transfer", "shuffled", ticket.level))
-        mask, weights, statistics = dict(lab.dense()), dict(fresh.weights), dict(fresh.statistics)
-        mask.update(body_mask)
-        mask.update(self._random_masks(lab, source or lab, ticket))
-        if self.carry == "sign":
-            for name in body:
-                weights[name] = np.copysign(np.abs(weights[name]), start.weights[name])
-        elif self.carry != "mask":
-            weights.update({name: start.weights[name] for name in matched})
-        if self.carry in ("rewind", "shuffled"):
-            shapes = _shapes(fresh.statistics)
-            statistics.update(
-                {n: a for n, a in start.statistics.items() if shapes.get(n) == a.shape}
-            )
+        mask = {**lab.dense(), **body_mask, **self._random_masks(lab, source or lab, ticket)}
         carried = ltx.Ticket.of(
             lab,
             ltx.Mask(mask),
-            ltx.State(weights, statistics),
+            self._state(fresh, start, matched, body),
             level=ticket.level,
             parent=ticket,
             source=self._label,
@@ -267,6 +255,22 @@ class Transfer(ltx.Finder):
         more = {"stem": self.stem} if self.stem != "carry" else {}
         note = carried.note | more | self._unmatched(lab, source or lab, matched, fresh, start)
         return self._checked(ticket, dataclasses.replace(carried, note=note), body)
+
+    def _state(
+        self, fresh: ltx.State, start: ltx.State, matched: list[str], body: list[str]
+    ) -> ltx.State:
+        """The fresh state with what is carried of the source's."""
+        weights, statistics = dict(fresh.weights), dict(fresh.statistics)
+        if self.carry == "sign":
+            for name in body:
+                weights[name] = np.copysign(np.abs(weights[name]), start.weights[name])
+        elif self.carry != "mask":
+            weights.update({name: start.weights[name] for name in matched})
+        if self.carry in ("rewind", "shuffled"):
+            shapes = _shapes(fresh.statistics)
+            same = {n: a for n, a in start.statistics.items() if shapes.get(n) == a.shape}
+            statistics.update(same)
+        return ltx.State(weights, statistics)
 
     def _random_masks(
         self, lab: ltx.Lab, source: ltx.Lab, ticket: ltx.Ticket
