@@ -119,36 +119,28 @@ class Runs:
         return {m["id"]: m["superseded"] for m in manifests if m.get("superseded")}
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("my_net/models.py", "tf.nn.relu", "tf.nn.sigmoid"),
-        ("my_net/layers.py", "x * 1.0", "x * 3.0"),
-    ],
-)
-def test_an_edited_model_is_trained_again(tmp_path: Path, name: str, old: str, new: str) -> None:
-    runs = Runs(tmp_path, "my_net.models.net")
-    first, steps = runs.run(), runs.steps
-    assert runs.run() == first
-    assert runs.steps == steps
-    runs.edit(name, old, new)
-    second = runs.run()
-    assert runs.steps == 2 * steps
-    assert set(first["trials"]).isdisjoint(second["trials"])
-    assert all(one != two for one, two in zip(first["losses"], second["losses"], strict=True))
-    # Masks and initial weights depend on neither, so the tickets are the same.
-    assert second["tickets"] == first["tickets"]
-    runs.edit(name, new, old)
-    assert runs.run() == first
-    assert runs.steps == 2 * steps
-
-
-def test_a_comment_in_a_model_changes_nothing(tmp_path: Path) -> None:
+def test_an_edited_model_is_trained_again_and_a_comment_changes_nothing(tmp_path: Path) -> None:
     runs = Runs(tmp_path, "my_net.models.net")
     first, steps = runs.run(), runs.steps
     runs.edit("my_net/models.py", "import tf_keras\n", "import tf_keras  # the framework\n")
     assert runs.run() == first
     assert runs.steps == steps
+    before = first
+    edits = [("models.py", "tf.nn.relu", "tf.nn.sigmoid"), ("layers.py", "x * 1.0", "x * 3.0")]
+    for count, (name, old, new) in enumerate(edits, 2):
+        runs.edit(f"my_net/{name}", old, new)
+        edited = runs.run()
+        assert runs.steps == count * steps
+        assert set(before["trials"]).isdisjoint(edited["trials"])
+        pairs = zip(before["losses"], edited["losses"], strict=True)
+        assert all(one != two for one, two in pairs)
+        # Masks and initial weights depend on neither, so the tickets are the same.
+        assert edited["tickets"] == first["tickets"]
+        before = edited
+    for name, old, new in edits:
+        runs.edit(f"my_net/{name}", new, old)
+    assert runs.run() == first
+    assert runs.steps == 3 * steps
 
 
 def test_a_finder_whose_code_changed_supersedes_its_tickets(tmp_path: Path) -> None:

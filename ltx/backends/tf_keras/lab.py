@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ltx.backends.tf_keras import tfmot
 from ltx.backends.tf_keras.mask_program import MaskProgram
 from ltx.backends.tf_keras.measurement import double_precision
 from ltx.backends.tf_keras.program import VERSION, Program
@@ -211,10 +212,10 @@ class KerasLab(Lab):
         return state.replace(statistics={**state.statistics, **measured}) if measured else state
 
     def compute_scheduled_mask(self, state: State, mask: Mask, schedule: MaskSchedule) -> Mask:
-        if not isinstance(schedule, PolynomialDecay):
-            return super().compute_scheduled_mask(state, mask, schedule)
-        self._program.show(state, mask)
-        return Mask(self._program.masked.scheduled(schedule, state.step))
+        if isinstance(schedule, PolynomialDecay) and tfmot.can_compute(schedule, self.prunable):
+            self._program.show(state, mask)
+            return Mask(self._program.masked.scheduled(schedule, state.step))
+        return super().compute_scheduled_mask(state, mask, schedule)
 
     def _table(self, batches: int, stream: str) -> np.ndarray:
         size, examples = self.task.recipe.batch_size, len(self._program.data.train)

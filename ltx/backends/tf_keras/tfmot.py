@@ -5,11 +5,12 @@ The only module that imports tensorflow_model_optimization.
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 import tf_keras
 
+from ltx.core.prunable import Weight
 from ltx.pruning.patterns import Blocks, NofM
 from ltx.pruning.schedules import PolynomialDecay
 from ltx.pruning.structures import Structure
@@ -86,6 +87,20 @@ def wrap(layer: tf_keras.layers.Layer) -> PruneLowMagnitude:
     Its `pruning_vars` are the weights, masks and thresholds of the layer.
     """
     return _wrap(layer, FixedMask())
+
+
+def can_compute(schedule: PolynomialDecay, weights: Iterable[Weight]) -> bool:
+    """Whether TF-MOT can make masks by this schedule of all of these weights."""
+    # It drops an axis along which there is a single block, and then misses it.
+    structure = schedule.structure
+    if not isinstance(structure, Blocks):
+        return True
+    sides = (structure.height, structure.width)
+    return all(
+        length > side
+        for weight in weights
+        for length, side in zip(weight.shape, sides, strict=True)
+    )
 
 
 def scheduled_masks(

@@ -104,10 +104,16 @@ def test_segments_equal_one_run_and_masks_hold(files, case):
         changed = whole.state.weights[name] != state.weights[name]
         assert changed[keep].any(), name
     assert np.isfinite(whole.history.value).all()
-    gradients = lab.gradients(state, mask)
-    assert all(np.isfinite(array).all() for array in gradients.values())
-    flow = lab.synaptic_flow(state, mask)
-    assert all(np.isfinite(array).all() for array in flow.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [CASES[3], CASES[6], CASES[-1]], ids=["gru", "text", "mixed"])
+def test_gradients_and_flow_are_finite(files, case):
+    lab = lab_of(files, case)
+    state, mask = lab.init(), half(lab)
+    for arrays in (lab.gradients(state, mask), lab.synaptic_flow(state, mask)):
+        assert all(np.isfinite(array).all() for array in arrays.values())
+        assert any(array.any() for array in arrays.values())
 
 
 @pytest.mark.slow

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from ltx.backends.tf_keras.signal_paths import SignalPaths
 
 import ltx
 from ltx.backends.tf_keras import inputs
 from ltx.backends.tf_keras.masking import MaskedModel
+from ltx.backends.tf_keras.measurement.signal_paths import SignalPaths
 from ltx.backends.tf_keras.models import builder
 from ltx.core.errors import UsageError
 from ltx.core.mask import Mask
