@@ -14,6 +14,7 @@ from ltx.analysis import curves, verdict
 from ltx.analysis.curves import Point
 from ltx.analysis.multiple_testing import span
 from ltx.analysis.paired_tests import MOST
+from ltx.core.objectives.metric import Metric
 from ltx.reporting import format
 from ltx.study.record import StudyRecord
 
@@ -152,24 +153,33 @@ def _levels(name: str, record: StudyRecord) -> list[str]:
         points = {point.level: point for point in arm.points}
         if arm.task not in tasks and 0 in points:
             tasks.append(arm.task)
-            rows.append([arm.task, "dense", *_measured(points[0], record), "", ""])
+            rows.append([arm.task, "dense", *_measured(points[0], record, arm.metric), "", ""])
         last = max(points)
         for level in [level for level in LEVELS.get(name, ()) if level in points] or [last]:
             if level:
                 word = "control" if arm.control else words[arm.task, arm.finder, level]
                 cost = _search(search(arm.finder, level, arm.task))
-                rows.append([arm.task, arm.finder, *_measured(points[level], record), cost, word])
-    head = ["task", "finder", "density, %", "accuracy, %", "early stop, steps", "seeds"]
+                rows.append(
+                    [
+                        arm.task,
+                        arm.finder,
+                        *_measured(points[level], record, arm.metric),
+                        cost,
+                        word,
+                    ]
+                )
+    labels = dict.fromkeys(row.trial.metric.label for row in record.rows)
+    head = ["task", "finder", "density, %", " or ".join(labels), "early stop, steps", "seeds"]
     head += ["search", "verdict"]
     shown = slice(0 if len(record.tasks) > 1 else 1, None)
     return [*_table(head[shown], [row[shown] for row in rows]), "", NOTE]
 
 
-def _measured(point: Point, record: StudyRecord) -> list[str]:
+def _measured(point: Point, record: StudyRecord, metric: Metric) -> list[str]:
     untrained = math.isnan(point.early_stop.mean)
     return [
         f"{100 * point.density:.2f}",
-        format.measure(point.value),
+        format.measure(point.value, metric),
         "untrained" if untrained else format.steps(point.early_stop),
         f"{point.seeds} of {len(record.seeds)}",
     ]
