@@ -58,7 +58,7 @@ def kept(store: Path) -> dict[str, bytes]:
     return {str(path.relative_to(store)): path.read_bytes() for path in files}
 
 
-@pytest.fixture(scope="module", params=OBJECTIVES)
+@pytest.fixture(scope="module", params=["numbers", "two_inputs", "multi_label", "next_token"])
 def finished(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Study, Path, Results]:
@@ -85,7 +85,7 @@ def test_a_killed_study_ends_in_the_same_bytes_and_then_trains_nothing(
     ltx.run(made, store=tmp_path / "whole")
     assert kept(store) == kept(tmp_path / "whole")
     steps = trained(store)
-    assert steps == trained(tmp_path / "whole") == 2 * 30 * 3  # dense, ticket and control
+    assert steps == trained(tmp_path / "whole") == 2 * 30 * 4  # two networks, dense and pruned
     assert ltx.run(made, store=store).finished
     assert trained(store) == steps
 
@@ -100,16 +100,10 @@ def test_verdict_page_and_exports_speak_of_the_metric(
     rows = [row.trial for row in results.record.rows]
     assert len(rows) == 2 * 2 * 2
     assert {trial.metric for trial in rows} == {metric}
-    levels = Report(results.record, results.store).levels
-    assert {level.verdict for level in levels} <= {
-        "winning",
-        "matching",
-        "inconclusive",
-        "not winning",
-    }
-    for level in levels:
-        ours = [t.test.value for t in rows if t.level == 1 and t.id in imp_trials(results)]
-        assert level.value.mean == pytest.approx(sum(ours) / len(ours))
+    [level] = [one for one in Report(results.record, results.store).levels if one.level]
+    assert level.verdict in ("winning", "matching", "inconclusive", "not winning")
+    ours = [t.test.value for t in rows if t.level == 1 and t.id in imp_trials(results)]
+    assert level.value.mean == pytest.approx(sum(ours) / len(ours))
     text = page.render(Report(results.record, results.store))
     assert metric.name in text
     if metric != ACCURACY:

@@ -78,7 +78,7 @@ def test_the_template_is_a_whole_distribution(outside: dict[str, str]) -> None:
         outside,
     )
     assert re.search(r"^two_words +finder +ltx-two-words +0\.1\.0 +ok *$", printed, re.M)
-    assert "28 passed" in printed
+    assert "30 passed" in printed
     assert "10.00%" in printed  # two_words.density of its study, not the default
 
 

@@ -25,7 +25,7 @@ class Metrics:
 
     loss: float
     value: float
-    further: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    further: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
     def is_finite(self) -> bool:

@@ -85,7 +85,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         (["--seeds=3", "run"], "--seeds: flags come after the command, as in `ltx run --seeds=3`"),
         (["runn"], "did you mean run?"),
         ([], "required: COMMAND"),
-        (["check"], "check: the following arguments are required: FINDER"),
+        (["check"], "check: the following arguments are required: NAME"),
     ],
 )
 def test_a_refusal_is_one_line_with_exit_code_2(

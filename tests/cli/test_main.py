@@ -18,7 +18,7 @@ STUDY = "--gin_file=studies/first_ticket.gin"
 BAD = [
     (["run"], ["--gin_file"]),
     (["run", "--gin_file=nope.gin"], ["nope.gin", "not found", "studies/first_ticket.gin"]),
-    (["run", "--gin_file=first_tickt.gin"], ["did you mean studies/first_ticket.gin?"]),
+    (["run", "--gin_file=first_tickt.gin"], ["did you mean studies/first_ticket.gin"]),
     (["run", "--gin_file=binary.gin"], ["'binary.gin'", "it is not UTF-8 text"]),
     (["explain", "--gin_file=studies"], ["'studies'", "not found"]),
     (["run", STUDY, "--gin_param=Study.finders={'a': 3}"], ["Study.finders['a']", "@imp()", "3"]),

@@ -267,7 +267,8 @@ def test_gradients_are_those_of_finite_differences():
 
     def loss(state):
         program.load(state, mask)
-        return float(tf.reduce_mean(program.loss.losses(program.loss.scaled(images), labels, 0.0)))
+        outputs = program.loss.outputs(program.loss.scaled(images), training=True)
+        return float(tf.reduce_mean(program.loss.losses(outputs, labels)))
 
     keep = tuple(np.argwhere(mask["logits/kernel"])[0])
     moved = []

@@ -14,8 +14,8 @@ def image_input(input_shape: Shape) -> tf.Tensor:
     """The input layer for images of this shape."""
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise UsageError(
-            f"expected an input shape (height, width, channels) of at least (1, 1, 1), got "
-            f"{tuple(input_shape)}."
+            "Task.model: a model of images; expected an input shape (height, width, channels) of at"
+            f" least (1, 1, 1), got {tuple(input_shape)}; `ltx models` lists those of other inputs."
         )
     return tf_keras.Input(input_shape, name="image")
 

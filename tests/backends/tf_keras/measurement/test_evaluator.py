@@ -54,8 +54,17 @@ def test_random_numbers_without_a_seed_are_refused_before_training():
         lab("unseeded")
 
 
-@pytest.mark.parametrize("model", ["augmenting", "own"])
-@pytest.mark.parametrize("engine", [{"compile": "xla"}, {"compile": "graph"}, {"resident_mb": 0}])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "engine"),
+    [
+        ("augmenting", {"compile": "graph"}),
+        *(
+            ("own", {setting: value})
+            for setting, value in (*(("compile", "xla"), ("compile", "graph"), ("resident_mb", 0)),)
+        ),
+    ],
+)
 def test_segments_equal_one_run_under_every_noise_of_keras(model, engine):
     named = ("noisy_training", {"kind": model}) if model == "own" else (model, None)
     made = lab(named[0], Engine(**engine), named[1])
