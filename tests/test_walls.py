@@ -44,6 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "tensorflow": {"backends.tf_keras", "data.image_cache"},
     "tf_keras": {"backends.tf_keras"},
     "keras": set(),
+    "numba": {"backends.sparse"},
+    "llvmlite": {"backends.sparse"},
     "matplotlib": {"reporting.figures"},
     "jinja2": {"reporting.page"},
     "pandas": {"reporting.results"},
@@ -254,7 +256,7 @@ def test_the_plugins_folder_is_no_package_of_that_name() -> None:
 
 HEAVY = (
     *("tensorflow", "tf_keras", "keras", "tensorflow_datasets", "tensorflow_model_optimization"),
-    *("tensorboard", "pandas"),
+    *("tensorboard", "pandas", "numba"),
 )
 
 

@@ -17,6 +17,11 @@ def dense(input_shape, classes):
     )
 
 
+def ends_in_softmax(input_shape, classes):
+    flat = layers.Flatten(name="flatten")
+    return tf_keras.Sequential([layers.Input(input_shape), flat, layers.Dense(classes, "softmax")])
+
+
 def deep(input_shape, classes):
     """Ten layers, the last one float32 in every precision."""
     hidden = [layers.Dense(8, "relu", name=f"hidden_{n}") for n in range(9)]

@@ -10,7 +10,8 @@ from ltx.backends.tf_keras import tfmot
 from ltx.backends.tf_keras.mask_program import MaskProgram
 from ltx.backends.tf_keras.measurement import double_precision
 from ltx.backends.tf_keras.program import VERSION, Program
-from ltx.backends.tf_keras.programs import held_out, mask_program, program
+from ltx.backends.tf_keras.programs import held_out, mask_program, program, training_program
+from ltx.backends.tf_keras.sparse_program import SparseProgram
 from ltx.core import clock, identity
 from ltx.core.backend import InputShape
 from ltx.core.cost import Ledger
@@ -51,6 +52,7 @@ class KerasLab(Lab):
         self.ledger = ledger or Ledger()
         self._engine, self._data_dir, self._watch = engine, data_dir, watch
         self._program = program(task, engine, data_dir)
+        self._training = training_program(self._program)
 
     @property
     def prunable(self) -> tuple[Weight, ...]:
@@ -93,7 +95,7 @@ class KerasLab(Lab):
                 "data": inner.data.fingerprint,
                 "model": inner.architecture,
                 "engine": self._engine,
-                "mode": inner.mode,
+                "mode": self._training.mode,
                 "device": inner.kind,
                 "replicas": inner.replicas,
                 "program": VERSION,
@@ -132,9 +134,9 @@ class KerasLab(Lab):
 
     @timed
     def run_training(self, state: State, mask: Mask, stop: int, stream: str) -> Run:
-        self._program.load(state, mask)
-        evaluate = functools.partial(self._program.evaluator.evaluate, "validation")
-        run = self._run(self._program, self.task.recipe, evaluate, state.step, stop, stream)
+        inner = self._training
+        inner.load(state, mask)
+        run = self._run(inner, self.task.recipe, inner.evaluate, state.step, stop, stream)
         if stop == self.steps() > state.step:
             self._program.loss_scale.check_end(run.state)
         return run
@@ -151,7 +153,7 @@ class KerasLab(Lab):
 
     def _run(
         self,
-        inner: Program | MaskProgram,
+        inner: Program | SparseProgram | MaskProgram,
         recipe: Recipe,
         evaluate: Callable[[], Metrics],
         step: int,

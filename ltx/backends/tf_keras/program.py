@@ -25,7 +25,7 @@ from ltx.core.engine import Engine
 from ltx.core.errors import DivergedError, UsageError
 from ltx.core.mask import Mask
 from ltx.core.prunable import Channels
-from ltx.core.run import diverged
+from ltx.core.run import Metrics, diverged
 from ltx.core.state import State
 from ltx.core.task import Task
 from ltx.data.dataset import Dataset
@@ -141,7 +141,7 @@ class Program:
 
     def load(self, state: State, mask: Mask) -> None:
         """Load a state and a mask; pruned weights and their slots become zero."""
-        self._fits(state, (self.slots, state.slots or self.fresh_slots))
+        self.fits(state, (self.slots, state.slots or self.fresh_slots))
         state = state.masked(mask)
         self._put(mask, state.weights, state.statistics)
         for name, slot in self.slots.items():
@@ -154,7 +154,7 @@ class Program:
         Only training reads the slots, so they keep their values. `absolute` loads the absolute
         value of every variable.
         """
-        self._fits(state)
+        self.fits(state)
         weights, statistics = mask.apply(state.weights), state.statistics
         if absolute:
             weights = {name: np.abs(array) for name, array in weights.items()}
@@ -169,7 +169,7 @@ class Program:
         for name, variable in self.masked.statistics.items():
             variable.assign(statistics[name])
 
-    def _fits(self, state: State, *slots: tuple[Mapping[str, tf.Variable], Arrays]) -> None:
+    def fits(self, state: State, *slots: tuple[Mapping[str, tf.Variable], Arrays]) -> None:
         """Raise UsageError unless the state has exactly the names and shapes of the variables."""
         own = ((self.weights, state.weights), (self.masked.statistics, state.statistics))
         for group, values in (*own, *slots):
@@ -203,6 +203,10 @@ class Program:
         for report in self._segment(table, rates, start, seed, window):
             self._guard.check(report, start + len(rates))
         self.loss_scale.check(start + len(rates))
+
+    def evaluate(self) -> Metrics:
+        """The validation metrics of what is loaded."""
+        return self.evaluator.evaluate("validation")
 
     def diverged(self, what: str) -> DivergedError:
         """The error for what is not finite."""

@@ -7,6 +7,7 @@ from ltx.backends.tf_keras.input_pipeline import HeldOut
 from ltx.backends.tf_keras.mask_program import MaskProgram
 from ltx.backends.tf_keras.models import builder
 from ltx.backends.tf_keras.program import Program
+from ltx.backends.tf_keras.sparse_program import SparseProgram
 from ltx.core import clock, identity
 from ltx.core.engine import Engine
 from ltx.core.mask import MaskLearner
@@ -39,6 +40,7 @@ class RecentlyUsed(Generic[_K, _V]):
 _programs: RecentlyUsed[tuple[str, object], Program] = RecentlyUsed(6)
 _held_out: RecentlyUsed[str, HeldOut] = RecentlyUsed(6)
 _mask_programs: RecentlyUsed[tuple[Program, MaskLearner], MaskProgram] = RecentlyUsed(2)
+_sparse_programs: RecentlyUsed[Program, SparseProgram] = RecentlyUsed(2)
 
 
 def program(task: Task, engine: Engine, data_dir: str | None) -> Program:
@@ -67,3 +69,10 @@ def held_out(spec: DataSpec, data_dir: str | None, resident: bool) -> HeldOut:
 def mask_program(inner: Program, method: MaskLearner) -> MaskProgram:
     """The program that trains masks on `inner` by this method, compiled once while in use."""
     return _mask_programs.get((inner, method), lambda: MaskProgram(inner, method))
+
+
+def training_program(inner: Program) -> Program | SparseProgram:
+    """What trains the weights of `inner` by its engine; UsageError if the engine cannot."""
+    if inner.engine.sparse == "never":
+        return inner
+    return _sparse_programs.get(inner, lambda: SparseProgram(inner))

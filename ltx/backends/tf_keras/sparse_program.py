@@ -1,0 +1,124 @@
+"""SparseProgram: training of a program's model on the sparse engine, in numba."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltx.backends.sparse.network import Examples, Network, loss_number, unknown_in
+from ltx.backends.tf_keras import sparse_model
+from ltx.backends.tf_keras.program import Program
+from ltx.core.errors import DivergedError, GuardError, UsageError
+from ltx.core.mask import Mask
+from ltx.core.run import Metrics
+from ltx.core.state import State
+
+if TYPE_CHECKING:
+    from ltx.backends.sparse.trainer import Trainer
+
+
+class SparseProgram:
+    """Trains as `Program` does, at the cost of the survivors; that program evaluates.
+
+    Raises UsageError for a model, recipe, objective or engine that the sparse engine does not know.
+    """
+
+    mode = "sparse-loop"
+
+    def __init__(self, program: Program) -> None:
+        self._inner = program
+        self._trainer = _trainer(program)
+
+    def load(self, state: State, mask: Mask) -> None:
+        """Load a state and a mask; pruned weights and their slots become zero."""
+        inner = self._inner
+        slots = state.slots or inner.fresh_slots
+        inner.fits(state, (inner.slots, slots))
+        inner.show(state, mask)
+        self._mask = mask
+        self._trainer.load(state.weights, slots, mask)
+
+    def run(
+        self, table: np.ndarray, rates: np.ndarray, start: int, seed: np.ndarray, window: int
+    ) -> None:
+        """Train on the batches of `table`, as `Program.run` does; nothing here draws noise."""
+        del seed, window
+        self._trainer.run(table, rates)
+        if name := self._trainer.first_not_finite:
+            raise self.diverged(f"training diverged before step {start + len(rates)}, {name}")
+
+    def evaluate(self) -> Metrics:
+        """The validation metrics of the current weights."""
+        for name, array in self._trainer.weights().items():
+            self._inner.weights[name].assign(array)
+        return self._inner.evaluate()
+
+    def read(self, step: int) -> State:
+        """The state after the last segment; GuardError if a pruned weight is not zero."""
+        weights = self._trainer.weights()
+        for name, keep in self._mask.items():
+            if leak := np.count_nonzero(weights[name][~keep]):
+                raise GuardError(
+                    f"{self._inner.task.label}, step {step}: {name} has {leak} pruned weights that"
+                    " are not zero; please report this"
+                )
+        return State(weights, {}, self._trainer.slots(), step)
+
+    def diverged(self, what: str) -> DivergedError:
+        """The error for what is not finite."""
+        return self._inner.diverged(what)
+
+
+def _trainer(program: Program) -> "Trainer":
+    """The trainer of a program's model on its data; UsageError for what is not known."""
+    task, data = program.task, program.data
+    network, loss = _known(program)
+    try:
+        from ltx.backends.sparse.trainer import Trainer
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"Engine.sparse = 'always': expected numba, got no module {error.name!r}; run `pip"
+            " install 'ltx-lottery[sparse]'`, or set Engine.sparse = 'never'"
+        ) from error
+    size = network[0].inputs
+    mean, inverse_std = np.zeros(size, np.float32), np.ones(size, np.float32)
+    if data.mean is not None and data.std is not None:
+        # The last axis of an example, after which Flatten repeats the moments.
+        mean, inverse_std = (
+            np.resize(np.asarray(moment, np.float32), size) for moment in (data.mean, 1 / data.std)
+        )
+    examples = Examples(data.train.inputs, data.train.targets, mean, inverse_std)
+    return Trainer(network, loss, task.recipe, examples)
+
+
+def _known(program: Program) -> tuple[Network, int]:
+    """The model's layers and the number of its loss; UsageError for what is not known."""
+    task, engine = program.task, program.engine
+    loss = loss_number(task.objective)
+    if what := _unknown_setting(program):
+        raise _unknown(what)
+    if loss is None:
+        raise _unknown(f"Task.objective = {type(task.objective).__name__}()")
+    if task.objective.softmax and not program.loss.outputs_logits:
+        raise _unknown(f"{task.label}, which ends in softmax")
+    if program.resident is None:
+        raise _unknown(f"data beyond Engine.resident_mb = {engine.resident_mb}")
+    try:
+        return sparse_model.read(program.masked), loss
+    except sparse_model.UnknownError as error:
+        raise _unknown(f"{task.label}: {error}") from None
+
+
+def _unknown_setting(program: Program) -> str:
+    engine = program.engine
+    if engine.strategy != "one":
+        return f"Engine.strategy = {engine.strategy!r}"
+    if engine.precision != "float32":
+        return f"Engine.precision = {engine.precision!r}"
+    return f"a {program.kind}" if program.kind != "CPU" else unknown_in(program.task.recipe)
+
+
+def _unknown(what: str) -> UsageError:
+    return UsageError(
+        "Engine.sparse = 'always': expected Dense layers with ReLU, LeakyReLU or tanh, trained in"
+        f" float32 on one CPU, got {what}; set Engine.sparse = 'never'"
+    )
