@@ -19,6 +19,7 @@ from pathlib import Path
 
 import mask_cost
 import search_cost
+import sparse_step
 import step_time
 
 from ltx import Store, UsageError
@@ -124,6 +125,7 @@ PARTS: dict[str, Callable[[int], Iterator[str]]] = {
     "memory": memory,
     "report": report,
     "replay": replay,
+    "sparse": sparse_step.sparse,
     "pruning": mask_cost.pruning,
     "lenet": step_time.lenet,
     "resnet": step_time.resnet,
