@@ -11,8 +11,8 @@ from ltx.backends.sparse.rows import (
     TILE,
     WIDTH,
     compiled,
+    leaky_gradient,
     products,
-    row_sum,
     scatter,
     transposed_tile,
     weighted_sum,
@@ -73,24 +73,21 @@ def backward(plan, slopes, pointers, index, values, gradients, work):  # type: i
         for unit in range(layer[UNITS]):
             start, stop = pointers[layer[POINTER] + unit], pointers[layer[POINTER] + unit + 1]
             delta = layer[DY] + unit
-            _through_activation(layer[ACTIVATION], slopes[n], work[layer[Y] + unit], work[delta])
+            if layer[ACTIVATION] == TANH:
+                _through_tanh(work[layer[Y] + unit], work[delta])
+            total = leaky_gradient(slopes[n], work, layer[Y] + unit, delta)
             if layer[BIAS] >= 0:
-                gradients[layer[BIAS] + unit] += row_sum(work, delta)
+                gradients[layer[BIAS] + unit] += total
             products(index, gradients, start, stop, work, delta, layer[X])
             if n:
                 scatter(index, values, start, stop, work, delta, layer[DX])
 
 
 @compiled
-def _through_activation(kind, slope, outputs, delta):  # type: ignore[no-untyped-def]
+def _through_tanh(outputs, delta):  # type: ignore[no-untyped-def]
     """Make the gradient of a unit's outputs that of its sums."""
-    if kind == TANH:
-        for place in range(WIDTH):
-            delta[place] *= F32(1) - outputs[place] * outputs[place]
-    elif slope != F32(1):
-        for place in range(WIDTH):
-            # Outputs have the sign of the sums, as slopes are not negative.
-            delta[place] *= F32(1) if outputs[place] > F32(0) else slope
+    for place in range(WIDTH):
+        delta[place] *= F32(1) - outputs[place] * outputs[place]
 
 
 @compiled

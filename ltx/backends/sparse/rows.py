@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 WIDTH = 64
 TILE = 16  # bytes and examples of a transposed square
-GROUP = 8  # products that are summed up together
+GROUPS = (8, 4)  # products that are summed up together
 
 # Sums may be reordered and fused. That NaN and infinity do not exist is not assumed, as it would
 # hide divergence; nor are reciprocals approximated, as updates must be those of the dense engine.
@@ -125,14 +125,23 @@ def weighted_sum(typing, index, values, start, stop, bias, slope, work, first, o
 
 
 @intrinsic
-def row_sum(typing, work, row):  # type: ignore[no-untyped-def]
-    """The sum of work[row]."""
-    del typing, row
-    signature = _FLOAT(work, _INT)
+def leaky_gradient(typing, slope, work, outputs, delta):  # type: ignore[no-untyped-def]
+    """Multiply work[delta] by `slope` where work[outputs] is not positive; returns its new sum.
+
+    Outputs have the sign of what they were made of, as slopes are not negative. In vectors like
+    the reads that follow: a wide read of what was stored in parts waits for the cache.
+    """
+    del typing, slope, outputs, delta
+    signature = _FLOAT(_FLOAT, work, _INT, _INT)
 
     def generate(context: Any, b: Builder, signature: Any, arguments: Any) -> Value:
-        work, row = _pointers(context, b, signature, arguments)
-        return _sum(b, _load(b, _at(b, work, row)))
+        slope, work, outputs, delta = _pointers(context, b, signature, arguments)
+        row, place = _load(b, _at(b, work, outputs)), _at(b, work, delta)
+        gradient = _load(b, place)
+        positive = b.fcmp_ordered(">", row, ir.Constant(_ROW, [0.0] * WIDTH))
+        result = b.select(positive, gradient, b.fmul(gradient, _splat(b, slope, _ROW)))
+        _store(b, result, place)
+        return _sum(b, result)
 
     return signature, generate
 
@@ -141,7 +150,7 @@ def row_sum(typing, work, row):  # type: ignore[no-untyped-def]
 def products(typing, index, gradients, start, stop, work, delta, first):  # type: ignore[no-untyped-def]
     """gradients[k] += the sum of work[delta] * work[first + index[k]], for k from start to stop.
 
-    Eight products at a time: summed up together they take two thirds of the instructions.
+    Eight or four products at a time: summed up together they take two thirds of the instructions.
     """
     del typing, start, stop, delta, first
     signature = types.void(index, gradients, _INT, _INT, work, _INT, _INT)
@@ -164,11 +173,14 @@ def products(typing, index, gradients, start, stop, work, delta, first):  # type
             place = b.bitcast(b.gep(gradients, [k]), value.type.as_pointer())
             _store(b, b.fadd(_load(b, place, 4), value), place, 4)
 
-        whole = b.sub(stop, b.srem(b.sub(stop, start), ir.Constant(_I64, GROUP)))
-        with _each(b, start, whole, GROUP) as (k, _):
-            several = [b.add(k, ir.Constant(_I64, n)) for n in range(GROUP)]
-            add(k, _sums(b, several, product))
-        with _each(b, whole, stop) as (k, _):
+        for group in GROUPS:
+            rest = b.srem(b.sub(stop, start), ir.Constant(_I64, group))
+            whole = b.sub(stop, rest)
+            with _each(b, start, whole, group) as (k, _):
+                several = [b.add(k, ir.Constant(_I64, n)) for n in range(group)]
+                add(k, _sums(b, several, product))
+            start = whole
+        with _each(b, start, stop) as (k, _):
             add(k, _sum(b, product(k)))
         return context.get_dummy_value()
 
@@ -182,7 +194,7 @@ def _part(b: Builder, row: Value, number: int) -> Value:
 
 
 def _sums(b: Builder, keys: list[Value], product: Callable[[Value], Value]) -> Value:
-    """The sum of each of eight vectors of 16, as one vector of eight."""
+    """The sum of each of several vectors of 16, as one vector; their number is a power of 2."""
 
     def tree(keys: list[Value]) -> Value:
         """A vector whose place n * len(keys) + m is a partial sum of vector m."""
@@ -197,8 +209,10 @@ def _sums(b: Builder, keys: list[Value], product: Callable[[Value], Value]) -> V
         return b.fadd(first, second, flags=FLAGS)
 
     total = tree(keys)
-    halves = [_shuffle(b, total, total, list(range(n, n + GROUP))) for n in (0, GROUP)]
-    return b.fadd(*halves, flags=FLAGS)
+    while (width := total.type.count) > len(keys):
+        halves = ([*range(n, n + width // 2)] for n in (0, width // 2))
+        total = b.fadd(*(_shuffle(b, total, total, places) for places in halves), flags=FLAGS)
+    return total
 
 
 @intrinsic
