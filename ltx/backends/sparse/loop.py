@@ -28,7 +28,10 @@ def training_loop() -> Callable[..., None]:
 
     Its first call compiles it, for seconds, and stores it on disk for later processes.
     """
-    return _compiled(sources())
+    try:
+        return _compiled(sources(), cache=True)
+    except RuntimeError:  # no folder for the cache can be written, neither here nor in the home
+        return _compiled(sources(), cache=False)
 
 
 def sources() -> str:
@@ -62,8 +65,8 @@ def _output_gradients(loss, labels, values, rows, batch, smoothing, last, work):
         errors(loss, outputs, values, rows, batch, deltas)
 
 
-def _compiled(version: str) -> Callable[..., None]:
-    @nb.njit(**OPTIONS, cache=True)
+def _compiled(version: str, cache: bool) -> Callable[..., None]:
+    @nb.njit(**OPTIONS, cache=cache)
     def train(table, rates, inputs, targets, network, parameters, settings, work):  # type: ignore[no-untyped-def]
         """A step for each row of `table`, int32 [steps, batch], and of `rates`, float32 [2, steps].
 

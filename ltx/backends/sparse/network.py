@@ -9,6 +9,8 @@ from ltx.core.objectives.objective import Objective
 from ltx.core.objectives.regression import Regression
 from ltx.core.recipe import Recipe
 
+VERSION = 1  # part of fingerprints: raise it when the same inputs may give other bytes
+
 # The kinds of activations and losses, as the compiled code numbers them.
 LEAKY, TANH = 0, 1
 CROSS_ENTROPY, SQUARED, HUBER = 0, 1, 2

@@ -101,6 +101,7 @@ class KerasLab(Lab):
                 "program": VERSION,
                 "tensorflow": versions()["tensorflow"],
                 **inner.masked.inspection.corrections,
+                **self._training.compiler,
                 **({"code": inner.code} if inner.code else {}),
                 **({"objective": objective} if objective else {}),
             }

@@ -44,6 +44,7 @@ class Program:
     """
 
     GUARD: type[Guard] = Guard
+    compiler: Mapping[str, str] = {}
 
     def __init__(self, task: Task, engine: Engine, data: Dataset) -> None:
         self.task, self.engine, self.data = task, engine, data

@@ -1,10 +1,11 @@
 """SparseProgram: training of a program's model on the sparse engine, in numba."""
 
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltx.backends.sparse.network import Examples, Network, loss_number, unknown_in
+from ltx.backends.sparse.network import VERSION, Examples, Network, loss_number, unknown_in
 from ltx.backends.tf_keras import sparse_model
 from ltx.backends.tf_keras.program import Program
 from ltx.core.errors import DivergedError, GuardError, UsageError
@@ -27,6 +28,11 @@ class SparseProgram:
     def __init__(self, program: Program) -> None:
         self._inner = program
         self._trainer = _trainer(program)
+
+    @property
+    def compiler(self) -> dict[str, str]:
+        """What its bytes depend on besides the version of `Program`: part of fingerprints."""
+        return {"sparse": f"{VERSION}, numba {metadata.version('numba')}"}
 
     def load(self, state: State, mask: Mask) -> None:
         """Load a state and a mask; pruned weights and their slots become zero."""

@@ -1,6 +1,7 @@
 """The sparse engine does what the dense one does, step by step, and cut anywhere."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ltx.backends.tf_keras import optimizers
 from ltx.backends.tf_keras.lab import KerasLab
 from ltx.backends.tf_keras.programs import program, training_program
 from ltx.core.engine import Engine
+from ltx.core.errors import DivergedError, GuardError
 from ltx.core.recipe import OPTIMIZERS
 from ltx.data import sampling
 
@@ -144,3 +146,36 @@ def test_the_two_engines_have_entries_of_their_own_in_the_memo():
     assert training_program(sparse._program).mode == "sparse-loop"
     assert lab(Engine(sparse="never")).fingerprint == dense.fingerprint
     assert training_program(program(dense.task, Engine(), None)).mode == "xla-loop"
+
+
+def test_a_pruned_weight_that_is_not_zero_is_noticed(monkeypatch):
+    made = lab()
+    mask = part(made)
+    trainer = training_program(made._program)._trainer
+    right = trainer.weights
+
+    def leaking():
+        arrays = right()
+        name = next(iter(mask))
+        arrays[name][tuple(np.argwhere(~mask[name])[0])] = 1e-30
+        return arrays
+
+    monkeypatch.setattr(trainer, "weights", leaking)
+    with pytest.raises(GuardError, match="1 pruned weights that are not zero; please report"):
+        made.train(made.init(), mask, "3it")
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_training_that_diverges_says_where_and_names_the_remedy(optimizer):
+    made = lab(optimizer=optimizer, learning_rate=1e30)
+    with pytest.raises(DivergedError, match=r"before step 10, .*lower Recipe\.learning_rate"):
+        made.train(made.init(), part(made))
+
+
+def test_two_threads_train_at_a_time_as_one_does():
+    """The compiled loop releases Python's lock; programs of two tasks share no arrays."""
+    labs = [lab(batch_size=size, length="200it", eval_every="200it") for size in (60, 64)]
+    mask = part(labs[0])
+    alone = [made.train(made.init(), mask) for made in labs]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda made: made.train(made.init(), mask), labs)) == alone
