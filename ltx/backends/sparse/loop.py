@@ -4,6 +4,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba as nb
 
@@ -24,14 +25,19 @@ from ltx.backends.sparse.updates import SMOOTHING, regularise, update
 
 @functools.cache
 def training_loop() -> Callable[..., None]:
-    """The compiled loop; see `train` in it.
+    """The compiled loop; see `train` in it."""
+    return stored(_compiled)
 
-    Its first call compiles it, for seconds, and stores it on disk for later processes.
+
+def stored(make: Callable[[str, bool], Callable[..., Any]]) -> Callable[..., Any]:
+    """A compiled function that is stored on disk, made from the version of the code.
+
+    Its first call compiles it, for seconds, and stores it for later processes.
     """
     try:
-        return _compiled(sources(), cache=True)
+        return make(sources(), True)
     except RuntimeError:  # no folder for the cache can be written, neither here nor in the home
-        return _compiled(sources(), cache=False)
+        return make(sources(), False)
 
 
 def sources() -> str:

@@ -150,7 +150,10 @@ class KerasLab(Lab):
             inner = mask_program(self._program, method)
         inner.load(state, mask)
         recipe = dataclasses.replace(self.task.recipe, learning_rate=method.learning_rate)
-        return self._run(inner, recipe, inner.evaluate, state.step, stop, stream)
+        evaluate = inner.evaluate
+        if isinstance(self._training, SparseProgram):
+            evaluate = functools.partial(self._training.evaluate_learned, state, inner)
+        return self._run(inner, recipe, evaluate, state.step, stop, stream)
 
     def _run(
         self,
@@ -226,6 +229,9 @@ class KerasLab(Lab):
 
     def run_evaluation(self, state: State, mask: Mask, split: str) -> Metrics:
         self.check_split(split)
+        if split == "validation":  # by what trains, so that a curve's last point is no other
+            self._training.show(state, mask)
+            return self._training.evaluate()
         self._program.show(state, mask)
         if split != "test":
             return self._program.evaluator.evaluate(split)

@@ -79,10 +79,13 @@ class MaskProgram:
             f" {type(method).__name__}.learning_rate ({method.learning_rate:g})"
         )
 
+    def learned(self) -> Mask:
+        """The mask of the current scores."""
+        return self._method.mask(arrays(self._scores), self._mask)
+
     def evaluate(self) -> Metrics:
         """The validation metrics under the mask of the current scores."""
-        mask = self._method.mask(arrays(self._scores), self._mask)
-        for name, keep in mask.items():
+        for name, keep in self.learned().items():
             self._inner.weights[name].assign(self._fixed[name] * keep.astype(np.float32))
         result = self._inner.evaluator.evaluate("validation")
         for name, fixed in self._fixed.items():

@@ -5,21 +5,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltx.backends.sparse.network import VERSION, Examples, Network, loss_number, unknown_in
+from ltx.backends.sparse.network import (
+    CROSS_ENTROPY,
+    VERSION,
+    Examples,
+    Network,
+    loss_number,
+    unknown_in,
+)
 from ltx.backends.tf_keras import sparse_model
+from ltx.backends.tf_keras.mask_program import MaskProgram
 from ltx.backends.tf_keras.program import Program
 from ltx.core.errors import DivergedError, GuardError, UsageError
 from ltx.core.mask import Mask
 from ltx.core.run import Metrics
 from ltx.core.state import State
+from ltx.data.dataset import Dataset
+from ltx.data.split import Split
 
 if TYPE_CHECKING:
-    from ltx.backends.sparse.trainer import Trainer
+    from ltx.backends.sparse.trainer import Evaluated, Trainer
 
 
 class SparseProgram:
-    """Trains as `Program` does, at the cost of the survivors; that program evaluates.
+    """Trains as `Program` does, at the cost of the survivors.
 
+    Of classifications it evaluates the validation split too; all else that program evaluates.
     Raises UsageError for a model, recipe, objective or engine that the sparse engine does not know.
     """
 
@@ -27,7 +38,7 @@ class SparseProgram:
 
     def __init__(self, program: Program) -> None:
         self._inner = program
-        self._trainer = _trainer(program)
+        self._trainer, self._validation = _trainer(program)
 
     @property
     def compiler(self) -> dict[str, str]:
@@ -54,9 +65,23 @@ class SparseProgram:
 
     def evaluate(self) -> Metrics:
         """The validation metrics of the current weights."""
+        if self._validation is not None:
+            return Metrics(*self._trainer.evaluate(self._validation))
         for name, array in self._trainer.weights().items():
             self._inner.weights[name].assign(array)
         return self._inner.evaluate()
+
+    def evaluate_learned(self, state: State, inner: MaskProgram) -> Metrics:
+        """The same under the mask that `inner` has learned so far, which it goes on to train."""
+        if self._validation is None:
+            return inner.evaluate()
+        # Not `show`: the masks of the program that both share are those that `inner` trains within.
+        self._trainer.load(state.weights, self._inner.fresh_slots, inner.learned())
+        return Metrics(*self._trainer.evaluate(self._validation))
+
+    def show(self, state: State, mask: Mask) -> None:
+        """Load a state and a mask for evaluating, without the optimizer's slots."""
+        self.load(state.replace(slots={}), mask)
 
     def read(self, step: int) -> State:
         """The state after the last segment; GuardError if a pruned weight is not zero."""
@@ -74,26 +99,34 @@ class SparseProgram:
         return self._inner.diverged(what)
 
 
-def _trainer(program: Program) -> "Trainer":
-    """The trainer of a program's model on its data; UsageError for what is not known."""
+def _trainer(program: Program) -> "tuple[Trainer, Evaluated | None]":
+    """The trainer of a program's model, and its validation split; UsageError for what is not known.
+
+    The split is None where the program evaluates it.
+    """
     task, data = program.task, program.data
     network, loss = _known(program)
     try:
-        from ltx.backends.sparse.trainer import Trainer
+        from ltx.backends.sparse.trainer import Evaluated, Trainer
     except ModuleNotFoundError as error:
         raise UsageError(
             f"Engine.sparse = 'always': expected numba, got no module {error.name!r}; run `pip"
             " install 'ltx-lottery[sparse]'`, or set Engine.sparse = 'never'"
         ) from error
-    size = network[0].inputs
+    examples = [_examples(part, data, network[0].inputs) for part in (data.train, data.validation)]
+    sums = task.objective.sums_on_device
+    held_out = Evaluated(examples[1]) if loss == CROSS_ENTROPY and sums else None
+    return Trainer(network, loss, task.recipe, examples[0]), held_out
+
+
+def _examples(part: Split, data: Dataset, size: int) -> Examples:
     mean, inverse_std = np.zeros(size, np.float32), np.ones(size, np.float32)
     if data.mean is not None and data.std is not None:
-        # The last axis of an example, after which Flatten repeats the moments.
+        # Of each channel, the last axis of an example: flattened they repeat.
         mean, inverse_std = (
             np.resize(np.asarray(moment, np.float32), size) for moment in (data.mean, 1 / data.std)
         )
-    examples = Examples(data.train.inputs, data.train.targets, mean, inverse_std)
-    return Trainer(network, loss, task.recipe, examples)
+    return Examples(part.inputs, part.targets, mean, inverse_std)
 
 
 def _known(program: Program) -> tuple[Network, int]:

@@ -179,3 +179,19 @@ def test_two_threads_train_at_a_time_as_one_does():
     alone = [made.train(made.init(), mask) for made in labs]
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda made: made.train(made.init(), mask), labs)) == alone
+
+
+def test_evaluation_is_that_of_the_dense_engine():
+    dense, sparse = lab(Engine()), lab()
+    mask, start = part(dense), dense.init()
+    trained = sparse.train(start, mask).state
+    nothing = start.replace(weights={n: np.zeros_like(a) for n, a in start.weights.items()})
+    for state in (start, trained, nothing):  # the last one's logits are ties: the first class wins
+        one, other = (x.evaluate(state, mask) for x in (dense, sparse))
+        assert other.value == one.value
+        np.testing.assert_allclose(other.loss, one.loss, rtol=1e-6)
+    detailed = dataclasses.replace(dense.task, objective=ltx.Classification(detailed=True))
+    made = KerasLab(detailed, 0, engine=SPARSE)
+    further = made.evaluate(trained, mask)
+    assert further.further.keys() >= {"balanced accuracy", "top-5 accuracy"}
+    assert further.value == pytest.approx(sparse.evaluate(trained, mask).value)
