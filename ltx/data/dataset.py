@@ -12,7 +12,7 @@ from ltx.core import seal
 from ltx.core.errors import UsageError, unknown
 from ltx.core.objectives.objective import Objective, Targets
 from ltx.core.task import Task
-from ltx.data.split import Split
+from ltx.data.split import Split, mapped
 
 FITS = ("resize", "pad")
 
@@ -103,9 +103,7 @@ class Dataset:
     @property
     def input_shape(self) -> Any:
         """The shape of one example, or the shapes by name."""
-        if isinstance(self.inputs, Mapping):
-            return {name: spec.shape for name, spec in self.inputs.items()}
-        return self.inputs.shape
+        return mapped(lambda spec: spec.shape, self.inputs)
 
     @property
     def is_images(self) -> bool:

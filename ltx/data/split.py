@@ -16,8 +16,8 @@ Inputs = Any  # one array, or several by name
 Batches = Iterator[tuple[Inputs, np.ndarray]]
 
 
-def mapped(function: Callable[[np.ndarray], np.ndarray], inputs: Inputs) -> Inputs:
-    """The function's result for the array, or for each array of a mapping."""
+def mapped(function: Callable[[Any], Any], inputs: Any) -> Any:
+    """The function's result for one input, its array or description, or for several by name."""
     if isinstance(inputs, Mapping):
         return {name: function(array) for name, array in inputs.items()}
     return function(inputs)

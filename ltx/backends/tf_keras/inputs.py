@@ -1,6 +1,6 @@
 """Inputs: tensors and their descriptions for a model that is traced, probed or measured."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from ltx.data.dataset import InputSpec, Specs
-
-
-def each(function: Callable[[InputSpec], Any], specs: Specs) -> Any:
-    """The function's result for the one input, or for several by name."""
-    if isinstance(specs, Mapping):
-        return {name: function(spec) for name, spec in specs.items()}
-    return function(specs)
+from ltx.data.split import mapped
 
 
 def example_specs(model: tf_keras.Model, specs: Specs | None = None) -> Any:
@@ -69,7 +63,7 @@ def flow_inputs(specs: Specs) -> Any:
             np.broadcast_to(tokens.reshape(-1, *[1] * len(spec.shape)), (count, *spec.shape))
         )
 
-    return each(one, specs)
+    return mapped(one, specs)
 
 
 def flow_batches(specs: Specs, size: int = 256) -> Iterator[Any]:
@@ -82,4 +76,4 @@ def flow_batches(specs: Specs, size: int = 256) -> Iterator[Any]:
 
 def zeros(specs: Specs) -> Any:
     """One example of zeros, as a model is called with to create its variables."""
-    return each(lambda spec: tf.zeros((1, *spec.shape), spec.fed), specs)
+    return mapped(lambda spec: tf.zeros((1, *spec.shape), spec.fed), specs)

@@ -12,13 +12,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from ltx.backends.tf_keras.inputs import each, zeros
+from ltx.backends.tf_keras.inputs import zeros
 from ltx.backends.tf_keras.models.blocks import Shape
 from ltx.backends.tf_keras.models.catalogue import BUILDERS, Builder
 from ltx.core import trust
 from ltx.core.errors import UsageError, unknown
 from ltx.core.validation import warn_once
 from ltx.data.dataset import InputSpec, Specs
+from ltx.data.split import mapped
 
 PRECISIONS = {
     "float32": "float32",
@@ -144,11 +145,11 @@ def _arguments(
     args: Mapping[str, object],
 ) -> dict[str, object]:
     signature = inspect.signature(function)
-    task = {"input_shape": each(lambda spec: spec.shape, inputs)}
+    task = {"input_shape": mapped(lambda spec: spec.shape, inputs)}
     task |= dict.fromkeys(("classes", "num_classes"), outputs[-1])
     flat = inputs.values() if isinstance(inputs, Mapping) else [inputs]
     if any(spec.tokens for spec in flat):
-        task["vocabulary"] = each(lambda spec: spec.tokens, inputs)
+        task["vocabulary"] = mapped(lambda spec: spec.tokens, inputs)
         if name in BUILDERS and "vocabulary" not in signature.parameters:
             warn_once(
                 f"model {name!r} has no embedding and takes the numbers of tokens as quantities;"
@@ -209,7 +210,7 @@ def _build_for(name: str, model: tf_keras.Model, inputs: Specs) -> None:
         else:
             model.build((None, *inputs.shape))
     except (ValueError, TypeError, KeyError, NotImplementedError, tf.errors.OpError) as error:
-        shapes = each(lambda spec: spec.shape, inputs)
+        shapes = mapped(lambda spec: spec.shape, inputs)
         raise UsageError(
             f"model {name!r} cannot be built for inputs of shape {shapes}: {_one_line(error)}"
         ) from error
@@ -218,7 +219,7 @@ def _build_for(name: str, model: tf_keras.Model, inputs: Specs) -> None:
 def _check_shapes(
     name: str, model: tf_keras.Model, inputs: Specs, outputs: tuple[int, ...]
 ) -> None:
-    expected_input = each(lambda spec: (None, *spec.shape), inputs)
+    expected_input = mapped(lambda spec: (None, *spec.shape), inputs)
     # Subclassed models have no symbolic input; Keras can only compute what comes out.
     symbolic = bool(getattr(model, "inputs", None))
     if symbolic and not _accepts(model.input_shape, expected_input):
