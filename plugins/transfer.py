@@ -301,9 +301,12 @@ class Transfer(ltx.Finder):
         }
         if not any(lists.values()):
             return {}
-        told = (f"{', '.join(names) or 'none'} {where}" for where, names in lists.items())
+        missing = (f"{', '.join(names) or 'none'} {where}" for where, names in lists.items())
         logging.getLogger("ltx").warning(
-            "transfer from %s to %s: no match for %s", self._label, lab.task.label, "; ".join(told)
+            "transfer from %s to %s: no match for %s",
+            self._label,
+            lab.task.label,
+            "; ".join(missing),
         )
         return {"unmatched": lists}
 

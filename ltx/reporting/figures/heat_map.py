@@ -91,7 +91,7 @@ def cells(
             )
 
 
-def told(
+def cell_tips(
     rows: Sequence[str], columns: Sequence[str], values: np.ndarray, write: Callable[[float], str]
 ) -> Cells:
     """What the cells say; NaN is missing."""
@@ -134,8 +134,8 @@ class LayerMap:
         text = f"At level {levels[-1]}: {', '.join(f'{name} {v:{form}}' for name, v in last)}."
         file_name = style.file_name(what, task, finder)
         columns = [f"level {level}" for level in levels]
-        said = told(self.names, columns, self.values, lambda v: f"{share(v)} {unit}")
-        return Plot(file_name, f"{finder} on {task}: {what}", text, figure, cells=said)
+        tips = cell_tips(self.names, columns, self.values, lambda v: f"{share(v)} {unit}")
+        return Plot(file_name, f"{finder} on {task}: {what}", text, figure, cells=tips)
 
 
 def _short(name: str) -> str:

@@ -115,11 +115,11 @@ def overlaps(task: str, similarities: Sequence[MaskSimilarity]) -> Plot | None:
     reach = max([1.0, *np.abs(values[np.isfinite(values)])])
     norm = TwoSlopeNorm(0, -reach, reach)
     heat_map.cells(figure, axes, values, norm, "PuOr", "points", lambda v: f"{v:+.1f}")
-    told = heat_map.told(finders, finders, values, lambda v: f"{v:+.1f} points")
+    tips = heat_map.cell_tips(finders, finders, values, lambda v: f"{v:+.1f} points")
     text = "; ".join(
         f"{one} and {other}: " + ("missing" if math.isnan(v) else f"{v:+.1f} points")
         for (row, one) in enumerate(finders)
         for other, v in list(zip(finders, values[row], strict=True))[row:]
     )
     title = f"{task}: overlap beyond chance near density {target:.1%}"
-    return Plot(style.file_name("overlap", task), title, text, figure, cells=told)
+    return Plot(style.file_name("overlap", task), title, text, figure, cells=tips)

@@ -103,11 +103,11 @@ def _map(
     heat_map.title(axes, style.truncate(heading, 48))
     axes.set_xlabel("target")
     heat_map.cells(figure, axes, grid, *colours, form.format)
-    told = heat_map.told(rows, columns, grid, lambda v: f"{form.format(v)} {colours[2]}")
+    tips = heat_map.cell_tips(rows, columns, grid, lambda v: f"{form.format(v)} {colours[2]}")
     text = "; ".join(
         f"{row} on {column}: "
         + (form.format(values[row, column]) if (row, column) in values else "missing")
         for row in rows
         for column in columns
     )
-    return Plot(style.file_name(*name), f"Transfer: {heading}", text, figure, cells=told)
+    return Plot(style.file_name(*name), f"Transfer: {heading}", text, figure, cells=tips)
